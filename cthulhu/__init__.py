@@ -1,0 +1,3 @@
+"""Weight initializers for JAX: pure functions, explicit keys, JAX's very bits."""
+
+__version__ = "0.1.0"

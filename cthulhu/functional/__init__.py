@@ -1,0 +1,39 @@
+"""The initializers as pure functions `(key, shape, dtype, out_sharding) -> Array`.
+
+Each name is an initializer itself, not a factory, so it can be handed to Flax as
+it stands; options are keywords, and `functools.partial` binds them.
+"""
+
+from cthulhu.functional.constant import constant, ones, zeros
+from cthulhu.functional.identity import identity
+from cthulhu.functional.normal import random_normal, truncated_normal
+from cthulhu.functional.orthogonal import delta_orthogonal, orthogonal
+from cthulhu.functional.uniform import random_uniform
+from cthulhu.functional.variance_scaling import (
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+    variance_scaling,
+)
+
+__all__ = [
+    "constant",
+    "delta_orthogonal",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+]

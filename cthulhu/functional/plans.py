@@ -1,0 +1,69 @@
+"""From the arguments of a call to a compiled program and its scalars, remembered.
+
+A planner is a plain function `(shape, dtype, sharding, *options) -> Draw` that
+checks its arguments, computes the scalars on the host and names the program.
+Its results are remembered, so that a repeated call costs a look-up and JAX's
+own dispatch.
+"""
+
+import contextlib
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from cthulhu import checks
+from cthulhu.random.programs import Draw, resolve_sharding
+from cthulhu.typing import DTypeLike, OutSharding, Shape
+
+__all__ = ["planner", "run"]
+
+
+class Planner:
+    """A planning function that remembers its results, for hashable arguments."""
+
+    def __init__(self, owner: str, plan: Callable[..., Draw]) -> None:
+        self.owner = owner
+        self.plan = plan
+        self.remembered = functools.lru_cache(maxsize=4096)(self._plan_now)
+
+    def _plan_now(
+        self, shape: Shape, dtype: DTypeLike | None, sharding: Any, x64: bool, *options: Any
+    ) -> Draw:
+        return self.plan(shape, dtype, sharding, *options)
+
+    def __call__(
+        self, shape: Shape, dtype: DTypeLike | None, out_sharding: OutSharding, *options: Any
+    ) -> Draw:
+        """Plan a draw, or recall it."""
+        x64: bool = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+        sharding = (
+            None if out_sharding is None else resolve_sharding(self.owner, out_sharding)
+        )
+        with contextlib.suppress(TypeError):
+            dims = tuple(map(operator.index, shape))
+            return self.remembered(dims, dtype, sharding, x64, *options)
+        # Unhashable (a traced scalar), or wrong: planning again tells which.
+        return self.plan(checks.shape(self.owner, shape), dtype, sharding, *options)
+
+
+def planner(plan: Callable[..., Draw]) -> Planner:
+    """Make a `Planner` of a function named `plan_<initializer>`."""
+    return Planner(plan.__name__.removeprefix("plan_"), plan)
+
+
+def run(
+    plan: Planner,
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None,
+    out_sharding: OutSharding,
+    *options: Any,
+) -> jax.Array:
+    """Make the values of a planned draw that belong to `key`."""
+    if not isinstance(key, jax.Array):
+        checks.single_key(plan.owner, key)
+    program, scalars = plan(shape, dtype, out_sharding, *options)
+    return program(key, *scalars)

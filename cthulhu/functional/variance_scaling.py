@@ -1,0 +1,518 @@
+"""Variance scaling, and the named initializers that are cases of it."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from cthulhu import checks
+from cthulhu.fans import Fans, compute_fans
+from cthulhu.functional.plans import planner, run
+from cthulhu.random import draws
+from cthulhu.random.programs import Draw, compute_dtype
+from cthulhu.typing import Axes, DTypeLike, OutSharding, Scalar, Shape
+
+__all__ = [
+    "DISTRIBUTIONS",
+    "MODES",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "variance_scaling",
+]
+
+MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
+DISTRIBUTIONS = ("truncated_normal", "normal", "untruncated_normal", "uniform")
+
+
+def denominator(fans: Fans, mode: str) -> float:
+    """The n of a mode, at least 1 so that empty tensors have a scale too."""
+    n: float = {
+        "fan_in": fans.fan_in,
+        "fan_out": fans.fan_out,
+        "fan_avg": (fans.fan_in + fans.fan_out) / 2,
+        "fan_geo_avg": math.sqrt(fans.fan_in * fans.fan_out),
+    }[mode]
+    return max(1.0, n)
+
+
+@planner
+def plan_variance_scaling(
+    shape: Any,
+    dtype: Any,
+    sharding: Any,
+    scale: Any,
+    mode: Any,
+    distribution: Any,
+    in_axis: Any,
+    out_axis: Any,
+    batch_axis: Any,
+) -> Draw:
+    """Turn the fans into a scale, in the arithmetic of the draw, and name the program."""
+    owner = "variance_scaling"
+    target = checks.inexact_dtype(owner, dtype)
+    scale = checks.positive(owner, "scale", scale)
+    mode = checks.choice(owner, "mode", mode, MODES)
+    distribution = checks.choice(owner, "distribution", distribution, DISTRIBUTIONS)
+    n = denominator(compute_fans(shape, in_axis, out_axis, batch_axis), mode)
+    compute = compute_dtype(target)
+    is_complex = bool(jnp.issubdtype(compute, np.complexfloating))
+    if isinstance(scale, jax.core.Tracer):
+        variance = lax.convert_element_type(scale, compute) / compute.type(n)
+        root: Any = jnp.sqrt
+    else:
+        variance, root = compute.type(scale / n), np.sqrt
+    if distribution == "uniform":
+        if is_complex:
+            return draws.uniform_disk(shape, target, sharding, stddev=root(variance))
+        limit = root(compute.type(3) * variance)
+        return draws.uniform(shape, target, sharding, minval=-1.0, maxval=1.0, scale=limit)
+    if distribution == "untruncated_normal":
+        return draws.normal(shape, target, sharding, stddev=root(variance))
+    if is_complex:
+        remaining = compute.type(draws.COMPLEX_TRUNCATED_STDDEV)
+        return draws.truncated_disk(shape, target, sharding, stddev=root(variance) / remaining)
+    remaining = compute.type(draws.TRUNCATED_STDDEV)
+    return draws.truncated_normal(shape, target, sharding, stddev=root(variance) / remaining)
+
+
+def variance_scaling(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    scale: Scalar = 1.0,
+    mode: str = "fan_in",
+    distribution: str = "normal",
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> jax.Array:
+    """Draw with a variance adapted to the shape of the weights.
+
+    Law: mean 0 and standard deviation ``sqrt(scale / n)``, where n is, by
+    `mode`, ``fan_in``, ``fan_out``, their average (``fan_avg``) or their
+    geometric average (``fan_geo_avg``), at least 1. The distribution is
+
+    - ``"normal"``, or its synonym ``"truncated_normal"``: normal, cut at two
+      standard deviations of the normal before the cut, and widened by 1 / 0.8796
+      so that the standard deviation after the cut is the one above. (In
+      `jax.nn.initializers`, ``"normal"`` is the untruncated one.)
+    - ``"untruncated_normal"``: normal.
+    - ``"uniform"``: uniform on ±sqrt(3 · scale / n).
+
+    A complex `dtype` gives a normal cut at a modulus, a normal, or a disk.
+    float32 values equal ``jax.jit(jax.nn.initializers.variance_scaling(…))``
+    bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types
+            below 32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        scale: the factor, greater than 0; a number or a scalar array, possibly
+            traced.
+        mode: ``"fan_in"``, ``"fan_out"``, ``"fan_avg"`` or ``"fan_geo_avg"``.
+        distribution: ``"normal"``, ``"truncated_normal"``,
+            ``"untruncated_normal"`` or ``"uniform"``.
+        in_axis: the axis, or axes, of the inputs.
+        out_axis: the axis, or axes, of the outputs.
+        batch_axis: axes that stack independent tensors and count in no fan.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `key` is no key, or `dtype` is an integer type.
+        ValueError: `scale` is not greater than 0, `mode` or `distribution` is
+            unknown, an axis is out of range, or `key` is a batch of keys.
+
+    Example:
+        A stack of twelve layers, each scaled as if it stood alone:
+
+        >>> import jax
+        >>> stack = variance_scaling(jax.random.key(0), (12, 100, 100), batch_axis=0)
+        >>> round(float(stack.std()), 2)
+        0.1
+
+    References:
+        He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
+        https://arxiv.org/abs/1502.01852. Glorot and Bengio (2010),
+        "Understanding the difficulty of training deep feedforward neural
+        networks", https://proceedings.mlr.press/v9/glorot10a.html
+    """
+    return run(
+        plan_variance_scaling,
+        key,
+        shape,
+        dtype,
+        out_sharding,
+        scale,
+        mode,
+        distribution,
+        _hashable(in_axis),
+        _hashable(out_axis),
+        _hashable(batch_axis),
+    )
+
+
+def _hashable(axes: Axes) -> Axes:
+    return tuple(axes) if isinstance(axes, list) else axes
+
+
+def lecun_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> jax.Array:
+    """Draw LeCun normal weights.
+
+    Law: truncated normal (cut at two standard deviations before the cut) with
+    mean 0 and, after the cut, standard deviation ``sqrt(1 / fan_in)``.
+    This is `variance_scaling` with scale 1.0, mode ``"fan_in"`` and
+    distribution ``"truncated_normal"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.lecun_normal())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs.
+        out_axis: the axis, or axes, of the outputs.
+        batch_axis: axes that stack independent tensors and count in no fan.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `key` is no key, or `dtype` is an integer type.
+        ValueError: an axis is out of range, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = lecun_normal(jax.random.key(0), (400, 100))
+        >>> round(float(values.std()), 3)
+        0.05
+
+    References:
+        LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
+        https://doi.org/10.1007/3-540-49430-8_2
+    """
+    return variance_scaling(
+        key,
+        shape,
+        dtype,
+        out_sharding,
+        scale=1.0,
+        mode="fan_in",
+        distribution="truncated_normal",
+        in_axis=in_axis,
+        out_axis=out_axis,
+        batch_axis=batch_axis,
+    )
+
+
+def lecun_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> jax.Array:
+    """Draw LeCun uniform weights.
+
+    Law: uniform on ±limit with ``limit = sqrt(3 / fan_in)``; mean 0 and
+    standard deviation ``sqrt(1 / fan_in)``.
+    This is `variance_scaling` with scale 1.0, mode ``"fan_in"`` and
+    distribution ``"uniform"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.lecun_uniform())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs.
+        out_axis: the axis, or axes, of the outputs.
+        batch_axis: axes that stack independent tensors and count in no fan.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `key` is no key, or `dtype` is an integer type.
+        ValueError: an axis is out of range, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = lecun_uniform(jax.random.key(0), (400, 100))
+        >>> bool((abs(values) <= (3 / 400) ** 0.5).all())
+        True
+
+    References:
+        LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
+        https://doi.org/10.1007/3-540-49430-8_2
+    """
+    return variance_scaling(
+        key,
+        shape,
+        dtype,
+        out_sharding,
+        scale=1.0,
+        mode="fan_in",
+        distribution="uniform",
+        in_axis=in_axis,
+        out_axis=out_axis,
+        batch_axis=batch_axis,
+    )
+
+
+def glorot_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> jax.Array:
+    """Draw Glorot (Xavier) normal weights.
+
+    Law: truncated normal (cut at two standard deviations before the cut) with
+    mean 0 and, after the cut, standard deviation ``sqrt(2 / (fan_in + fan_out))``.
+    This is `variance_scaling` with scale 1.0, mode ``"fan_avg"`` and
+    distribution ``"truncated_normal"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.glorot_normal())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs.
+        out_axis: the axis, or axes, of the outputs.
+        batch_axis: axes that stack independent tensors and count in no fan.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `key` is no key, or `dtype` is an integer type.
+        ValueError: an axis is out of range, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = glorot_normal(jax.random.key(0), (400, 100))
+        >>> round(float(values.std()), 3)
+        0.063
+
+    References:
+        Glorot and Bengio (2010), "Understanding the difficulty of training deep
+        feedforward neural networks",
+        https://proceedings.mlr.press/v9/glorot10a.html
+    """
+    return variance_scaling(
+        key,
+        shape,
+        dtype,
+        out_sharding,
+        scale=1.0,
+        mode="fan_avg",
+        distribution="truncated_normal",
+        in_axis=in_axis,
+        out_axis=out_axis,
+        batch_axis=batch_axis,
+    )
+
+
+def glorot_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> jax.Array:
+    """Draw Glorot (Xavier) uniform weights.
+
+    Law: uniform on ±limit with ``limit = sqrt(6 / (fan_in + fan_out))``; mean 0 and
+    standard deviation ``sqrt(2 / (fan_in + fan_out))``.
+    This is `variance_scaling` with scale 1.0, mode ``"fan_avg"`` and
+    distribution ``"uniform"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.glorot_uniform())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs.
+        out_axis: the axis, or axes, of the outputs.
+        batch_axis: axes that stack independent tensors and count in no fan.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `key` is no key, or `dtype` is an integer type.
+        ValueError: an axis is out of range, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = glorot_uniform(jax.random.key(0), (400, 100))
+        >>> bool((abs(values) <= (6 / (400 + 100)) ** 0.5).all())
+        True
+
+    References:
+        Glorot and Bengio (2010), "Understanding the difficulty of training deep
+        feedforward neural networks",
+        https://proceedings.mlr.press/v9/glorot10a.html
+    """
+    return variance_scaling(
+        key,
+        shape,
+        dtype,
+        out_sharding,
+        scale=1.0,
+        mode="fan_avg",
+        distribution="uniform",
+        in_axis=in_axis,
+        out_axis=out_axis,
+        batch_axis=batch_axis,
+    )
+
+
+def he_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> jax.Array:
+    """Draw He (Kaiming) normal weights.
+
+    Law: truncated normal (cut at two standard deviations before the cut) with
+    mean 0 and, after the cut, standard deviation ``sqrt(2 / fan_in)``.
+    This is `variance_scaling` with scale 2.0, mode ``"fan_in"`` and
+    distribution ``"truncated_normal"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.he_normal())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs.
+        out_axis: the axis, or axes, of the outputs.
+        batch_axis: axes that stack independent tensors and count in no fan.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `key` is no key, or `dtype` is an integer type.
+        ValueError: an axis is out of range, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = he_normal(jax.random.key(0), (400, 100))
+        >>> round(float(values.std()), 3)
+        0.071
+
+    References:
+        He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
+        https://arxiv.org/abs/1502.01852
+    """
+    return variance_scaling(
+        key,
+        shape,
+        dtype,
+        out_sharding,
+        scale=2.0,
+        mode="fan_in",
+        distribution="truncated_normal",
+        in_axis=in_axis,
+        out_axis=out_axis,
+        batch_axis=batch_axis,
+    )
+
+
+def he_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> jax.Array:
+    """Draw He (Kaiming) uniform weights.
+
+    Law: uniform on ±limit with ``limit = sqrt(6 / fan_in)``; mean 0 and
+    standard deviation ``sqrt(2 / fan_in)``.
+    This is `variance_scaling` with scale 2.0, mode ``"fan_in"`` and
+    distribution ``"uniform"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.he_uniform())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs.
+        out_axis: the axis, or axes, of the outputs.
+        batch_axis: axes that stack independent tensors and count in no fan.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `key` is no key, or `dtype` is an integer type.
+        ValueError: an axis is out of range, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = he_uniform(jax.random.key(0), (400, 100))
+        >>> bool((abs(values) <= (6 / 400) ** 0.5).all())
+        True
+
+    References:
+        He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
+        https://arxiv.org/abs/1502.01852
+    """
+    return variance_scaling(
+        key,
+        shape,
+        dtype,
+        out_sharding,
+        scale=2.0,
+        mode="fan_in",
+        distribution="uniform",
+        in_axis=in_axis,
+        out_axis=out_axis,
+        batch_axis=batch_axis,
+    )

@@ -1,0 +1,166 @@
+"""Compiled programs: one for each (law, shape, dtype, sharding).
+
+A law is a traceable function `law(key, shape, dtype, start, *scalars, **static)`
+that draws in `dtype`, the type of the computation. A program runs a law and
+rounds the result once to the type asked for. Scales, shifts and bounds are its
+runtime scalars, so they never cause another compilation.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from cthulhu import extend
+from cthulhu.random.bits import Counter
+from cthulhu.typing import OutSharding
+
+__all__ = ["Draw", "Program", "compute_dtype", "draw", "resolve_sharding"]
+
+Law = Callable[..., jax.Array]
+Program = Callable[..., jax.Array]
+
+
+class Draw(NamedTuple):
+    """A program and the scalars to run it with; its values wait for a key only."""
+
+    program: Program
+    scalars: tuple[Any, ...]
+
+    def __call__(self, key: jax.Array) -> jax.Array:
+        """Make the values that belong to `key`."""
+        return self.program(key, *self.scalars)
+
+
+def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type to draw in: at least float32, so that narrow types are rounded once."""
+    if jnp.issubdtype(dtype, np.complexfloating) or dtype == np.float64:
+        return dtype
+    return np.dtype(np.float32)
+
+
+def resolve_sharding(owner: str, sharding: OutSharding) -> NamedSharding | None:
+    """A sharding with its mesh; a bare `PartitionSpec` takes the mesh in use."""
+    if sharding is None or isinstance(sharding, NamedSharding):
+        return sharding
+    if isinstance(sharding, PartitionSpec):
+        traced = extend.under_trace()
+        mesh = jax.sharding.get_abstract_mesh() if traced else jax.sharding.get_mesh()
+        if mesh.empty:
+            raise ValueError(
+                f"{owner}: out_sharding is the bare {sharding}, and no mesh is in use. "
+                "Enter one with jax.set_mesh(mesh), or pass NamedSharding(mesh, spec)"
+            )
+        return NamedSharding(mesh, sharding)
+    raise TypeError(
+        f"{owner}: out_sharding must be a NamedSharding, a PartitionSpec or None; "
+        f"got {sharding!r} of type {type(sharding).__name__}"
+    )
+
+
+def check_divides(owner: str, shape: tuple[int, ...], sharding: NamedSharding) -> None:
+    """Refuse a sharding that does not divide `shape` evenly."""
+    try:
+        sharding.shard_shape(shape)
+    except ValueError as error:
+        raise ValueError(
+            f"{owner}: out_sharding {sharding.spec} on a mesh of {dict(sharding.mesh.shape)} "
+            f"does not divide shape {shape!r}: {error}"
+        ) from None
+
+
+@functools.lru_cache(maxsize=4096)
+def program(
+    law: Law,
+    static: tuple[tuple[str, Any], ...],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    sharding: NamedSharding | None,
+) -> Program:
+    """The compiled program of a law."""
+    options = dict(static)
+
+    def run(key: jax.Array, *scalars: Any) -> jax.Array:
+        values = law(key, shape, compute_dtype(dtype), None, *scalars, **options)
+        return lax.convert_element_type(values, dtype)
+
+    run.__name__ = run.__qualname__ = law.__name__
+    return jax.jit(run) if sharding is None else placed(run, sharding)
+
+
+@functools.lru_cache(maxsize=1024)
+def block_program(
+    law: Law,
+    static: tuple[tuple[str, Any], ...],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    sharding: NamedSharding | None,
+) -> Program:
+    """The compiled program of a law over a block, whose place is a runtime scalar."""
+    options = dict(static)
+
+    def run(key: jax.Array, start: Counter, *scalars: Any) -> jax.Array:
+        values = law(key, shape, compute_dtype(dtype), start, *scalars, **options)
+        return lax.convert_element_type(values, dtype)
+
+    run.__name__ = run.__qualname__ = f"{law.__name__}_block"
+    return jax.jit(run) if sharding is None else placed(run, sharding)
+
+
+def placed(run: Program, sharding: NamedSharding) -> Program:
+    """`run` with its result in `sharding`, eagerly and inside other programs."""
+    eager = jax.jit(run, out_shardings=sharding)
+    explicit = tuple(
+        name
+        for name, kind in zip(sharding.mesh.axis_names, sharding.mesh.axis_types, strict=True)
+        if kind == AxisType.Explicit
+    )
+
+    def constrained(*arguments: Any) -> jax.Array:
+        return lax.with_sharding_constraint(run(*arguments), sharding)
+
+    def traced(*arguments: Any) -> jax.Array:
+        if not explicit:
+            return constrained(*arguments)
+        inside: Program = jax.sharding.auto_axes(run, axes=explicit, out_sharding=sharding)
+        return inside(*arguments)
+
+    def either(*arguments: Any) -> jax.Array:
+        return traced(*arguments) if extend.under_trace() else eager(*arguments)
+
+    return either
+
+
+def draw(
+    law: Law,
+    scalars: tuple[Any, ...],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    sharding: NamedSharding | None,
+    rows: tuple[int, int] | None = None,
+    **static: Any,
+) -> Draw:
+    """Bind a law's program to its scalars, for a whole array or for some of its rows."""
+    owner = law.__name__
+    options = tuple(sorted(static.items()))
+    if rows is None:
+        if sharding is not None:
+            check_divides(owner, shape, sharding)
+        return Draw(program(law, options, shape, dtype, sharding), scalars)
+    first, last = rows
+    if not shape or not 0 <= first <= last <= shape[0]:
+        raise ValueError(
+            f"{owner}: rows must be a pair (first, last) with 0 <= first <= last <= "
+            f"{shape[0] if shape else 0}, the first dimension of shape {shape!r}; got {rows!r}"
+        )
+    block = (last - first, *shape[1:])
+    if sharding is not None:
+        check_divides(owner, block, sharding)
+    offset = first * int(np.prod(shape[1:], dtype=object))
+    start = (np.uint32(offset >> 32), np.uint32(offset & 0xFFFFFFFF))
+    return Draw(block_program(law, options, block, dtype, sharding), (start, *scalars))
