@@ -1,3 +1,33 @@
-"""Weight initializers for JAX: pure functions, explicit keys, JAX's very bits."""
+"""Weight initializers for JAX: pure functions, explicit keys, JAX's very bits.
+
+`cthulhu.functional` holds the pure functions, `cthulhu.initializers` the
+documented classes, `cthulhu.random` keys and scopes, `cthulhu.backend` the
+functions for custom callables. `cthulhu.layers`, `cthulhu.models` and
+`cthulhu.params` are loaded on first use, the first two with Flax.
+"""
+
+import importlib
+from types import ModuleType
+
+from cthulhu import backend, functional, initializers, random
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "__version__",
+    "backend",
+    "functional",
+    "initializers",
+    "layers",
+    "models",
+    "random",
+]
+
+_LAZY = ("layers", "models")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import what needs Flax when it is first asked for."""
+    if name in _LAZY:
+        return importlib.import_module(f"cthulhu.{name}")
+    raise AttributeError(f"module 'cthulhu' has no attribute {name!r}")

@@ -7,6 +7,7 @@ nothing is known of them yet.
 """
 
 import difflib
+import functools
 import math
 import numbers
 import operator
@@ -90,9 +91,7 @@ def scalar(owner: str, argument: str, value: Any) -> Any:
             raise ValueError(
                 f"{owner}: {argument} must be a scalar; got an array of shape {array.shape}"
             )
-        if not (
-            jnp.issubdtype(array.dtype, np.number) or jnp.issubdtype(array.dtype, np.inexact)
-        ):
+        if not (jnp.issubdtype(array.dtype, np.number) or jnp.issubdtype(array.dtype, np.inexact)):
             raise TypeError(f"{owner}: {argument} must be a number; got dtype {array.dtype}")
         if jnp.issubdtype(array.dtype, np.complexfloating):
             return complex(array)
@@ -285,6 +284,13 @@ def seed(owner: str, value: Any) -> int | None:
     return number
 
 
+@functools.lru_cache
+def raw_key_shape(impl: str) -> tuple[int, ...]:
+    """The shape of the raw data of one key."""
+    data = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0, impl=impl)))
+    return tuple(data.shape)
+
+
 def single_key(owner: str, value: Any) -> None:
     """Refuse what is not a PRNG key, or is a batch of keys."""
     if not is_key(value):
@@ -299,11 +305,11 @@ def single_key(owner: str, value: Any) -> None:
     if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         batch = value.shape
     else:
-        width = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).shape
+        impl: str = jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
+        width = raw_key_shape(impl)
         if value.shape[-1:] != width:
             raise ValueError(
-                f"{owner}: a raw key of the implementation "
-                f"{jax.config.jax_default_prng_impl!r} must have shape {width}; "
+                f"{owner}: a raw key of the implementation {impl!r} must have shape {width}; "
                 f"got shape {value.shape}"
             )
         batch = value.shape[:-1]

@@ -147,6 +147,4 @@ def truncated_normal(
         >>> bool((abs(values) < 2).all())
         True
     """
-    return run(
-        plan_truncated_normal, key, shape, dtype, out_sharding, mean, stddev, lower, upper
-    )
+    return run(plan_truncated_normal, key, shape, dtype, out_sharding, mean, stddev, lower, upper)

@@ -29,19 +29,13 @@ class Planner:
         self.plan = plan
         self.remembered = functools.lru_cache(maxsize=4096)(self._plan_now)
 
-    def _plan_now(
-        self, shape: Shape, dtype: DTypeLike | None, sharding: Any, x64: bool, *options: Any
-    ) -> Draw:
-        return self.plan(shape, dtype, sharding, *options)
+    def _plan_now(self, shape: Shape, dtype: Any, sharding: Any, x64: bool, *options: Any) -> Draw:
+        return self.plan(checks.shape(self.owner, shape), dtype, sharding, *options)
 
-    def __call__(
-        self, shape: Shape, dtype: DTypeLike | None, out_sharding: OutSharding, *options: Any
-    ) -> Draw:
+    def __call__(self, shape: Shape, dtype: Any, out_sharding: OutSharding, *options: Any) -> Draw:
         """Plan a draw, or recall it."""
         x64: bool = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-        sharding = (
-            None if out_sharding is None else resolve_sharding(self.owner, out_sharding)
-        )
+        sharding = None if out_sharding is None else resolve_sharding(self.owner, out_sharding)
         with contextlib.suppress(TypeError):
             dims = tuple(map(operator.index, shape))
             return self.remembered(dims, dtype, sharding, x64, *options)
@@ -63,7 +57,7 @@ def run(
     *options: Any,
 ) -> jax.Array:
     """Make the values of a planned draw that belong to `key`."""
-    if not isinstance(key, jax.Array):
+    if not isinstance(key, jax.Array) or key.ndim:
         checks.single_key(plan.owner, key)
     program, scalars = plan(shape, dtype, out_sharding, *options)
     return program(key, *scalars)

@@ -149,8 +149,9 @@ def fused(key: jax.Array) -> jax.Array:
     if not checks.is_key(key):
         checks.single_key("fused", key)
     typed = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
-    if jax.random.key_impl(typed) == "threefry2x32" and jax.config.jax_threefry_partitionable:
-        return jax.random.wrap_key_data(jax.random.key_data(typed), impl=FUSED)
+    partitionable: bool = jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]
+    if jax.random.key_impl(typed) == "threefry2x32" and partitionable:
+        typed = jax.random.wrap_key_data(jax.random.key_data(typed), impl=FUSED)
     return typed
 
 
@@ -182,7 +183,8 @@ def random_bits(
     checks.single_key("random_bits", key)
     key = fused(key)
     if is_fused(key):
-        return stream(jax.random.key_data(key), bit_width, tuple(shape), start)  # type: ignore[no-any-return]
+        bits: jax.Array = stream(jax.random.key_data(key), bit_width, tuple(shape), start)
+        return bits
     if start is not None:
         raise NotImplementedError(
             "random_bits: a block of an array can be drawn only with a threefry key and "

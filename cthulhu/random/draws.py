@@ -69,7 +69,8 @@ def unit(key: jax.Array, shape: tuple[int, ...], dtype: DType, start: Counter | 
     bits = random_bits(key, shape, width, start)
     one = np.ones((), dtype).view(bits.dtype)
     floats = lax.bitcast_convert_type((bits >> bits.dtype.type(width - mantissa)) | one, dtype)
-    return floats - dtype.type(1)
+    values: jax.Array = floats - dtype.type(1)
+    return values
 
 
 def uniform_law(
@@ -82,7 +83,8 @@ def uniform_law(
     scale: Any,
 ) -> jax.Array:
     """Uniform on [low, low + width), times `scale`."""
-    return (unit(key, shape, dtype, start) * width + low) * scale
+    values: jax.Array = (unit(key, shape, dtype, start) * width + low) * scale
+    return values
 
 
 def normal_law(
@@ -95,7 +97,9 @@ def normal_law(
 ) -> jax.Array:
     """Normal by inversion; `scale` holds the factor sqrt(2)."""
     low = np.nextafter(dtype.type(-1), dtype.type(0))
-    return lax.erf_inv(unit(key, shape, dtype, start) * dtype.type(2) + low) * scale + shift
+    quantile = lax.erf_inv(unit(key, shape, dtype, start) * dtype.type(2) + low)
+    values: jax.Array = quantile * scale + shift
+    return values
 
 
 def truncated_normal_law(
@@ -113,14 +117,16 @@ def truncated_normal_law(
     """Normal by inversion of [low, low + width), kept within [least, most]."""
     inverse = lax.erf_inv(unit(key, shape, dtype, start) * width + low)
     unscaled = lax.min(lax.max(dtype.type(math.sqrt(2)) * inverse, least), most)
-    return unscaled * scale + shift
+    values: jax.Array = unscaled * scale + shift
+    return values
 
 
 def complex_normal_law(
     key: jax.Array, shape: tuple[int, ...], dtype: DType, start: None, scale: Any, shift: Any
 ) -> jax.Array:
     """Complex normal of unit variance, as JAX draws it."""
-    return jax.random.normal(fused(key), shape, dtype) * scale + shift
+    values: jax.Array = jax.random.normal(fused(key), shape, dtype) * scale + shift
+    return values
 
 
 def complex_disk_law(
@@ -142,7 +148,8 @@ def complex_disk_law(
         radius = jnp.sqrt(-jnp.log(dtype.type(1) - tail))
     else:
         radius = jnp.sqrt(real.type(2) * spread).astype(dtype)
-    return radius * jnp.exp(dtype.type(1j) * angle) * scale
+    values: jax.Array = radius * jnp.exp(dtype.type(1j) * angle) * scale
+    return values
 
 
 def orthogonal_law(
@@ -174,7 +181,8 @@ def orthogonal_law(
     if rows < columns:
         matrix = jnp.swapaxes(matrix, -1, -2)
     matrix = matrix.reshape(tuple(shape[a] for a in order))
-    return gain * jnp.transpose(matrix, tuple(int(a) for a in np.argsort(order)))
+    values: jax.Array = gain * jnp.transpose(matrix, tuple(int(a) for a in np.argsort(order)))
+    return values
 
 
 def delta_orthogonal_law(
@@ -220,9 +228,7 @@ def uniform(
     compute = compute_dtype(dtype)
     low = number(compute, minval)
     width = number(compute, maxval) - low
-    return draw(
-        uniform_law, (width, low, number(compute, scale)), shape, dtype, sharding, rows
-    )
+    return draw(uniform_law, (width, low, number(compute, scale)), shape, dtype, sharding, rows)
 
 
 def normal(

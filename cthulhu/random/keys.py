@@ -9,7 +9,7 @@ import numpy as np
 
 from cthulhu import checks, extend
 
-__all__ = ["PATH_VERSION", "from_seed", "fold_path", "path_digest"]
+__all__ = ["PATH_VERSION", "fold_path", "from_seed", "path_digest"]
 
 PATH_VERSION = 1
 """Changes when the derivation of keys from paths does."""

@@ -20,7 +20,15 @@ from cthulhu import extend
 from cthulhu.random.bits import Counter
 from cthulhu.typing import OutSharding
 
-__all__ = ["Draw", "Program", "compute_dtype", "draw", "resolve_sharding"]
+__all__ = [
+    "Draw",
+    "Program",
+    "check_divides",
+    "compute_dtype",
+    "draw",
+    "place",
+    "resolve_sharding",
+]
 
 Law = Callable[..., jax.Array]
 Program = Callable[..., jax.Array]
@@ -122,7 +130,8 @@ def placed(run: Program, sharding: NamedSharding) -> Program:
     )
 
     def constrained(*arguments: Any) -> jax.Array:
-        return lax.with_sharding_constraint(run(*arguments), sharding)
+        values: jax.Array = lax.with_sharding_constraint(run(*arguments), sharding)
+        return values
 
     def traced(*arguments: Any) -> jax.Array:
         if not explicit:
@@ -134,6 +143,18 @@ def placed(run: Program, sharding: NamedSharding) -> Program:
         return traced(*arguments) if extend.under_trace() else eager(*arguments)
 
     return either
+
+
+def place(array: jax.Array, sharding: NamedSharding) -> jax.Array:
+    """An array that exists already, in another layout."""
+    moved: jax.Array
+    if not extend.under_trace():
+        moved = jax.device_put(array, sharding)
+    elif AxisType.Explicit in sharding.mesh.axis_types:
+        moved = jax.sharding.reshard(array, sharding)
+    else:
+        moved = lax.with_sharding_constraint(array, sharding)
+    return moved
 
 
 def draw(

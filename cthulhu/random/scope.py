@@ -59,7 +59,7 @@ _default = _Generator()
 
 @contextlib.contextmanager
 def scope(key: jax.Array) -> Iterator[None]:
-    """Make `key` the source of every key drawn inside: `with scope(key): ...`.
+    """Make `key` the source of every key drawn in the block of a `with` statement.
 
     The n-th draw inside is made with ``jax.random.fold_in(key, n)``, so what
     runs inside is a pure function of `key` and can be jitted and vmapped.

@@ -1,0 +1,79 @@
+"""The documented initializers: frozen values that name a pure function and its options.
+
+Each class has its snake_case name too: ``he_normal is HeNormal``.
+"""
+
+from cthulhu.initializers.base import Initializer
+from cthulhu.initializers.config import deserialize, serialize
+from cthulhu.initializers.constant import Constant, Ones, Zeros
+from cthulhu.initializers.identity import Identity
+from cthulhu.initializers.lookup import get
+from cthulhu.initializers.normal import RandomNormal, TruncatedNormal
+from cthulhu.initializers.orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers.uniform import RandomUniform
+from cthulhu.initializers.variance_scaling import (
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    LecunNormal,
+    LecunUniform,
+    VarianceScaling,
+)
+
+# The documented snake_case names are the classes themselves.
+constant = Constant
+delta_orthogonal = DeltaOrthogonal
+glorot_normal = GlorotNormal
+glorot_uniform = GlorotUniform
+he_normal = HeNormal
+he_uniform = HeUniform
+identity = Identity
+lecun_normal = LecunNormal
+lecun_uniform = LecunUniform
+ones = Ones
+orthogonal = Orthogonal
+random_normal = RandomNormal
+random_uniform = RandomUniform
+truncated_normal = TruncatedNormal
+variance_scaling = VarianceScaling
+zeros = Zeros
+
+__all__ = [
+    "Constant",
+    "DeltaOrthogonal",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "constant",
+    "delta_orthogonal",
+    "deserialize",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "serialize",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+]
