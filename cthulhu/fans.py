@@ -60,7 +60,11 @@ def compute_fans(
         Glorot and Bengio (2010), "Understanding the difficulty of training deep
         feedforward neural networks", https://proceedings.mlr.press/v9/glorot10a.html
     """
-    owner = "compute_fans"
+    return fans_of("compute_fans", shape, in_axis, out_axis, batch_axis)
+
+
+def fans_of(owner: str, shape: Shape, in_axis: Axes, out_axis: Axes, batch_axis: Axes) -> Fans:
+    """`compute_fans` for the one who asks, so that an error names them."""
     dims = checks.shape(owner, shape)
     batch = checks.axes(owner, "batch_axis", batch_axis, len(dims))
     if (in_axis, out_axis) == (-2, -1) and len(dims) - len(batch) < 2:

@@ -3,11 +3,10 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 
 from cthulhu import checks
-from cthulhu.functional.plans import planner
+from cthulhu.functional.plans import planned, planner
 from cthulhu.random import draws
 from cthulhu.random.programs import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
@@ -23,13 +22,23 @@ def plan_constant(shape: Any, dtype: Any, sharding: Any, value: Any) -> Draw:
     target = checks.dtype(owner, dtype)
     if isinstance(number, jax.core.Tracer):
         return draws.fill(shape, target, sharding, value=lax.convert_element_type(number, target))
-    if isinstance(number, complex) and not jnp.issubdtype(target, jnp.complexfloating):
-        raise TypeError(f"{owner}: value {number!r} is complex; dtype {target} is not")
-    if jnp.issubdtype(target, jnp.integer) and number != int(number):
-        raise ValueError(f"{owner}: value {number!r} is no integer, and dtype is {target}")
-    return draws.fill(shape, target, sharding, value=target.type(number))
+    exact = checks.representable(owner, "value", number, target)
+    return draws.fill(shape, target, sharding, value=exact)
 
 
+@planner
+def plan_zeros(shape: Any, dtype: Any, sharding: Any) -> Draw:
+    """The constant 0."""
+    return plan_constant.plan(shape, dtype, sharding, 0)
+
+
+@planner
+def plan_ones(shape: Any, dtype: Any, sharding: Any) -> Draw:
+    """The constant 1."""
+    return plan_constant.plan(shape, dtype, sharding, 1)
+
+
+@planned(plan_constant)
 def constant(
     key: jax.Array | None,
     shape: Shape,
@@ -62,10 +71,11 @@ def constant(
         >>> constant(None, (2, 2), value=3).tolist()
         [[3.0, 3.0], [3.0, 3.0]]
     """
-    program, scalars = plan_constant(shape, dtype, out_sharding, value)
+    program, scalars, _ = plan_constant(shape, dtype, out_sharding, value)
     return program(None, *scalars)
 
 
+@planned(plan_zeros)
 def zeros(
     key: jax.Array | None,
     shape: Shape,
@@ -92,10 +102,11 @@ def zeros(
         >>> zeros(None, (2, 2)).tolist()
         [[0.0, 0.0], [0.0, 0.0]]
     """
-    program, scalars = plan_constant(shape, dtype, out_sharding, 0)
+    program, scalars, _ = plan_zeros(shape, dtype, out_sharding)
     return program(None, *scalars)
 
 
+@planned(plan_ones)
 def ones(
     key: jax.Array | None,
     shape: Shape,
@@ -122,5 +133,5 @@ def ones(
         >>> ones(None, (2, 2)).tolist()
         [[1.0, 1.0], [1.0, 1.0]]
     """
-    program, scalars = plan_constant(shape, dtype, out_sharding, 1)
+    program, scalars, _ = plan_ones(shape, dtype, out_sharding)
     return program(None, *scalars)

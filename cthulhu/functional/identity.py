@@ -6,7 +6,7 @@ import jax
 from jax import lax
 
 from cthulhu import checks
-from cthulhu.functional.plans import planner
+from cthulhu.functional.plans import planned, planner
 from cthulhu.random import draws
 from cthulhu.random.programs import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
@@ -23,9 +23,11 @@ def plan_identity(shape: Any, dtype: Any, sharding: Any, gain: Any) -> Draw:
     number = checks.finite(owner, "gain", gain)
     if isinstance(number, jax.core.Tracer):
         return draws.eye(shape, target, sharding, gain=lax.convert_element_type(number, target))
-    return draws.eye(shape, target, sharding, gain=target.type(number))
+    exact = checks.representable(owner, "gain", number, target)
+    return draws.eye(shape, target, sharding, gain=exact)
 
 
+@planned(plan_identity)
 def identity(
     key: jax.Array | None,
     shape: Shape,
@@ -49,7 +51,8 @@ def identity(
         An array of `shape` and `dtype`.
 
     Raises:
-        ValueError: `shape` has not exactly two dimensions.
+        ValueError: `shape` has not exactly two dimensions, or `gain` is not
+            representable in an integer `dtype`.
 
     Example:
         >>> identity(None, (2, 3), gain=2).tolist()
@@ -59,5 +62,5 @@ def identity(
         Le, Jaitly and Hinton (2015), "A simple way to initialize recurrent
         networks of rectified linear units", https://arxiv.org/abs/1504.00941
     """
-    program, scalars = plan_identity(shape, dtype, out_sharding, gain)
+    program, scalars, _ = plan_identity(shape, dtype, out_sharding, gain)
     return program(None, *scalars)

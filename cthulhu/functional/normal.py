@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import checks
-from cthulhu.functional.plans import planner, run
+from cthulhu.functional.plans import planned, planner, run
 from cthulhu.random import draws
 from cthulhu.random.programs import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
@@ -54,6 +54,7 @@ def plan_truncated_normal(
     )
 
 
+@planned(plan_random_normal)
 def random_normal(
     key: jax.Array,
     shape: Shape,
@@ -100,6 +101,7 @@ def random_normal(
     return run(plan_random_normal, key, shape, dtype, out_sharding, mean, stddev)
 
 
+@planned(plan_truncated_normal)
 def truncated_normal(
     key: jax.Array,
     shape: Shape,

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 from cthulhu import checks
-from cthulhu.functional.plans import planner, run
+from cthulhu.functional.plans import planned, planner, run
 from cthulhu.random import draws
 from cthulhu.random.programs import Draw
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Scalar, Shape
@@ -52,6 +52,7 @@ def plan_delta_orthogonal(shape: Any, dtype: Any, sharding: Any, gain: Any, axis
     )
 
 
+@planned(plan_orthogonal)
 def orthogonal(
     key: jax.Array,
     shape: Shape,
@@ -108,6 +109,7 @@ def orthogonal(
     return run(plan_orthogonal, key, shape, dtype, out_sharding, gain, axis, _hashable(batch_axis))
 
 
+@planned(plan_delta_orthogonal)
 def delta_orthogonal(
     key: jax.Array,
     shape: Shape,

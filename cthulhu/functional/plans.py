@@ -10,7 +10,7 @@ import contextlib
 import functools
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
@@ -18,7 +18,10 @@ from cthulhu import checks
 from cthulhu.random.programs import Draw, resolve_sharding
 from cthulhu.typing import DTypeLike, OutSharding, Shape
 
-__all__ = ["planner", "run"]
+__all__ = ["draw_of", "planned", "planner", "run"]
+
+
+Function = TypeVar("Function", bound=Callable[..., jax.Array])
 
 
 class Planner:
@@ -59,5 +62,30 @@ def run(
     """Make the values of a planned draw that belong to `key`."""
     if not isinstance(key, jax.Array) or key.ndim:
         checks.single_key(plan.owner, key)
-    program, scalars = plan(shape, dtype, out_sharding, *options)
+    program, scalars, _ = plan(shape, dtype, out_sharding, *options)
     return program(key, *scalars)
+
+
+_PLANNERS: dict[Callable[..., jax.Array], Planner] = {}
+
+
+def planned(plan: Planner) -> Callable[[Function], Function]:
+    """Mark a public function as the one that runs this plan; its keywords are the options."""
+
+    def mark(function: Function) -> Function:
+        _PLANNERS[function] = plan
+        return function
+
+    return mark
+
+
+def draw_of(
+    function: Callable[..., jax.Array],
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    **options: Any,
+) -> Draw:
+    """What a function of `cthulhu.functional` would run, without running it."""
+    defaults = function.__kwdefaults__ or {}
+    return _PLANNERS[function](shape, dtype, out_sharding, *{**defaults, **options}.values())

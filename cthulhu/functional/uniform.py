@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import checks
-from cthulhu.functional.plans import planner, run
+from cthulhu.functional.plans import planned, planner, run
 from cthulhu.random import draws
 from cthulhu.random.programs import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
@@ -31,6 +31,7 @@ def plan_random_uniform(shape: Any, dtype: Any, sharding: Any, minval: Any, maxv
     return draws.uniform(shape, target, sharding, minval=minval, maxval=maxval)
 
 
+@planned(plan_random_uniform)
 def random_uniform(
     key: jax.Array,
     shape: Shape,

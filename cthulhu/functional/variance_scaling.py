@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 
 from cthulhu import checks
-from cthulhu.fans import Fans, compute_fans
-from cthulhu.functional.plans import planner, run
+from cthulhu.fans import Fans, fans_of
+from cthulhu.functional.plans import Planner, planned, planner, run
 from cthulhu.random import draws
 from cthulhu.random.programs import Draw, compute_dtype
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Scalar, Shape
@@ -53,14 +53,14 @@ def plan_variance_scaling(
     in_axis: Any,
     out_axis: Any,
     batch_axis: Any,
+    owner: str = "variance_scaling",
 ) -> Draw:
     """Turn the fans into a scale, in the arithmetic of the draw, and name the program."""
-    owner = "variance_scaling"
     target = checks.inexact_dtype(owner, dtype)
     scale = checks.positive(owner, "scale", scale)
     mode = checks.choice(owner, "mode", mode, MODES)
     distribution = checks.choice(owner, "distribution", distribution, DISTRIBUTIONS)
-    n = denominator(compute_fans(shape, in_axis, out_axis, batch_axis), mode)
+    n = denominator(fans_of(owner, shape, in_axis, out_axis, batch_axis), mode)
     compute = compute_dtype(target)
     is_complex = bool(jnp.issubdtype(compute, np.complexfloating))
     if isinstance(scale, jax.core.Tracer):
@@ -82,6 +82,28 @@ def plan_variance_scaling(
     return draws.truncated_normal(shape, target, sharding, stddev=root(variance) / remaining)
 
 
+def case(owner: str, scale: float, mode: str, distribution: str) -> Planner:
+    """The planner of a named initializer, whose only options are the axes."""
+
+    def plan(
+        shape: Any, dtype: Any, sharding: Any, in_axis: Any, out_axis: Any, batch_axis: Any
+    ) -> Draw:
+        return plan_variance_scaling.plan(
+            shape, dtype, sharding, scale, mode, distribution, in_axis, out_axis, batch_axis, owner
+        )
+
+    return Planner(owner, plan)
+
+
+plan_lecun_normal = case("lecun_normal", 1.0, "fan_in", "truncated_normal")
+plan_lecun_uniform = case("lecun_uniform", 1.0, "fan_in", "uniform")
+plan_glorot_normal = case("glorot_normal", 1.0, "fan_avg", "truncated_normal")
+plan_glorot_uniform = case("glorot_uniform", 1.0, "fan_avg", "uniform")
+plan_he_normal = case("he_normal", 2.0, "fan_in", "truncated_normal")
+plan_he_uniform = case("he_uniform", 2.0, "fan_in", "uniform")
+
+
+@planned(plan_variance_scaling)
 def variance_scaling(
     key: jax.Array,
     shape: Shape,
@@ -168,6 +190,7 @@ def _hashable(axes: Axes) -> Axes:
     return tuple(axes) if isinstance(axes, list) else axes
 
 
+@planned(plan_lecun_normal)
 def lecun_normal(
     key: jax.Array,
     shape: Shape,
@@ -212,20 +235,11 @@ def lecun_normal(
         LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
         https://doi.org/10.1007/3-540-49430-8_2
     """
-    return variance_scaling(
-        key,
-        shape,
-        dtype,
-        out_sharding,
-        scale=1.0,
-        mode="fan_in",
-        distribution="truncated_normal",
-        in_axis=in_axis,
-        out_axis=out_axis,
-        batch_axis=batch_axis,
-    )
+    axes = (_hashable(in_axis), _hashable(out_axis), _hashable(batch_axis))
+    return run(plan_lecun_normal, key, shape, dtype, out_sharding, *axes)
 
 
+@planned(plan_lecun_uniform)
 def lecun_uniform(
     key: jax.Array,
     shape: Shape,
@@ -270,20 +284,11 @@ def lecun_uniform(
         LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
         https://doi.org/10.1007/3-540-49430-8_2
     """
-    return variance_scaling(
-        key,
-        shape,
-        dtype,
-        out_sharding,
-        scale=1.0,
-        mode="fan_in",
-        distribution="uniform",
-        in_axis=in_axis,
-        out_axis=out_axis,
-        batch_axis=batch_axis,
-    )
+    axes = (_hashable(in_axis), _hashable(out_axis), _hashable(batch_axis))
+    return run(plan_lecun_uniform, key, shape, dtype, out_sharding, *axes)
 
 
+@planned(plan_glorot_normal)
 def glorot_normal(
     key: jax.Array,
     shape: Shape,
@@ -329,20 +334,11 @@ def glorot_normal(
         feedforward neural networks",
         https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return variance_scaling(
-        key,
-        shape,
-        dtype,
-        out_sharding,
-        scale=1.0,
-        mode="fan_avg",
-        distribution="truncated_normal",
-        in_axis=in_axis,
-        out_axis=out_axis,
-        batch_axis=batch_axis,
-    )
+    axes = (_hashable(in_axis), _hashable(out_axis), _hashable(batch_axis))
+    return run(plan_glorot_normal, key, shape, dtype, out_sharding, *axes)
 
 
+@planned(plan_glorot_uniform)
 def glorot_uniform(
     key: jax.Array,
     shape: Shape,
@@ -388,20 +384,11 @@ def glorot_uniform(
         feedforward neural networks",
         https://proceedings.mlr.press/v9/glorot10a.html
     """
-    return variance_scaling(
-        key,
-        shape,
-        dtype,
-        out_sharding,
-        scale=1.0,
-        mode="fan_avg",
-        distribution="uniform",
-        in_axis=in_axis,
-        out_axis=out_axis,
-        batch_axis=batch_axis,
-    )
+    axes = (_hashable(in_axis), _hashable(out_axis), _hashable(batch_axis))
+    return run(plan_glorot_uniform, key, shape, dtype, out_sharding, *axes)
 
 
+@planned(plan_he_normal)
 def he_normal(
     key: jax.Array,
     shape: Shape,
@@ -446,20 +433,11 @@ def he_normal(
         He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
         https://arxiv.org/abs/1502.01852
     """
-    return variance_scaling(
-        key,
-        shape,
-        dtype,
-        out_sharding,
-        scale=2.0,
-        mode="fan_in",
-        distribution="truncated_normal",
-        in_axis=in_axis,
-        out_axis=out_axis,
-        batch_axis=batch_axis,
-    )
+    axes = (_hashable(in_axis), _hashable(out_axis), _hashable(batch_axis))
+    return run(plan_he_normal, key, shape, dtype, out_sharding, *axes)
 
 
+@planned(plan_he_uniform)
 def he_uniform(
     key: jax.Array,
     shape: Shape,
@@ -504,15 +482,5 @@ def he_uniform(
         He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
         https://arxiv.org/abs/1502.01852
     """
-    return variance_scaling(
-        key,
-        shape,
-        dtype,
-        out_sharding,
-        scale=2.0,
-        mode="fan_in",
-        distribution="uniform",
-        in_axis=in_axis,
-        out_axis=out_axis,
-        batch_axis=batch_axis,
-    )
+    axes = (_hashable(in_axis), _hashable(out_axis), _hashable(batch_axis))
+    return run(plan_he_uniform, key, shape, dtype, out_sharding, *axes)

@@ -7,6 +7,7 @@ runtime scalars, so they never cause another compilation.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from cthulhu.typing import OutSharding
 __all__ = [
     "Draw",
     "Program",
+    "Recipe",
     "check_divides",
     "compute_dtype",
     "draw",
@@ -34,15 +36,44 @@ Law = Callable[..., jax.Array]
 Program = Callable[..., jax.Array]
 
 
+class Recipe(NamedTuple):
+    """What a program computes, apart from the scalars: the identity of the program."""
+
+    law: Law
+    static: tuple[tuple[str, Any], ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    sharding: NamedSharding | None
+
+
 class Draw(NamedTuple):
     """A program and the scalars to run it with; its values wait for a key only."""
 
     program: Program
     scalars: tuple[Any, ...]
+    recipe: Recipe
 
     def __call__(self, key: jax.Array) -> jax.Array:
         """Make the values that belong to `key`."""
         return self.program(key, *self.scalars)
+
+    def rows(self, first: int, last: int) -> "Draw":
+        """The draw of these rows alone: equal to slicing the whole, at their own cost.
+
+        The rows' place is a runtime scalar, so blocks of one size share a program.
+        Only elementwise laws have random access.
+        """
+        law, static, shape, dtype, sharding = self.recipe
+        if not shape or not 0 <= first <= last <= shape[0]:
+            raise ValueError(
+                f"{law.__name__}: rows must be a pair (first, last) with 0 <= first <= last <= "
+                f"{shape[0] if shape else 0}, the first dimension of shape {shape!r}; "
+                f"got {(first, last)!r}"
+            )
+        block = Recipe(law, static, (last - first, *shape[1:]), dtype, sharding)
+        offset = first * math.prod(shape[1:])
+        start = (np.uint32(offset >> 32), np.uint32(offset & 0xFFFFFFFF))
+        return Draw(block_program(block), (start, *self.scalars), block)
 
 
 def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -83,14 +114,9 @@ def check_divides(owner: str, shape: tuple[int, ...], sharding: NamedSharding) -
 
 
 @functools.lru_cache(maxsize=4096)
-def program(
-    law: Law,
-    static: tuple[tuple[str, Any], ...],
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    sharding: NamedSharding | None,
-) -> Program:
+def program(recipe: Recipe) -> Program:
     """The compiled program of a law."""
+    law, static, shape, dtype, sharding = recipe
     options = dict(static)
 
     def run(key: jax.Array, *scalars: Any) -> jax.Array:
@@ -102,14 +128,9 @@ def program(
 
 
 @functools.lru_cache(maxsize=1024)
-def block_program(
-    law: Law,
-    static: tuple[tuple[str, Any], ...],
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    sharding: NamedSharding | None,
-) -> Program:
+def block_program(recipe: Recipe) -> Program:
     """The compiled program of a law over a block, whose place is a runtime scalar."""
+    law, static, shape, dtype, sharding = recipe
     options = dict(static)
 
     def run(key: jax.Array, start: Counter, *scalars: Any) -> jax.Array:
@@ -167,21 +188,8 @@ def draw(
     **static: Any,
 ) -> Draw:
     """Bind a law's program to its scalars, for a whole array or for some of its rows."""
-    owner = law.__name__
-    options = tuple(sorted(static.items()))
-    if rows is None:
-        if sharding is not None:
-            check_divides(owner, shape, sharding)
-        return Draw(program(law, options, shape, dtype, sharding), scalars)
-    first, last = rows
-    if not shape or not 0 <= first <= last <= shape[0]:
-        raise ValueError(
-            f"{owner}: rows must be a pair (first, last) with 0 <= first <= last <= "
-            f"{shape[0] if shape else 0}, the first dimension of shape {shape!r}; got {rows!r}"
-        )
-    block = (last - first, *shape[1:])
-    if sharding is not None:
-        check_divides(owner, block, sharding)
-    offset = first * int(np.prod(shape[1:], dtype=object))
-    start = (np.uint32(offset >> 32), np.uint32(offset & 0xFFFFFFFF))
-    return Draw(block_program(law, options, block, dtype, sharding), (start, *scalars))
+    recipe = Recipe(law, tuple(sorted(static.items())), shape, dtype, sharding)
+    if sharding is not None and rows is None:
+        check_divides(law.__name__.removesuffix("_law"), shape, sharding)
+    whole = Draw(program(recipe), scalars, recipe)
+    return whole if rows is None else whole.rows(*rows)
