@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 from cthulhu import checks
-from cthulhu.functional.plans import planned, planner, run
+from cthulhu.functional.plans import axes_key, planned, planner, run
 from cthulhu.random import draws
 from cthulhu.random.programs import Draw
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Scalar, Shape
@@ -106,7 +106,7 @@ def orthogonal(
         matrices from the classical compact groups",
         https://arxiv.org/abs/math-ph/0609050.
     """
-    return run(plan_orthogonal, key, shape, dtype, out_sharding, gain, axis, _hashable(batch_axis))
+    return run(plan_orthogonal, key, shape, dtype, out_sharding, gain, axis, axes_key(batch_axis))
 
 
 @planned(plan_delta_orthogonal)
@@ -154,7 +154,3 @@ def delta_orthogonal(
         isometry and a mean field theory of CNNs", https://arxiv.org/abs/1806.05393
     """
     return run(plan_delta_orthogonal, key, shape, dtype, out_sharding, gain, axis)
-
-
-def _hashable(axes: Axes) -> Axes:
-    return tuple(axes) if isinstance(axes, list) else axes

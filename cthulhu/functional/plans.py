@@ -16,9 +16,9 @@ import jax
 
 from cthulhu import checks
 from cthulhu.random.programs import Draw, resolve_sharding
-from cthulhu.typing import DTypeLike, OutSharding, Shape
+from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
-__all__ = ["draw_of", "planned", "planner", "run"]
+__all__ = ["axes_key", "draw_of", "planned", "planner", "run"]
 
 
 Function = TypeVar("Function", bound=Callable[..., jax.Array])
@@ -89,3 +89,8 @@ def draw_of(
     """What a function of `cthulhu.functional` would run, without running it."""
     defaults = function.__kwdefaults__ or {}
     return _PLANNERS[function](shape, dtype, out_sharding, *{**defaults, **options}.values())
+
+
+def axes_key(axes: Axes) -> Axes:
+    """Axes as a value that a plan can be remembered by."""
+    return tuple(axes) if isinstance(axes, list) else axes
