@@ -18,7 +18,7 @@ from cthulhu import checks
 from cthulhu.random.programs import Draw, resolve_sharding
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
-__all__ = ["axes_key", "draw_of", "planned", "planner", "run"]
+__all__ = ["axes_key", "draw_of", "is_planned", "planned", "planner", "run"]
 
 
 Function = TypeVar("Function", bound=Callable[..., jax.Array])
@@ -89,6 +89,14 @@ def draw_of(
     """What a function of `cthulhu.functional` would run, without running it."""
     defaults = function.__kwdefaults__ or {}
     return _PLANNERS[function](shape, dtype, out_sharding, *{**defaults, **options}.values())
+
+
+def is_planned(function: object) -> bool:
+    """Whether `draw_of` knows the function."""
+    try:
+        return function in _PLANNERS
+    except TypeError:
+        return False
 
 
 def axes_key(axes: Axes) -> Axes:

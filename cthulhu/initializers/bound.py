@@ -7,7 +7,9 @@ from typing import Any, ClassVar, Self
 import jax
 
 from cthulhu import checks
+from cthulhu.functional.plans import draw_of
 from cthulhu.initializers.base import Initializer
+from cthulhu.random.programs import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Shape
 
 __all__ = ["Bound", "axes_option", "option", "seed_option"]
@@ -80,6 +82,12 @@ class Bound(Initializer):
         out_sharding: OutSharding = None,
     ) -> jax.Array:
         return type(self).function(key, shape, dtype, out_sharding, **self._options)  # type: ignore[attr-defined]
+
+    def draw(
+        self, shape: Shape, dtype: DTypeLike | None = None, out_sharding: OutSharding = None
+    ) -> Draw:
+        """What a call would run: a program and its scalars, which wait for a key."""
+        return draw_of(type(self).function, shape, dtype, out_sharding, **self._options)  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         """The constructor call, without what is at its default."""

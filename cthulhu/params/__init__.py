@@ -1,0 +1,20 @@
+"""Whole models: initialized by their own init functions, or by rules on paths."""
+
+from cthulhu.params.plan import LeafPlan, Plan, init_params, plan
+from cthulhu.params.rules import Keep, Rules
+from cthulhu.params.trace import count_programs, fast_init
+from cthulhu.params.verify import Mismatch, Report, verify
+
+__all__ = [
+    "Keep",
+    "LeafPlan",
+    "Mismatch",
+    "Plan",
+    "Report",
+    "Rules",
+    "count_programs",
+    "fast_init",
+    "init_params",
+    "plan",
+    "verify",
+]
