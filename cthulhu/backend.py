@@ -236,7 +236,15 @@ def constant(
         [3.0, 3.0]
     """
     array = jnp.asarray(value, dtype=checks.dtype("constant", _dtype(dtype)))
-    return array if shape is None else jnp.broadcast_to(array, checks.shape("constant", shape))
+    if shape is None:
+        return array
+    dims = checks.shape("constant", shape)
+    try:
+        return jnp.broadcast_to(array, dims)
+    except ValueError:
+        raise ValueError(
+            f"constant: value of shape {array.shape!r} cannot be broadcast to shape {dims!r}"
+        ) from None
 
 
 def eye(size: int | Shape, dtype: DTypeLike | None = None, name: str | None = None) -> jax.Array:

@@ -30,6 +30,7 @@ __all__ = [
     "non_negative",
     "positive",
     "rank",
+    "representable",
     "scalar",
     "seed",
     "shape",
@@ -128,6 +129,22 @@ def non_negative(owner: str, argument: str, value: Any) -> Any:
     if not is_traced(value) and value < 0:
         raise ValueError(f"{owner}: {argument} must be at least 0; got {value!r}")
     return value
+
+
+def representable(owner: str, argument: str, value: Any, target: np.dtype[Any]) -> Any:
+    """A concrete number in the type `target`, if that can hold it."""
+    if isinstance(value, complex) and not jnp.issubdtype(target, np.complexfloating):
+        raise TypeError(f"{owner}: {argument} {value!r} is complex; dtype {target} is not")
+    if jnp.issubdtype(target, np.integer):
+        limits = jnp.iinfo(target)  # type: ignore[no-untyped-call]
+        if not math.isfinite(value) or value != int(value):
+            raise ValueError(f"{owner}: {argument} {value!r} is no integer, and dtype is {target}")
+        if not limits.min <= value <= limits.max:
+            raise ValueError(
+                f"{owner}: dtype {target} holds integers from {limits.min} to {limits.max}; "
+                f"got {argument}={value!r}"
+            )
+    return target.type(value)
 
 
 def unordered(
@@ -232,6 +249,8 @@ def dtype(owner: str, value: Any) -> np.dtype[Any]:
     try:
         asked = jnp.dtype(value)
         given = np.dtype(jax.dtypes.canonicalize_dtype(asked))
+        if not (jnp.issubdtype(given, np.number) or given == np.bool_):
+            raise TypeError
     except TypeError:
         raise TypeError(
             f"{owner}: dtype must name a dtype, as 'float32' or jnp.bfloat16 do; got {value!r}"

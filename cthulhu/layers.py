@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.linen.dtypes import promote_dtype
 from jax import lax
 
@@ -123,11 +124,12 @@ class Daoloth(nn.Module):
 
     def __post_init__(self) -> None:
         """Check what is known at construction."""
-        if isinstance(self.units, bool) or not isinstance(self.units, int):
+        if isinstance(self.units, bool) or not isinstance(self.units, int | np.integer):
             raise TypeError(
                 f"Daoloth: units must be an integer; got {self.units!r} "
                 f"of type {type(self.units).__name__}"
             )
+        object.__setattr__(self, "units", int(self.units))
         if self.units < 1:
             raise ValueError(f"Daoloth: units must be at least 1; got {self.units}")
         get_activation(self.activation)

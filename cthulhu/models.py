@@ -41,6 +41,11 @@ class Sequential(nn.Module):
 
     def __post_init__(self) -> None:
         """Check the layers."""
+        if not isinstance(self.layers, Iterable):
+            raise TypeError(
+                f"Sequential: layers must be a sequence of layers; got {self.layers!r} "
+                f"of type {type(self.layers).__name__}"
+            )
         for layer in self.layers:
             _check_layer(layer)
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -120,10 +125,13 @@ class Sequential(nn.Module):
             ValueError: the inputs are not known yet.
 
         Example:
+            >>> import io
             >>> from rich.console import Console
             >>> from cthulhu.layers import Daoloth
-            >>> Sequential([Daoloth(4)]).summary((1, 3), Console(width=72))  # doctest: +ELLIPSIS
-            ...Daoloth...(1, 4)...16...glorot_uniform...
+            >>> console = Console(width=72, file=io.StringIO())
+            >>> Sequential([Daoloth(4)]).summary((1, 3), console)
+            >>> "glorot_uniform" in console.file.getvalue()
+            True
         """
         inputs = inputs_or_shape
         if inputs is None:
@@ -164,8 +172,9 @@ def _check_layer(layer: object) -> None:
 
 
 def _is_shape(value: object) -> bool:
+    # `None` is no dimension; the check of the shape says so.
     return isinstance(value, tuple | list) and all(
-        isinstance(dim, int) and not isinstance(dim, bool) for dim in value
+        dim is None or (isinstance(dim, int) and not isinstance(dim, bool)) for dim in value
     )
 
 

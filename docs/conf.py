@@ -1,5 +1,8 @@
 """Sphinx configuration; `make docs` builds with -n -W, so every warning fails the build."""
 
+import dataclasses
+import inspect
+import logging
 import os
 
 # The pages' code runs on CPU, with as many virtual devices as the tests have.
@@ -8,6 +11,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 
 import cthulhu
+
+# One line for each executed page says nothing that a failing build would not.
+logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 project = "cthulhu"
 author = "The cthulhu authors"
@@ -23,8 +29,12 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build"]
+# Single backquotes in docstrings name code.
+default_role = "code"
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["cthulhu.css"]
 html_title = f"cthulhu {release}"
 
 # Pages are Markdown. Front matter with `file_format: mystnb` and a kernel makes a page a notebook,
@@ -34,6 +44,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+nb_merge_streams = True
 
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
@@ -48,5 +59,27 @@ napoleon_use_rtype = False
 # build must not need. References into cthulhu are never ignored.
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|enum|numbers|os|pathlib|types)\..*"),
-    (r"py:.*", r"(flax|haiku|jax|jaxlib|keras|np|numpy|optax|equinox)\..*"),
+    (r"py:.*", r"(flax|haiku|jax|jaxlib|keras|np|numpy|optax|equinox|rich)\..*"),
 ]
+
+
+def name_public_bases(app, name, obj, options, bases):
+    """Show `Initializer` as the base where the real one is an internal helper."""
+    base = cthulhu.initializers.Initializer
+    if isinstance(obj, type) and issubclass(obj, base) and obj is not base:
+        bases[:] = [base]
+
+
+def show_fields(app, what, name, obj, options, signature, returns):
+    """Show the arguments of a frozen value, which its `__new__` hides."""
+    if what == "class" and dataclasses.is_dataclass(obj) and "kwargs" in (signature or ""):
+        own = [p for p in inspect.signature(obj.__init__).parameters.values() if p.name != "self"]
+        plain = [p.replace(annotation=p.empty) for p in own]
+        signature = str(inspect.Signature(plain))
+    return signature, returns
+
+
+def setup(app):
+    """Connect the hooks."""
+    app.connect("autodoc-process-signature", show_fields)
+    app.connect("autodoc-process-bases", name_public_bases)

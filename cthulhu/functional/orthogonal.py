@@ -146,7 +146,7 @@ def delta_orthogonal(
     Example:
         >>> import jax, numpy as np
         >>> kernel = delta_orthogonal(jax.random.key(0), (3, 3, 4, 8))
-        >>> np.count_nonzero(np.any(np.asarray(kernel), axis=(2, 3)))
+        >>> int(np.count_nonzero(np.any(np.asarray(kernel), axis=(2, 3))))
         1
 
     References:

@@ -108,6 +108,11 @@ class Initializer:
         key_first = bool(args) and (
             checks.is_key(args[0]) or (args[0] is None and (len(args) > 1 or "shape" in kwargs))
         )
+        if len(args) > 1 and isinstance(args[0], int) and isinstance(args[1], tuple | list):
+            raise TypeError(
+                f"{owner}: key must be a PRNG key, as jax.random.key({args[0]}) makes; "
+                f"got {args[0]!r} of type {type(args[0]).__name__}"
+            )
         names = ARGUMENTS if key_first else ARGUMENTS[1:]
         if len(args) > len(names):
             raise TypeError(
@@ -229,7 +234,7 @@ def call_custom(
             value = function(dims, dtype=target) if accepts(function, "dtype") else function(dims)
     try:
         array = jnp.asarray(value, dtype=target)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(
             f"{owner}: an initializer must return an array; it returned {value!r} "
             f"of type {type(value).__name__}"

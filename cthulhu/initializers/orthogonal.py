@@ -80,7 +80,7 @@ class DeltaOrthogonal(Bound):
     Example:
         >>> import numpy as np
         >>> kernel = DeltaOrthogonal(seed=0)((3, 3, 4, 8))
-        >>> np.count_nonzero(np.any(np.asarray(kernel), axis=(2, 3)))
+        >>> int(np.count_nonzero(np.any(np.asarray(kernel), axis=(2, 3))))
         1
 
     References:

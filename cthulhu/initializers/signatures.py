@@ -54,7 +54,7 @@ def first_argument(owner: str, function: Callable[..., Any], *, skip_self: bool 
             return "shape"
         if len(names) >= 2 and (names[0] in KEY_NAMES or names[1] in SHAPE_NAMES):
             return "key"
-        if len(required) == 3:
+        if len(required) == len(names) == 3:
             return "key"
         if len(required) == 1 and len(names) <= 2 and names[0] not in KEY_NAMES:
             return "shape"

@@ -61,16 +61,22 @@ class Leaf:
         return math.prod(self.shape) * self.dtype.itemsize
 
     @functools.cached_property
-    def draw(self) -> Draw | None:
-        """The draw of one layer, if the initializer is one of this library's."""
+    def unbound(self) -> tuple[Any, dict[str, Any]]:
+        """The initializer without the `functools.partial` around it, and what that binds."""
         initializer = self.initializer
         options: dict[str, Any] = {}
         while isinstance(initializer, functools.partial) and not initializer.args:
             options = {**initializer.keywords, **options}
             initializer = initializer.func
+        return initializer, options
+
+    @functools.cached_property
+    def draw(self) -> Draw | None:
+        """The draw of one layer, if the initializer is one of this library's."""
+        initializer, options = self.unbound
         if isinstance(initializer, Bound) and not options:
             return initializer.draw(self.layer_shape, self.dtype)
-        if is_planned(initializer):
+        if is_planned(initializer) and options.keys() <= (initializer.__kwdefaults__ or {}).keys():
             return draw_of(initializer, self.layer_shape, self.dtype, None, **options)
         return None
 
@@ -112,8 +118,13 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
     """The axis of stacked layers of each path."""
     if stacked is None:
         return [None] * len(paths)
-    if isinstance(stacked, int):
+    if isinstance(stacked, int) and not isinstance(stacked, bool):
         return [stacked] * len(paths)
+    if not isinstance(stacked, Mapping):
+        raise TypeError(
+            f"{owner}: stacked must be an axis, or a mapping of regular expressions to axes; "
+            f"got {stacked!r}"
+        )
     axes: list[int | None] = [None] * len(paths)
     for pattern, axis in stacked.items():
         try:
@@ -127,7 +138,7 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
         if not matching:
             raise ValueError(f"{owner}: stacked names {pattern!r}, which matches no parameter")
         for at in matching:
-            axes[at] = axis
+            axes[at] = axis if axes[at] is None else axes[at]
     return axes
 
 
@@ -141,15 +152,14 @@ def checked(owner: str, leaf: Leaf) -> Leaf:
                 "Pass a tree that holds the array, or give the parameter an initializer"
             )
         return leaf
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        raise TypeError(f"{name} holds PRNG keys, which no initializer makes; use Keep()")
     leaf = dataclasses.replace(leaf, dtype=checks.dtype(name, leaf.dtype))
     if leaf.stack is not None:
         (axis,) = checks.axes(name, "stacked", leaf.stack, len(leaf.shape))
         leaf = dataclasses.replace(leaf, stack=axis)
-    if isinstance(leaf.initializer, Bound) or is_planned(leaf.initializer):
-        try:
-            leaf.draw  # noqa: B018 - planning checks the shape and the type
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
-    elif jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        raise TypeError(f"{name} holds PRNG keys, which no initializer makes; use Keep()")
+    try:
+        leaf.draw  # noqa: B018 - planning checks the shape and the type
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
     return leaf

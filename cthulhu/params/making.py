@@ -5,6 +5,7 @@ which makes blocks of the flat array. Everything else, and whatever has a
 sharding or lies on an accelerator, has a program for its shape and layout.
 """
 
+import collections
 import functools
 import math
 from collections.abc import Hashable, Iterator, Sequence
@@ -19,8 +20,9 @@ from jax.sharding import NamedSharding
 
 from cthulhu import extend
 from cthulhu.params import compiled, drawing
-from cthulhu.params.launch import runs_on_cpu
 from cthulhu.params.leaves import Leaf
+from cthulhu.params.paths import join
+from cthulhu.params.placement import runs_on_cpu
 from cthulhu.random import draws
 from cthulhu.random.bits import threefry2x32
 from cthulhu.random.programs import Recipe, compute_dtype, place
@@ -29,6 +31,7 @@ __all__ = ["count_programs", "make", "make_traced"]
 
 ELEMENTWISE = (draws.normal_law, draws.truncated_normal_law, draws.uniform_law)
 LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
+SMALL = drawing.BLOCK // 4  # Elements of a draw that wastes most of a block.
 
 
 def make(leaves: Sequence[Leaf], words: Any) -> Iterator[Any]:
@@ -37,12 +40,13 @@ def make(leaves: Sequence[Leaf], words: Any) -> Iterator[Any]:
     All programs are compiled from the start, in threads; `words` holds the key
     data of each leaf.
     """
-    programs = [program_of(leaf) for leaf in leaves]
-    for leaf, program, key in zip(leaves, programs, words, strict=True):
-        yield make_leaf(leaf, program, key)
+    sizes = block_sizes(leaves)
+    programs = [program_of(leaf, size) for leaf, size in zip(leaves, sizes, strict=True)]
+    for leaf, size, program, key in zip(leaves, sizes, programs, words, strict=True):
+        yield make_leaf(leaf, size, program, key)
 
 
-def make_leaf(leaf: Leaf, program: "Future[compiled.Program] | None", key: Any) -> Any:
+def make_leaf(leaf: Leaf, size: int, program: "Future[compiled.Program] | None", key: Any) -> Any:
     """The value of one leaf."""
     if leaf.kept:
         return leaf.value if leaf.sharding is None else jax.device_put(leaf.value, leaf.sharding)
@@ -50,7 +54,7 @@ def make_leaf(leaf: Leaf, program: "Future[compiled.Program] | None", key: Any) 
         return filled(leaf)
     keys = key if leaf.layers is None else layer_keys(key, leaf.layers)
     if in_blocks(leaf):
-        return drawn(leaf, program, keys.reshape(-1, 2))
+        return drawn(leaf, size, program, keys.reshape(-1, 2))
     scalars = () if leaf.draw is None else leaf.draw.scalars
     return program.result()(keys, *scalars)
 
@@ -75,8 +79,12 @@ def is_fill(leaf: Leaf) -> bool:
 
 def filled(leaf: Leaf) -> Any:
     assert leaf.draw is not None
-    array = np.full(leaf.shape, leaf.draw.scalars[0], leaf.dtype)
-    return jax.device_put(array, leaf.sharding, may_alias=False)
+    value = leaf.draw.scalars[0]
+    if leaf.sharding is not None and not leaf.sharding.is_fully_addressable:
+        # `jax.device_put` would compare the array among all hosts.
+        part = np.full(leaf.sharding.shard_shape(leaf.shape), value, leaf.dtype)
+        return jax.make_array_from_callback(leaf.shape, leaf.sharding, lambda _: part)
+    return jax.device_put(np.full(leaf.shape, value, leaf.dtype), leaf.sharding, may_alias=False)
 
 
 def in_blocks(leaf: Leaf) -> bool:
@@ -89,31 +97,56 @@ def in_blocks(leaf: Leaf) -> bool:
     )
 
 
-def drawn(leaf: Leaf, program: "Future[compiled.Program]", keys: Any) -> Any:
+def block_sizes(leaves: Sequence[Leaf]) -> list[int]:
+    """The block of each leaf: a smaller one if a law has very many small draws."""
+    unneeded: collections.Counter[Hashable] = collections.Counter()
+    small = [in_blocks(leaf) and math.prod(leaf.layer_shape) <= SMALL for leaf in leaves]
+    for leaf, is_small in zip(leaves, small, strict=True):
+        if is_small:
+            unneeded[identity(leaf, SMALL)] += drawing.BLOCK * (leaf.layers or 1)
+    return [
+        drawing.SMALL_BLOCK
+        if is_small and unneeded[identity(leaf, SMALL)] > drawing.WORTHWHILE
+        else drawing.BLOCK
+        for leaf, is_small in zip(leaves, small, strict=True)
+    ]
+
+
+def drawn(leaf: Leaf, size: int, program: "Future[compiled.Program]", keys: Any) -> Any:
     """A leaf of the host's memory, written block by block by all cores."""
     assert leaf.draw is not None
     array = drawing.aligned(math.prod(leaf.shape), leaf.dtype)
-    rows = array.reshape(len(keys), -1)
-    running = [
-        compiled.workers().submit(fill, program.result(), row, key, leaf.draw.scalars, first)
+    rows = array.reshape(len(keys), math.prod(leaf.layer_shape))
+    config: Any = jax.config
+    wide = config.jax_enable_x64  # This thread's setting, which the workers do not see.
+    write = functools.partial(fill, program.result(), size, leaf.draw.scalars, wide)
+    spans = [
+        (row, key, first)
         for row, key in zip(rows, keys, strict=True)
         for first in range(0, row.size, drawing.SPAN)
     ]
-    for future in running:
-        future.result()
+    if array.size <= SMALL:
+        for span in spans:
+            write(*span)
+    else:
+        for future in [compiled.workers().submit(write, *span) for span in spans]:
+            future.result()
     return jax.device_put(array.reshape(leaf.shape), leaf.sharding)
 
 
-def fill(run: compiled.Program, row: Any, key: Any, scalars: Any, first: int) -> None:
+def fill(
+    run: compiled.Program, size: int, scalars: Any, wide: bool, row: Any, key: Any, first: int
+) -> None:
     """Write the elements of a row from `first` on, as many as one thread makes at a time."""
     last = min(first + drawing.SPAN, row.size)
-    for start in range(first, last, drawing.BLOCK):
-        stop = min(start + drawing.BLOCK, last)
+    for start in range(first, last, size):
+        stop = min(start + size, last)
         words = np.array([start & 0xFFFFFFFF, start >> 32, *key], np.uint32)
-        row[start:stop] = np.asarray(run(words, *scalars))[: stop - start]
+        with jax.enable_x64(wide):
+            row[start:stop] = np.asarray(run(words, *scalars))[: stop - start]
 
 
-def identity(leaf: Leaf) -> Hashable:
+def identity(leaf: Leaf, size: int) -> Hashable:
     """What the leaf's program depends on; `None` if it needs none."""
     if leaf.kept or is_fill(leaf):
         return None
@@ -126,7 +159,7 @@ def identity(leaf: Leaf) -> Hashable:
         what: Hashable = ("custom", initializer, leaf.shape, leaf.dtype)
     elif in_blocks(leaf):
         recipe = leaf.draw.recipe
-        return ("rows", recipe.law, recipe.static, leaf.dtype, compiled.context())
+        return ("rows", recipe.law, recipe.static, leaf.dtype, size, compiled.context())
     else:
         what = ("leaf", leaf.draw.recipe, leaf.shape)
     return (what, leaf.stack, leaf.sharding, compiled.context())
@@ -134,19 +167,20 @@ def identity(leaf: Leaf) -> Hashable:
 
 def count_programs(leaves: Sequence[Leaf]) -> int:
     """The number of distinct programs that the leaves need."""
-    return len({identity(leaf) for leaf in leaves} - {None})
+    sizes = block_sizes(leaves)
+    return len({identity(leaf, size) for leaf, size in zip(leaves, sizes, strict=True)} - {None})
 
 
-def program_of(leaf: Leaf) -> "Future[compiled.Program] | None":
+def program_of(leaf: Leaf, size: int) -> "Future[compiled.Program] | None":
     """The leaf's program, compiled or on its way."""
-    key = identity(leaf)
+    key = identity(leaf, size)
     if key is None:
         return None
     scalars = () if leaf.draw is None else leaf.draw.scalars
     specs = [jax.ShapeDtypeStruct((), scalar.dtype) for scalar in scalars]
     if in_blocks(leaf):
         assert leaf.draw is not None
-        block = functools.partial(run_block, leaf.draw.recipe, drawing.BLOCK)
+        block = functools.partial(run_block, leaf.draw.recipe, size)
         words = jax.ShapeDtypeStruct((4,), np.uint32)
         return compiled.compiled(key, lambda: jax.jit(block), [words, *specs], ahead=True)
     words = jax.ShapeDtypeStruct((2,) if leaf.layers is None else (leaf.layers, 2), np.uint32)
@@ -168,12 +202,28 @@ def run_block(recipe: Recipe, size: int, words: Any, *scalars: Any) -> jax.Array
     return lax.convert_element_type(values, recipe.dtype)
 
 
+def custom(leaf: Leaf, key: jax.Array) -> jax.Array:
+    """What an initializer that is not of this library makes."""
+    name = join(leaf.path)
+    try:
+        values = jnp.asarray(leaf.initializer(key, leaf.layer_shape, leaf.dtype), leaf.dtype)
+    except Exception as error:
+        error.add_note(f"This is from the initializer of {name!r}.")
+        raise
+    if values.shape != leaf.layer_shape:
+        raise ValueError(
+            f"the initializer of {name!r} was asked for shape {leaf.layer_shape!r}, and it "
+            f"returned an array of shape {values.shape!r}"
+        )
+    return values
+
+
 def run_leaf(leaf: Leaf, words: Any, *scalars: Any) -> jax.Array:
     """A whole leaf, or all the layers of one."""
 
     def one(key: jax.Array) -> jax.Array:
         if leaf.draw is None:
-            return jnp.asarray(leaf.initializer(key, leaf.layer_shape, leaf.dtype))
+            return custom(leaf, key)
         law, static, shape, dtype, _ = leaf.draw.recipe
         values = law(key, shape, compute_dtype(dtype), None, *scalars, **dict(static))
         return lax.convert_element_type(values, dtype)

@@ -24,6 +24,11 @@ def component(entry: Any) -> str:
     return str(entry)
 
 
+def is_box(node: Any) -> bool:
+    """Whether a node is what Flax puts around an annotated parameter, of linen or of nnx."""
+    return hasattr(type(node), "add_axis") and hasattr(type(node), "remove_axis")
+
+
 def flatten(tree: Any) -> tuple[list[Path], list[Any], Any]:
     """The paths of a tree's leaves, the leaves, and the tree's structure.
 
@@ -44,10 +49,12 @@ def flatten(tree: Any) -> tuple[list[Path], list[Any], Any]:
         [('a', 'kernel'), ('b', '0'), ('b', '1')]
     """
     found, structure = jax.tree_util.tree_flatten_with_path(tree)
+    nodes = jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_box)
+    boxes = {entries for entries, node in nodes if is_box(node)}
     paths: list[Path] = []
     for entries, _ in found:
-        boxed = len(entries) > 1 and entries[-1] == jax.tree_util.GetAttrKey("value")
-        paths.append(tuple(component(entry) for entry in (entries[:-1] if boxed else entries)))
+        plain = entries[:-1] if entries[:-1] in boxes else entries
+        paths.append(tuple(map(component, plain)))
     seen: set[Path] = set()
     for path in paths:
         if path in seen:

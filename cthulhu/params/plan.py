@@ -21,6 +21,8 @@ from cthulhu.random import path_digest
 
 __all__ = ["LeafPlan", "Plan", "init_params", "plan"]
 
+FAN_AXES = ("in_axis", "out_axis", "batch_axis")
+
 
 @dataclasses.dataclass(frozen=True)
 class LeafPlan:
@@ -48,18 +50,16 @@ class LeafPlan:
 
 def describe(leaf: Leaf) -> LeafPlan:
     """The row of one leaf."""
-    initializer = leaf.initializer
-    axes = {
-        name: getattr(initializer, name)
-        for name in ("in_axis", "out_axis", "batch_axis")
-        if hasattr(initializer, name)
-    }
-    defaults = getattr(initializer, "__kwdefaults__", None) or {}
+    initializer, given = leaf.unbound
+    known = {**(getattr(initializer, "__kwdefaults__", None) or {}), **given}
+    axes: list[Any] = [known.get(name, getattr(initializer, name, None)) for name in FAN_AXES]
     fans = None
-    if not leaf.kept and (len(axes) == 3 or "in_axis" in defaults):
-        fans = compute_fans(leaf.layer_shape, **axes)
-    expected = None if leaf.kept or leaf.draw is None else moments(leaf.draw)
-    named = hasattr(initializer, "__name__") and not isinstance(initializer, type)
+    if leaf.draw is not None and None not in axes:
+        fans = compute_fans(leaf.layer_shape, *axes)
+    expected = None if leaf.draw is None else moments(leaf.draw)
+    called = getattr(initializer, "__name__", None) or repr(initializer)
+    if given:
+        called += f"({', '.join(f'{name}={value!r}' for name, value in given.items())})"
     spec = getattr(leaf.sharding, "spec", leaf.sharding)
     return LeafPlan(
         path=join(leaf.path),
@@ -67,7 +67,7 @@ def describe(leaf: Leaf) -> LeafPlan:
         dtype=str(leaf.dtype),
         sharding=None if leaf.sharding is None else str(spec),
         nbytes=leaf.nbytes,
-        initializer=initializer.__name__ if named else repr(initializer),
+        initializer=called,
         fan_in=None if fans is None else fans.fan_in,
         fan_out=None if fans is None else fans.fan_out,
         mean=None if expected is None else expected.mean + 0.0,
@@ -134,8 +134,9 @@ class Plan:
             parameter is held at a time.
         """
         words = leaf_keys("Plan.stream", key, [leaf.path for leaf in self.leaves])
-        for leaf, value in zip(self.leaves, making.make(self.leaves, words), strict=True):
-            yield join(leaf.path), value
+        values = making.make(self.leaves, words)
+        for leaf in self.leaves:  # A zip would hold an array while the next is made.
+            yield join(leaf.path), next(values)
 
     def to_json(self) -> str:
         """The plan as JSON: the rows, and the totals."""
@@ -271,6 +272,7 @@ def init_params(
 
     Example:
         >>> import jax, numpy as np
+        >>> from cthulhu.params import Rules
         >>> spec = lambda *shape: jax.ShapeDtypeStruct(shape, np.float32)
         >>> tree = {"dense": {"kernel": spec(4, 8), "bias": spec(8)}}
         >>> rules = Rules([(".*/kernel", "he_normal"), (".*/bias", "zeros")])

@@ -17,6 +17,7 @@ from jax import lax
 from jax.sharding import NamedSharding
 
 from cthulhu.random.bits import Counter, fused, random_bits
+from cthulhu.random.inverse import erf_inv
 from cthulhu.random.programs import Draw, compute_dtype, draw
 
 __all__ = [
@@ -97,7 +98,8 @@ def normal_law(
 ) -> jax.Array:
     """Normal by inversion; `scale` holds the factor sqrt(2)."""
     low = np.nextafter(dtype.type(-1), dtype.type(0))
-    quantile = lax.erf_inv(unit(key, shape, dtype, start) * dtype.type(2) + low)
+    uniform = lax.add(lax.mul(unit(key, shape, dtype, start), dtype.type(2)), low)
+    quantile = erf_inv(uniform, ends=False)
     values: jax.Array = quantile * scale + shift
     return values
 
@@ -115,7 +117,7 @@ def truncated_normal_law(
     shift: Any,
 ) -> jax.Array:
     """Normal by inversion of [low, low + width), kept within [least, most]."""
-    inverse = lax.erf_inv(unit(key, shape, dtype, start) * width + low)
+    inverse = erf_inv(unit(key, shape, dtype, start) * width + low, ends=True)
     unscaled = lax.min(lax.max(dtype.type(math.sqrt(2)) * inverse, least), most)
     values: jax.Array = unscaled * scale + shift
     return values

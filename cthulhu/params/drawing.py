@@ -1,0 +1,94 @@
+"""Draws in blocks: one program for leaves of all shapes, in the host's memory."""
+
+import dataclasses
+import functools
+from collections.abc import Hashable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import jax
+import numpy as np
+
+from cthulhu.params import compiled, flat
+
+__all__ = ["Job", "block_sizes", "draw", "program"]
+
+BLOCK = 2**17  # Elements: fits a core's cache, and outweighs the call of a program.
+SMALL_BLOCK = 2**12
+SPAN = 2**20  # Elements that one thread makes at a time.
+WORTHWHILE = 2**24  # Unneeded elements that cost more than to compile another program.
+ALIGNMENT = 64  # Bytes: JAX takes over memory that is aligned so, and copies other.
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """One leaf to draw."""
+
+    program: "Future[compiled.Program]"
+    draw: flat.Draw
+    block: int
+    keys: Sequence[np.ndarray[Any, Any]]
+
+
+def block_sizes(draws: Sequence[flat.Draw]) -> list[int]:
+    """The block of each draw: a smaller one if a law has very many small leaves."""
+    unneeded: dict[Hashable, int] = {}
+    for draw in draws:
+        if size_of(draw) <= BLOCK // 4:
+            unneeded[draw.law] = unneeded.get(draw.law, 0) + BLOCK
+    return [
+        SMALL_BLOCK if size_of(draw) <= BLOCK // 4 and unneeded[draw.law] > WORTHWHILE else BLOCK
+        for draw in draws
+    ]
+
+
+def size_of(draw: flat.Draw) -> int:
+    return int(np.prod(draw.shape, dtype=object))
+
+
+def program(draw: flat.Draw, size: int, context: Hashable) -> "Future[compiled.Program]":
+    """The program of a law."""
+    words = jax.ShapeDtypeStruct((2 + 2 * len(draw.keys),), np.uint32)
+    scalars = [jax.ShapeDtypeStruct((), scalar.dtype) for scalar in draw.scalars]
+
+    def build() -> Any:
+        return jax.jit(functools.partial(flat.block, draw.law, size))
+
+    key = ("block", draw.law, size, context)
+    return compiled.compiled(key, build, [words, *scalars], ahead=True)
+
+
+def draw(jobs: Sequence[Job]) -> list[np.ndarray[Any, Any]]:
+    """Make the values of all jobs, with all the host's cores."""
+    arrays = [aligned(size_of(job.draw), job.draw.dtype) for job in jobs]
+    config: Any = jax.config
+    wide = config.jax_enable_x64  # This thread's setting, which the workers do not see.
+    for job in jobs:
+        job.program.result()
+    running = [
+        compiled.workers().submit(fill, job, array, first, wide)
+        for job, array in zip(jobs, arrays, strict=True)
+        for first in range(0, array.size, max(SPAN, job.block))
+    ]
+    for future in running:
+        future.result()
+    return [array.reshape(job.draw.shape) for job, array in zip(jobs, arrays, strict=True)]
+
+
+def aligned(size: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Memory that JAX takes over without a copy."""
+    raw = np.empty(size * dtype.itemsize + ALIGNMENT, np.uint8)
+    offset = -raw.ctypes.data % ALIGNMENT
+    return raw[offset : offset + size * dtype.itemsize].view(dtype)
+
+
+def fill(job: Job, array: np.ndarray[Any, Any], first: int, wide: bool) -> None:
+    """Write the elements from `first` on, as many as one thread makes at a time."""
+    run = job.program.result()
+    last = min(first + max(SPAN, job.block), array.size)
+    for start in range(first, last, job.block):
+        stop = min(start + job.block, last)
+        words = np.array([start & 0xFFFFFFFF, start >> 32, *np.ravel(job.keys)], np.uint32)
+        with jax.enable_x64(wide):
+            values = np.asarray(run(words, *job.draw.scalars))
+        array[start:stop] = values[: stop - start]

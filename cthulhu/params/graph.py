@@ -1,0 +1,156 @@
+"""An init function as a flat list of equations.
+
+A `Graph` is a jaxpr with nothing unneeded in it, so without the forward pass,
+and with its inner calls spelled out.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.interpreters import partial_eval
+
+__all__ = ["Equation", "Graph", "Literal", "Ref", "inner_jaxprs", "is_key"]
+
+# Calls whose meaning is that of the jaxpr they hold; what else they carry serves
+# differentiation, of which there is none here.
+CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Literal:
+    """A constant scalar of the program's text."""
+
+    value: Any
+    aval: Any
+
+
+Ref = int | Literal
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Equation:
+    """One operation; values are numbers into `Graph.avals`."""
+
+    primitive: Any
+    params: dict[str, Any]
+    inputs: tuple[Ref, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the operation."""
+        return str(self.primitive.name)
+
+    def sources(self) -> Iterable[int]:
+        """The inputs that are no literals."""
+        return (ref for ref in self.inputs if not isinstance(ref, Literal))
+
+
+class Graph:
+    """The equations that `outputs` need, in order."""
+
+    def __init__(self, jaxpr: Any) -> None:
+        opened, constants = jaxpr.jaxpr, jaxpr.consts
+        needed, *_ = partial_eval.dce_jaxpr(opened, [True] * len(opened.outvars), instantiate=True)
+        self.avals: list[Any] = []
+        self.equations: list[Equation] = []
+        self.constants: dict[int, Any] = {}
+        scope: dict[Any, Ref] = {}
+        for variable, constant in zip(opened.constvars, constants, strict=True):
+            scope[variable] = self.constant(variable.aval, constant)
+        self.inputs = [self.new(variable.aval) for variable in needed.invars]
+        scope.update(zip(needed.invars, self.inputs, strict=True))
+        self.outputs = self.inline(needed, scope)
+        self.prune()
+
+    def new(self, aval: Any) -> int:
+        """A value of its own."""
+        self.avals.append(aval)
+        return len(self.avals) - 1
+
+    def constant(self, aval: Any, value: Any) -> int:
+        """A captured array: an input that the graph itself provides."""
+        number = self.new(aval)
+        self.constants[number] = value
+        return number
+
+    def read(self, scope: dict[Any, Ref], atom: Any) -> Ref:
+        """What stands for a variable or a literal of a jaxpr."""
+        if not hasattr(atom, "val"):
+            return scope[atom]
+        if atom.aval.shape:
+            return self.constant(atom.aval, atom.val)
+        return Literal(atom.val, atom.aval)
+
+    def inline(self, jaxpr: Any, scope: dict[Any, Ref]) -> list[Ref]:
+        """Append the equations of `jaxpr`, with its calls spelled out."""
+        for equation in jaxpr.eqns:
+            inputs = tuple(self.read(scope, atom) for atom in equation.invars)
+            inner = called(equation)
+            if inner is None:
+                outputs = tuple(self.new(variable.aval) for variable in equation.outvars)
+                self.equations.append(
+                    Equation(equation.primitive, equation.params, inputs, outputs)
+                )
+                scope.update(zip(equation.outvars, outputs, strict=True))
+                continue
+            body, constants = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
+            within: dict[Any, Ref] = dict(zip(body.invars, inputs, strict=True))
+            for variable, value in zip(body.constvars, constants, strict=True):
+                within[variable] = self.constant(variable.aval, value)
+            scope.update(zip(equation.outvars, self.inline(body, within), strict=True))
+        return [self.read(scope, atom) for atom in jaxpr.outvars]
+
+    def prune(self) -> None:
+        """Drop what no output needs."""
+        needed = {ref for ref in self.outputs if not isinstance(ref, Literal)}
+        kept = []
+        for equation in reversed(self.equations):
+            if not needed.isdisjoint(equation.outputs):
+                kept.append(equation)
+                needed.update(equation.sources())
+        self.equations = kept[::-1]
+
+    def size(self, ref: Ref) -> int:
+        """The number of elements of a value."""
+        aval = ref.aval if isinstance(ref, Literal) else self.avals[ref]
+        return math.prod(aval.shape)
+
+
+def called(equation: Any) -> Any:
+    """The jaxpr that an equation calls as it stands, or `None`."""
+    params = equation.params
+    held = CALLS.get(equation.primitive.name)
+    if held is None or held not in params or params.get("compiler_options_kvs"):
+        return None
+    for name in ("in_shardings", "out_shardings", "in_layouts", "out_layouts"):
+        for asked in params.get(name, ()):
+            if asked is not None and type(asked).__name__ != "UnspecifiedValue":
+                return None
+    return params[held]
+
+
+def inner_jaxprs(params: dict[str, Any]) -> Iterable[Any]:
+    """The jaxprs among the parameters of an equation."""
+    for value in params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if hasattr(item, "eqns") or hasattr(getattr(item, "jaxpr", None), "eqns"):
+                yield item
+
+
+def is_key(aval: Any) -> bool:
+    """Whether values of this kind are typed keys."""
+    return bool(jnp.issubdtype(aval.dtype, jax.dtypes.prng_key))

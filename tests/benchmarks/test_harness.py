@@ -1,0 +1,116 @@
+"""The benchmarks' code must not rot: they run on a trivial pair, and what they write is read."""
+
+import json
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+from matplotlib.figure import Figure
+
+from tests.benchmarks import harness, models
+from tests.benchmarks.harness import Goal, Report, Summary, exactly, ratio
+
+
+def chosen(monkeypatch, *options):
+    monkeypatch.setattr(sys, "argv", ["bench_trivial.py", *options])
+    return harness.arguments("A trivial benchmark.")
+
+
+def test_a_quick_run_writes_a_page_data_and_a_picture(tmp_path, monkeypatch, capsys):
+    arguments = chosen(monkeypatch, "--quick", "--out", str(tmp_path))
+    assert arguments.quick
+
+    small = jax.jit(lambda: jnp.zeros((64, 64)))
+    large = jax.jit(lambda: jnp.zeros((2048, 2048)))
+    contestants = {
+        name: lambda call=call: harness.timed(call, 3, jax.block_until_ready)
+        for name, call in {"small": small, "large": large}.items()
+    }
+    harness.rounds(contestants, most=1)
+    seconds = harness.rounds(contestants, most=9)
+    assert [len(values) for values in seconds.values()] == [9, 9]
+    against = ratio(seconds["large"], seconds["small"])
+    assert against.low <= against.median <= against.high
+    # A thousand times as many bytes.
+    assert against.median > 3
+
+    report = Report("trivial", "Trivial", "Zeros.", arguments.quick, "nothing")
+    report.goals = [
+        Goal("large / small", against, 2.0),
+        Goal("programs", exactly(3), 2, False, ""),
+    ]
+    report.table("Times", ["", "time"], [["large", Summary.of(seconds["large"]).show(" s")]])
+    report.data = harness.rounded(seconds)
+    figure = Figure()
+    harness.plain_axis(figure.subplots().yaxis)
+    report.write(arguments.out, figure)
+
+    page = (tmp_path / "trivial.md").read_text()
+    assert page in capsys.readouterr().out
+    assert "| large / small |" in page
+    assert "| ≥ 2× | met |" in page
+    assert "| programs | 3 | ≤ 2 | **missed** |" in page
+    assert "quick mode" in page
+    assert f"jax {jax.__version__}" in page
+    data = json.loads((tmp_path / "trivial.json").read_text())
+    assert [goal["is_met"] for goal in data["goals"]] == [True, False]
+    assert data["measurements"]["large"] == harness.rounded(seconds)["large"]
+    assert (tmp_path / "trivial.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_quick_run_does_not_overwrite_the_published_results(monkeypatch):
+    assert chosen(monkeypatch).out == harness.ROOT / "docs/benchmarks"
+    assert chosen(monkeypatch, "--quick").out != chosen(monkeypatch).out
+
+
+def test_contestants_take_turns_within_the_budget():
+    turns = []
+
+    def contestant(name):
+        turns.append(name)
+        return 1.0
+
+    contestants = {name: lambda name=name: contestant(name) for name in "ABC"}
+    harness.rounds(contestants, most=2)
+    assert "".join(turns) == "ABCABC"
+    assert len(harness.rounds(contestants, most=9, least=3, budget=0.0)["A"]) == 3
+
+
+def test_ratios_are_formed_within_a_round():
+    """A machine that slows down for some rounds changes no ratio."""
+    found = ratio([2.0, 20.0, 200.0], [1.0, 10.0, 100.0])
+    assert (found.low, found.median, found.high) == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(12.345, "12.3"), (0.0123456, "0.0123"), (1234.5, "1234"), (0.0, "0")]
+)
+def test_three_digits_are_shown(value, shown):
+    assert harness.digits(value) == shown
+
+
+def test_a_fresh_process_returns_what_it_prints_last():
+    assert harness.fresh("-c", "print('noise'); print([1, 2.5])") == [1, 2.5]
+    with pytest.raises(RuntimeError, match="no such thing"):
+        harness.fresh("-c", "raise ValueError('no such thing')")
+
+
+def test_a_worker_answers_each_request():
+    code = "from tests.benchmarks import harness; harness.serve(lambda x: x + 1)"
+    worker = harness.Worker("-c", code)
+    assert [worker.ask(x=x) for x in (1, 2)] == [2, 3]
+    worker.close()
+    assert worker.process.returncode == 0
+
+
+def test_the_models_have_the_sizes_of_their_papers():
+    def count(tree):
+        return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+    key = jax.random.key(0)
+    module, tokens = models.gpt2(12)
+    assert count(jax.eval_shape(module.init, key, tokens)) == 124_439_808
+    module, image = models.resnet50()
+    assert count(jax.eval_shape(module.init, key, image)["params"]) == 25_557_032
+    assert len(set(models.checkpoint_paths(1000))) == 1000

@@ -1,0 +1,271 @@
+"""The house: every file imports only from below, and nothing private."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import cthulhu
+
+ROOT = Path(cthulhu.__file__).parent
+LONGEST = 400
+
+FLOORS = {
+    "cthulhu.typing": 0,
+    "cthulhu.checks": 0,
+    "cthulhu.extend": 0,
+    "cthulhu.fans": 1,
+    "cthulhu.gains": 1,
+    "cthulhu.random": 1,
+    "cthulhu.functional": 3,
+    "cthulhu.initializers": 4,
+    "cthulhu.backend": 4,
+    "cthulhu.params": 5,
+    "cthulhu.layers": 6,
+    "cthulhu.models": 6,
+    "cthulhu.diagnostics": 6,
+    "cthulhu.adapters": 6,
+    "cthulhu": 7,
+}
+
+# Inside a package, a file imports only from earlier lines. Files of one line are strangers.
+ORDER = {
+    "cthulhu.random": (
+        ("bits", "inverse", "keys"),
+        ("scope", "programs"),
+        ("draws",),
+    ),
+    "cthulhu.functional": (
+        ("plans",),
+        ("constant", "identity", "normal", "orthogonal", "uniform", "variance_scaling"),
+        ("glorot", "he", "lecun"),
+    ),
+    "cthulhu.initializers": (
+        ("signatures",),
+        ("base",),
+        ("bound", "custom"),
+        ("constant", "identity", "normal", "orthogonal", "uniform", "variance_scaling"),
+        ("names",),
+        ("config",),
+        ("lookup",),
+    ),
+}
+
+# What `import cthulhu` may load besides the standard library.
+LIGHT = frozenset({"cthulhu", "jax", "numpy"})
+
+
+class Import(NamedTuple):
+    """One imported name, in full, and whether importing the file runs it."""
+
+    name: str
+    line: int
+    at_import: bool
+
+
+def module_of(path: Path) -> str:
+    parts = ("cthulhu", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def walk(tree: ast.AST, at_import: bool = True) -> Iterator[tuple[ast.AST, bool]]:
+    for node in ast.iter_child_nodes(tree):
+        yield node, at_import
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from walk(node, at_import and not inside)
+
+
+def imports(source: str, known: frozenset[str] = frozenset(FILES)) -> list[Import]:
+    """The modules that a file imports; `from package import module` names the module."""
+    found = []
+    for node, at_import in walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [Import(alias.name, node.lineno, at_import) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                resolved = name if name in known or not base.startswith("cthulhu") else base
+                found.append(Import(resolved, node.lineno, at_import))
+    return found
+
+
+def attributes(source: str) -> set[str]:
+    """Every dotted name that a file uses, as `jax.extend.random`."""
+    return {
+        ast.unparse(node) for node in ast.walk(ast.parse(source)) if type(node) is ast.Attribute
+    }
+
+
+def package_of(module: str) -> str:
+    """The unit of a floor: a file at the top, or a package."""
+    return ".".join(module.split(".")[:2])
+
+
+def place(module: str) -> int | None:
+    """The line of a file in its package's order; the package's own file is last."""
+    package = package_of(module)
+    if package not in ORDER:
+        return None
+    if module == package:
+        return len(ORDER[package])
+    file = module.removeprefix(f"{package}.")
+    lines = [line for line, files in enumerate(ORDER[package]) if file in files]
+    assert lines, f"{module} has no place yet: add {file!r} to ORDER[{package!r}]"
+    return lines[0]
+
+
+def wrong_imports(module: str, source: str) -> list[str]:
+    """The imports of a file that come from its own floor or from above."""
+    wrong = []
+    own = package_of(module)
+    for name, line, _ in imports(source):
+        if name.split(".")[0] != "cthulhu":
+            continue
+        other = package_of(name)
+        if other != own:
+            allowed = FLOORS[other] < FLOORS[own]
+        elif name == module:
+            allowed = False
+        else:
+            here, there = place(module), place(name)
+            allowed = name != own if here is None or there is None else there < here
+        if not allowed:
+            wrong.append(f"{module}:{line} imports {name}")
+    return wrong
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_imports_only_from_below(module: str) -> None:
+    assert wrong_imports(module, FILES[module].read_text()) == []
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_is_on_a_floor(module: str) -> None:
+    assert package_of(module) in FLOORS
+    if package_of(module) in ORDER:
+        place(module)
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_the_order_names_no_file_that_is_gone(package: str) -> None:
+    declared = {f"{package}.{file}" for files in ORDER[package] for file in files}
+    assert declared == {name for name in FILES if name.startswith(f"{package}.")}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    edges = {
+        module: {one.name for one in imports(path.read_text()) if one.name in FILES} - {module}
+        for module, path in FILES.items()
+    }
+    while free := {module for module, below in edges.items() if not below & set(edges)}:
+        edges = {module: below for module, below in edges.items() if module not in free}
+    assert edges == {}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_uses_no_private_jax(module: str) -> None:
+    source = FILES[module].read_text()
+    assert "jax._src" not in source
+    assert not any(name.startswith("jax._src") for name, _, _ in imports(source))
+
+
+def uses(library: str) -> set[str]:
+    """The modules that import a library or reach it by attribute."""
+    using = set()
+    for module, path in FILES.items():
+        source = path.read_text()
+        names = {one.name for one in imports(source)} | attributes(source)
+        if any(name == library or name.startswith(f"{library}.") for name in names):
+            using.add(module)
+    return using
+
+
+def test_jax_extend_is_wrapped_in_one_place() -> None:
+    assert uses("jax.extend") == {"cthulhu.extend"}
+
+
+def test_jax_interpreters_is_wrapped_in_at_most_one_place() -> None:
+    assert len(uses("jax.interpreters")) <= 1
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_has_no_relative_import(module: str) -> None:
+    assert not [one for one in imports(FILES[module].read_text()) if one.name.startswith(".")]
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_is_short(module: str) -> None:
+    assert len(FILES[module].read_text().splitlines()) <= LONGEST
+
+
+def reached(start: str) -> dict[str, set[str]]:
+    """What importing a module loads: every module of the house, with what else it imports."""
+    found: dict[str, set[str]] = {}
+    waiting = [start]
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        names = {one.name for one in imports(FILES[module].read_text()) if one.at_import}
+        found[module] = {name for name in names if name.split(".")[0] != "cthulhu"}
+        for name in names & set(FILES):
+            parts = name.split(".")
+            waiting += [".".join(parts[: end + 1]) for end in range(len(parts))]
+    return found
+
+
+def test_import_cthulhu_reaches_nothing_heavy() -> None:
+    outside = {name.split(".")[0] for names in reached("cthulhu").values() for name in names}
+    assert outside - sys.stdlib_module_names <= LIGHT
+    assert {"cthulhu.random.draws", "cthulhu.initializers.lookup"} <= set(reached("cthulhu"))
+    assert not {"cthulhu.layers", "cthulhu.models"} & set(reached("cthulhu"))
+
+
+def test_layers_reach_flax() -> None:
+    """The walk sees what is there: without this, the test above could pass on nothing."""
+    assert "flax.linen" in reached("cthulhu.layers")["cthulhu.layers"]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("cthulhu.fans", "from cthulhu import functional"),
+        ("cthulhu.fans", "import cthulhu.random.keys"),
+        ("cthulhu.checks", "from cthulhu.typing import Shape"),
+        ("cthulhu.functional.normal", "from cthulhu.initializers import HeNormal"),
+        ("cthulhu.functional.normal", "from cthulhu.functional.uniform import random_uniform"),
+        ("cthulhu.functional.normal", "from cthulhu.functional import zeros"),
+        ("cthulhu.random.bits", "from cthulhu.random import keys"),
+        ("cthulhu.random.keys", "def f():\n    from cthulhu.random.scope import next_key"),
+        ("cthulhu.initializers.base", "from cthulhu import initializers"),
+        ("cthulhu.backend", "from cthulhu.initializers import get"),
+        ("cthulhu.layers", "from cthulhu.models import Sequential"),
+        ("cthulhu.params.rules", "from cthulhu.params import fast_init"),
+        ("cthulhu.layers", "from cthulhu import __version__"),
+    ],
+)
+def test_the_walk_finds_an_import_from_above(module: str, source: str) -> None:
+    assert len(wrong_imports(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("cthulhu.fans", "from cthulhu import checks, typing"),
+        ("cthulhu.random.draws", "from cthulhu.random.programs import draw"),
+        ("cthulhu.random.scope", "from cthulhu.random import keys"),
+        ("cthulhu.initializers", "from cthulhu.initializers.lookup import get"),
+        ("cthulhu.params.rules", "from cthulhu.params.paths import Path"),
+        ("cthulhu.layers", "from cthulhu import initializers, random\nimport flax.linen as nn"),
+        ("cthulhu", "from cthulhu import backend"),
+    ],
+)
+def test_the_walk_lets_an_import_from_below_pass(module: str, source: str) -> None:
+    assert wrong_imports(module, source) == []

@@ -1,0 +1,331 @@
+"""What holds for every initializer of the table."""
+
+import copy
+import json
+import pickle
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cthulhu import functional, initializers
+from tests.cases import ALL, CASES, KEY, RANDOM, VARIANTS, Case, by_id, same_bits
+
+SMALL = {"delta_orthogonal": (3, 4, 6)}
+
+every_case = pytest.mark.parametrize("case", CASES, ids=by_id)
+every_row = pytest.mark.parametrize("case", ALL, ids=by_id)
+every_random = pytest.mark.parametrize("case", RANDOM, ids=by_id)
+
+
+def small(case: Case) -> tuple[int, ...]:
+    return SMALL.get(case.name, (6, 8))
+
+
+def test_the_table_covers_the_public_names() -> None:
+    classes = {
+        value
+        for name in initializers.__all__
+        if isinstance(value := getattr(initializers, name), type)
+        and issubclass(value, initializers.Initializer)
+        and value is not initializers.Initializer
+    }
+    assert sorted(case.name for case in CASES) == sorted(functional.__all__)
+    assert {case.cls for case in CASES} == classes
+    assert len(CASES) == len(classes)
+
+
+@every_case
+def test_a_row_names_its_function_and_class(case: Case) -> None:
+    assert getattr(functional, case.name) is case.function
+    assert getattr(initializers, case.name) is case.cls
+    assert initializers.get(case.name) == case.cls()
+
+
+@every_row
+def test_an_instance_with_a_key_is_the_function(case: Case) -> None:
+    same_bits(case.instance()(KEY, case.shape), case.init(KEY))
+
+
+@every_row
+def test_calls_repeat(case: Case) -> None:
+    same_bits(case.init(KEY), case.init(KEY))
+    same_bits(case.instance()(KEY, case.shape), case.instance()(KEY, case.shape))
+
+
+@every_random
+def test_a_seed_is_the_key_of_that_seed(case: Case) -> None:
+    for seed in (0, 7, 2**32 - 1):
+        expected = case.init(jax.random.key(seed))
+        init = case.instance(seed=seed)
+        same_bits(init(case.shape), expected)
+        same_bits(init(case.shape), expected)
+
+
+@every_random
+def test_a_key_overrides_the_seed(case: Case) -> None:
+    same_bits(case.instance(seed=3)(KEY, case.shape), case.init(KEY))
+
+
+@every_random
+def test_keys_and_seeds_differ(case: Case) -> None:
+    keys = jax.random.split(KEY, 2)
+    assert not np.array_equal(case.init(keys[0]), case.init(keys[1]))
+    first, second = (case.instance(seed=seed)(case.shape) for seed in (1, 2))
+    assert not np.array_equal(first, second)
+
+
+@every_case
+def test_what_draws_nothing_needs_no_key(case: Case) -> None:
+    if case.draws:
+        with pytest.raises(TypeError, match="key must be a PRNG key"):
+            case.init(None)
+    else:
+        same_bits(case.init(None), case.init(KEY))
+        same_bits(case.instance()(case.shape), case.init(KEY))
+        assert "seed" not in case.instance().get_config()
+
+
+@every_row
+def test_instances_are_values(case: Case) -> None:
+    init = case.instance()
+    assert init == case.instance()
+    assert hash(init) == hash(case.instance())
+    for twin in (
+        pickle.loads(pickle.dumps(init)),
+        copy.copy(init),
+        copy.deepcopy(init),
+        eval(repr(init), {init.__class__.__name__: case.cls}),
+    ):
+        assert type(twin) is case.cls
+        assert twin == init
+        assert hash(twin) == hash(init)
+        assert repr(twin) == repr(init)
+        same_bits(twin(KEY, case.shape), case.init(KEY))
+    with pytest.raises(AttributeError):
+        init.seed = 1
+
+
+def test_different_instances_differ() -> None:
+    instances = [case.instance() for case in ALL]
+    instances += [case.instance(seed=5) for case in RANDOM]
+    assert len(set(instances)) == len(instances)
+
+
+@every_row
+def test_configs_go_through_json(case: Case) -> None:
+    seeds: tuple[dict[str, Any], ...] = ({}, {"seed": 11}) if case.draws else ({},)
+    for seed in seeds:
+        init = case.instance(**seed)
+        assert case.cls.from_config(json.loads(json.dumps(init.get_config()))) == init
+        config = json.loads(json.dumps(initializers.serialize(init)))
+        for read in (initializers.deserialize, initializers.get):
+            twin = read(config)
+            assert type(twin) is case.cls
+            assert twin == init
+
+
+@every_row
+def test_instances_are_truthy_and_have_no_length(case: Case) -> None:
+    # Flax writes `out_kernel_init or kernel_init`.
+    assert not hasattr(case.cls, "__len__")
+    assert not hasattr(case.cls, "__bool__")
+    assert case.instance()
+
+
+@every_case
+def test_all_forms_of_a_call_are_one(case: Case) -> None:
+    init, shape = case.instance(), small(case)
+    expected = case.init(KEY, shape)
+    for values in (
+        init(KEY, shape),
+        init(KEY, shape, jnp.float32),
+        init(KEY, shape, None, None),
+        init(KEY, shape=shape, dtype="float32"),
+        init(key=KEY, shape=shape, dtype=np.float32),
+        case.function(KEY, shape, **case.options),
+        case.function(KEY, shape, jnp.float32, None, **case.options),
+        case.function(key=KEY, shape=shape, dtype="float32", out_sharding=None, **case.options),
+    ):
+        same_bits(values, expected)
+
+
+@every_random
+def test_all_forms_of_a_call_with_a_seed_are_one(case: Case) -> None:
+    init, shape = case.instance(seed=4), small(case)
+    expected = case.init(jax.random.key(4), shape)
+    for values in (
+        init(shape),
+        init(shape, jnp.float32),
+        init(shape, dtype="float32"),
+        init(shape=shape),
+        init(shape=shape, dtype=None),
+        init(None, shape),
+        init(key=None, shape=shape),
+    ):
+        same_bits(values, expected)
+
+
+@every_case
+def test_shapes_may_be_any_sequence_of_integers(case: Case) -> None:
+    shape = small(case)
+    expected = case.init(KEY, shape)
+    for form in (list(shape), [np.int64(dim) for dim in shape], np.array(shape)):
+        same_bits(case.init(KEY, form), expected)
+        same_bits(case.instance()(KEY, form), expected)
+    if not case.draws:
+        return
+    same_bits(case.instance(seed=1)(list(shape)), case.init(jax.random.key(1), shape))
+
+
+@every_case
+def test_dtypes_may_be_named_in_any_way(case: Case) -> None:
+    shape = small(case)
+    assert case.init(KEY, shape).dtype == np.float32
+    expected = case.init(KEY, shape, jnp.bfloat16)
+    assert expected.dtype == jnp.bfloat16
+    for dtype in ("bfloat16", np.dtype("bfloat16"), jnp.zeros((), "bfloat16").dtype):
+        same_bits(case.init(KEY, shape, dtype), expected)
+    for dtype in (np.float32, np.dtype("float32"), "f4", float, jnp.float32):
+        same_bits(case.init(KEY, shape, dtype), case.init(KEY, shape))
+
+
+@every_case
+def test_eval_shape_costs_nothing_and_agrees(case: Case) -> None:
+    for dtype in (None, jnp.bfloat16):
+        shape = (*case.shape[:-2], 2**20, 2**21)
+        result = jax.eval_shape(lambda key, d=dtype, s=shape: case.init(key, s, d), KEY)
+        assert (result.shape, result.dtype) == (shape, dtype or np.float32)
+
+
+@every_case
+def test_values_are_the_same_under_every_transformation(case: Case) -> None:
+    shape = small(case)
+    keys = jax.random.split(KEY, 3)
+    one_by_one = np.stack([case.init(key, shape) for key in keys])
+
+    def draw(key: jax.Array) -> jax.Array:
+        return case.instance()(key, shape)
+
+    same_bits(jax.jit(draw)(keys[1]), one_by_one[1])
+    same_bits(jax.vmap(draw)(keys), one_by_one)
+    same_bits(jax.jit(jax.vmap(draw))(keys), one_by_one)
+    _, scanned = jax.lax.scan(lambda carry, key: (carry, draw(key)), None, keys)
+    same_bits(scanned, one_by_one)
+    same_bits(jax.lax.map(draw, keys), one_by_one)
+
+
+@pytest.mark.parametrize("case", VARIANTS, ids=by_id)
+def test_options_that_are_constants_of_a_program_change_nothing(case: Case) -> None:
+    # Eagerly they are runtime scalars.
+    same_bits(jax.jit(case.init)(KEY), case.init(KEY))
+
+
+@pytest.mark.xfail(
+    jax.__version_info__ < (0, 11),
+    reason="XLA simplifies (u - 1) * 1 + minval to u + (minval - 1) where the width is a constant",
+    strict=True,
+)
+def test_a_uniform_of_width_one_is_the_same_in_a_program() -> None:
+    def draw(key: jax.Array) -> jax.Array:
+        return functional.random_uniform(key, (6, 8), minval=-0.3, maxval=0.7)
+
+    same_bits(jax.jit(draw)(KEY), draw(KEY))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["constant", "identity", "random_normal", "random_uniform", "truncated_normal", "orthogonal"],
+)
+def test_disabling_jit_changes_nothing_but_the_last_bit(name: str) -> None:
+    # Operations that run one by one are not contracted to fused multiply-adds.
+    function = getattr(functional, name)
+    expected = function(KEY, (3, 4))
+    with jax.disable_jit():
+        values = function(KEY, (3, 4))
+    np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in RANDOM if not case.name.endswith("orthogonal")], ids=by_id
+)
+def test_leading_rows_do_not_depend_on_the_number_of_rows(case: Case) -> None:
+    longer = case.init(KEY, (9, 24))
+    shorter = case.init(KEY, (5, 24))
+    # Fans, where they count, change the scale.
+    factor = case.std((9, 24)) / case.std((5, 24))
+    if factor == 1:
+        same_bits(longer[:5], shorter)
+    else:
+        np.testing.assert_allclose(longer[:5], np.float32(factor) * shorter, rtol=1e-6)
+
+
+# Values with traced options equal those with Python numbers; exactly so where the scalars are
+# computed by the same operations. erf, and a division by n, are computed on the host otherwise.
+TRACED = [
+    ("constant", "value", (-1.0, 0.0, 2.5), True),
+    ("identity", "gain", (-1.0, 0.5, 2.0), True),
+    ("random_normal", "stddev", (0.0, 0.02, 1.5), True),
+    ("random_normal", "mean", (-3.0, 0.25, 2.0), True),
+    ("random_uniform", "minval", (-3.0, -0.1, 0.0), True),
+    ("random_uniform", "maxval", (0.0, 0.5, 7.0), True),
+    ("truncated_normal", "stddev", (0.01, 0.5, 2.0), True),
+    ("truncated_normal", "mean", (-3.0, 0.25, 2.0), True),
+    ("truncated_normal", "lower", (-3.0, -1.5, 0.5), False),
+    ("truncated_normal", "upper", (-1.0, 0.5, 3.0), False),
+    ("variance_scaling", "scale", (0.1, 1.0, 2.0), False),
+    ("orthogonal", "gain", (-1.0, 0.0, 1.7), True),
+    ("delta_orthogonal", "gain", (-1.0, 0.5, 1.7), True),
+]
+
+
+@pytest.mark.parametrize(("name", "option", "values", "exact"), TRACED)
+def test_options_may_be_traced(
+    name: str, option: str, values: tuple[float, ...], exact: bool
+) -> None:
+    function, shape = getattr(functional, name), SMALL.get(name, (6, 8))
+    expected = np.stack([function(KEY, shape, **{option: value}) for value in values])
+    mapped = jax.vmap(lambda value: function(KEY, shape, **{option: value}))(jnp.array(values))
+    if exact:
+        same_bits(mapped, expected)
+    else:
+        np.testing.assert_allclose(mapped, expected, rtol=3e-6, atol=1e-7)
+
+
+def test_variance_scaling_takes_a_traced_scale_in_every_distribution() -> None:
+    scales = (0.5, 3.0)
+    for distribution in ("untruncated_normal", "uniform"):
+        options = {"distribution": distribution}
+        expected = [functional.variance_scaling(KEY, (6, 8), scale=s, **options) for s in scales]
+        mapped = jax.vmap(
+            lambda s, o=options: functional.variance_scaling(KEY, (6, 8), scale=s, **o)
+        )
+        np.testing.assert_allclose(mapped(jnp.array(scales)), np.stack(expected), rtol=1e-6)
+
+
+def test_scalar_arrays_become_numbers() -> None:
+    for scalar in (np.float32(0.5), np.array(0.5), jnp.array(0.5), jnp.bfloat16(0.5)):
+        init = initializers.RandomNormal(stddev=scalar)
+        assert init == initializers.RandomNormal(stddev=0.5)
+        assert json.dumps(init.get_config()) == json.dumps(
+            {"mean": 0.0, "stddev": 0.5, "seed": None}
+        )
+        same_bits(
+            functional.random_normal(KEY, (4,), stddev=scalar),
+            functional.random_normal(KEY, (4,), stddev=0.5),
+        )
+
+
+def test_a_jitted_call_takes_an_instance_as_a_static_argument() -> None:
+    traces = []
+
+    def draw(init: Any, key: jax.Array) -> jax.Array:
+        traces.append(init)
+        return init(key, (3, 4))
+
+    jitted = jax.jit(draw, static_argnums=0)
+    for _ in range(3):
+        jitted(initializers.HeNormal(), KEY)
+    assert len(traces) == 1

@@ -1,0 +1,135 @@
+"""The examples run and show what they say; the documentation names everything public."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import jax
+import numpy as np
+import pytest
+
+import cthulhu
+from cthulhu import functional, initializers
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+DOCS = ROOT / "docs"
+
+
+def load(name: str) -> ModuleType:
+    """An example as a module of its own."""
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_is_tested():
+    tested = {name for name in globals() if name.startswith("test_example_")}
+    assert tested == {f"test_example_{path.stem}" for path in EXAMPLES.glob("*.py")}
+
+
+def test_example_quickstart(tmp_path, capsys):
+    quickstart = load("quickstart")
+    picture = tmp_path / "new" / "curves.png"
+    # Optax's Adam mixes float and int32, which the strict setting refuses.
+    with jax.numpy_dtype_promotion("standard"):
+        runs = quickstart.main(["--epochs", "6", "--depth", "4", "--out", str(picture)])
+    assert tuple(runs) == quickstart.INITIALIZERS
+    assert all(np.isfinite(run.losses).all() and len(run.losses) == 7 for run in runs.values())
+    # Chance is 10 %.
+    for name in ("lecun_normal", "glorot_uniform", "he_normal", "orthogonal"):
+        assert runs[name].accuracy > 0.8, name
+        assert runs[name].losses[-1] < runs[name].losses[0] / 4, name
+    assert runs["zeros"].accuracy < 0.2
+    assert runs["zeros"].losses[-1] == pytest.approx(np.log(10), abs=0.01)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size > 20_000
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in runs)
+
+
+def test_quickstart_is_reproducible(tmp_path):
+    quickstart = load("quickstart")
+    console = quickstart.Console(quiet=True)
+    with jax.numpy_dtype_promotion("standard"):
+        first, again, other = (
+            quickstart.train_all(["he_normal"], depth=2, epochs=1, seed=seed, console=console)
+            for seed in (3, 3, 4)
+        )
+    assert first["he_normal"].losses == again["he_normal"].losses
+    assert first["he_normal"].losses != other["he_normal"].losses
+
+
+@pytest.mark.parametrize("flag", ["--epochs", "--depth"])
+def test_quickstart_refuses_nothing_to_do(flag, capsys):
+    with pytest.raises(SystemExit):
+        load("quickstart").main([flag, "0"])
+    assert f"{flag} must be at least 1; got 0" in capsys.readouterr().err
+
+
+def test_example_flax_linen(capsys):
+    params = load("flax_linen").main()
+    attention = params["MultiHeadDotProductAttention_0"]
+    assert float(params["Conv_0"]["kernel"].std()) == pytest.approx((2 / 144) ** 0.5, rel=0.05)
+    assert not np.array_equal(attention["query"]["kernel"], attention["key"]["kernel"])
+    assert "largest |QᵀQ - I| is below 1e-5: True" in capsys.readouterr().out
+
+
+def test_example_flax_nnx(capsys):
+    block = load("flax_nnx").main()
+    assert float(block.up.kernel[...].std()) == pytest.approx((2 / 64) ** 0.5, rel=0.05)
+    printed = capsys.readouterr().out
+    assert printed.count("True") == 3
+    assert "False" not in printed
+
+
+def test_example_functional(capsys):
+    arrays = load("functional").main()
+    assert not np.array_equal(arrays["ensemble"][0], arrays["ensemble"][1])
+    assert arrays["sharded"].sharding.num_devices == jax.device_count()
+    printed = capsys.readouterr().out
+    assert printed.count("True") == 3
+    assert "False" not in printed
+
+
+def test_example_custom(capsys):
+    params = load("custom").main()
+    kernel = np.asarray(params["layers_1"]["kernel"])
+    assert np.count_nonzero(kernel) == np.count_nonzero(np.diag(kernel)) == 64
+    printed = capsys.readouterr().out
+    assert "Mixture(stddev=0.1" in printed
+    assert "False" not in printed
+
+
+def test_the_page_of_initializers_names_every_class():
+    page = (DOCS / "initializers.md").read_text()
+    rows = [re.findall(r"`([^`]+)`", line) for line in page.splitlines() if line.startswith("| `")]
+    classes = {row[0]: row[1] for row in rows if row[0] in initializers.__all__}
+    named = {name for name in initializers.__all__ if name[0].isupper()}
+    # The base class makes nothing, so it has no law and no row.
+    assert set(classes) == named - {"Initializer"}
+    assert "`Initializer`" in page
+    assert all(f"\n| {name} |" in page for name in classes), "the table of moments lacks a class"
+    for name, snake in classes.items():
+        assert getattr(initializers, snake) is getattr(initializers, name)
+        assert hasattr(functional, snake)
+
+
+def test_the_page_of_initializers_names_every_function():
+    page = (DOCS / "initializers.md").read_text()
+    for name in (*functional.__all__, *initializers.__all__):
+        assert f"`{name}`" in page, name
+
+
+def test_every_public_module_has_an_api_page():
+    documented = {path.stem for path in (DOCS / "api").glob("*.md")}
+    public = {*cthulhu.__all__} - {"__version__"} | {"fans", "typing"}
+    assert public <= documented
+
+
+def test_the_files_that_the_readme_names_exist():
+    named = re.findall(r"`((?:tests|examples|docs)/[^`]*)`", (ROOT / "README.md").read_text())
+    assert "tests/test_jax_equality.py" in named
+    assert [name for name in named if not (ROOT / name).exists()] == []

@@ -1,0 +1,97 @@
+"""`import cthulhu` is cheap, and loads Flax only when a layer is asked for."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import cthulhu
+
+HEAVY = ("flax", "optax", "matplotlib", "scipy", "keras", "rich", "haiku", "equinox", "sklearn")
+
+
+def run(code: str) -> Any:
+    """What a fresh interpreter prints, read as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import json, sys\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return json.loads(done.stdout)
+
+
+def loaded(names: tuple[str, ...] = HEAVY) -> str:
+    return f"sorted(set(sys.modules) & set({names!r}))"
+
+
+def test_import_loads_nothing_heavy() -> None:
+    """JAX itself loads parts of scipy, so what counts is the difference."""
+    before, after, flax_before, flax_after = run(
+        f"""
+import jax
+before = {loaded()}
+import cthulhu
+after = {loaded()}
+flax_before = "flax" in sys.modules
+cthulhu.layers.Daoloth
+flax_after = "flax" in sys.modules
+print(json.dumps([before, after, flax_before, flax_after]))
+"""
+    )
+    assert after == before
+    assert not set(after) - {"scipy"}
+    assert (flax_before, flax_after) == (False, True)
+
+
+@pytest.mark.parametrize(("extra", "initialized"), [("", False), ("jax.devices()", True)])
+def test_import_initializes_no_backend(extra: str, initialized: bool) -> None:
+    """JAX refuses to change the number of devices once a backend exists: a witness."""
+    assert (
+        run(
+            f"""
+import jax, cthulhu, cthulhu.layers, cthulhu.models
+{extra}
+try:
+    jax.config.update("jax_num_cpu_devices", 3)
+    initialized = jax.device_count() != 3
+except RuntimeError:
+    initialized = True
+print(json.dumps(initialized))
+"""
+        )
+        is initialized
+    )
+
+
+@pytest.mark.parametrize("name", ["layers", "models"])
+def test_a_lazy_module_is_found_by_attribute(name: str) -> None:
+    assert run(
+        f"""
+import cthulhu
+print(json.dumps([
+    "cthulhu.{name}" in sys.modules,
+    cthulhu.{name}.__name__,
+    "cthulhu.{name}" in sys.modules,
+    cthulhu.{name} is sys.modules["cthulhu.{name}"],
+]))
+"""
+    ) == [False, f"cthulhu.{name}", True, True]
+
+
+def test_an_unknown_attribute_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'cthulhu' has no attribute 'layer'$"):
+        _ = cthulhu.layer  # type: ignore[attr-defined]
+    assert not hasattr(cthulhu, "__wrapped__")
+
+
+def test_from_cthulhu_import_works_for_lazy_modules() -> None:
+    assert run(
+        """
+from cthulhu import layers, models, initializers, backend as K
+print(json.dumps([layers.Daoloth.__name__, models.Sequential.__name__, K.floatx()]))
+"""
+    ) == ["Daoloth", "Sequential", "float32"]

@@ -1,0 +1,300 @@
+"""What is public: the names, the signatures, and the docstrings that are their contracts."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import cthulhu
+from cthulhu import backend, functional, initializers, layers, models, random
+
+CLASSES = (
+    "Constant",
+    "DeltaOrthogonal",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+)
+
+SNAKE = {name: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in CLASSES}
+
+SURFACE: dict[ModuleType, set[str]] = {
+    cthulhu: {
+        "__version__",
+        "backend",
+        "functional",
+        "initializers",
+        "layers",
+        "models",
+        "random",
+    },
+    functional: set(SNAKE.values()),
+    initializers: {
+        *CLASSES,
+        *SNAKE.values(),
+        "Initializer",
+        "deserialize",
+        "get",
+        "serialize",
+    },
+    random: {
+        "fold_path",
+        "from_seed",
+        "fused",
+        "next_key",
+        "path_digest",
+        "random_bits",
+        "scope",
+        "set_seed",
+    },
+    backend: {
+        "cast",
+        "constant",
+        "eye",
+        "floatx",
+        "ones",
+        "random_normal",
+        "random_uniform",
+        "set_floatx",
+        "truncated_normal",
+        "zeros",
+    },
+    layers: {"Daoloth", "get_activation"},
+    models: {"Sequential"},
+}
+
+SEED = "seed=None"
+AXES = ("in_axis=-2", "out_axis=-1", "batch_axis=()")
+
+# What stands after the star is this library's own, and never in the way of the documented order.
+CONSTRUCTORS = {
+    "Zeros": ((), ()),
+    "Ones": ((), ()),
+    "Constant": (("value=0.0",), ()),
+    "Identity": (("gain=1.0",), ()),
+    "RandomNormal": (("mean=0.0", "stddev=0.05", SEED), ()),
+    "RandomUniform": (("minval=-0.05", "maxval=0.05", SEED), ()),
+    "TruncatedNormal": (("mean=0.0", "stddev=0.05", SEED), ("lower=-2.0", "upper=2.0")),
+    "VarianceScaling": (
+        ("scale=1.0", "mode='fan_in'", "distribution='truncated_normal'", SEED),
+        AXES,
+    ),
+    "Orthogonal": (("gain=1.0", SEED), ("axis=-1", "batch_axis=()")),
+    "DeltaOrthogonal": (("gain=1.0", SEED), ("axis=-1",)),
+    "LecunNormal": ((SEED,), AXES),
+    "LecunUniform": ((SEED,), AXES),
+    "GlorotNormal": ((SEED,), AXES),
+    "GlorotUniform": ((SEED,), AXES),
+    "HeNormal": ((SEED,), AXES),
+    "HeUniform": ((SEED,), AXES),
+}
+
+FUNCTIONS = {
+    "zeros": (),
+    "ones": (),
+    "constant": ("value=0.0",),
+    "identity": ("gain=1.0",),
+    "random_normal": ("mean=0.0", "stddev=0.05"),
+    "random_uniform": ("minval=-0.05", "maxval=0.05"),
+    "truncated_normal": ("mean=0.0", "stddev=0.05", "lower=-2.0", "upper=2.0"),
+    "variance_scaling": ("scale=1.0", "mode='fan_in'", "distribution='normal'", *AXES),
+    "orthogonal": ("gain=1.0", "axis=-1", "batch_axis=()"),
+    "delta_orthogonal": ("gain=1.0", "axis=-1"),
+    **{f"{who}_{law}": AXES for who in ("lecun", "glorot", "he") for law in ("normal", "uniform")},
+}
+
+# Laws that somebody proposed: their docstrings say who, when and where.
+NAMED_LAWS = frozenset(
+    name
+    for name in CLASSES
+    if name.startswith(("Glorot", "He", "Lecun"))
+    or name in ("DeltaOrthogonal", "Identity", "Orthogonal", "VarianceScaling")
+)
+
+SECTIONS = ("Law", "Args", "Returns", "Raises", "Example", "References")
+
+# Their arguments cannot be wrong, or are checked by what they call.
+RAISE_NOTHING = frozenset(
+    {
+        "cthulhu.backend.cast",
+        "cthulhu.backend.eye",
+        "cthulhu.backend.floatx",
+        "cthulhu.backend.ones",
+        "cthulhu.backend.zeros",
+        "cthulhu.initializers.Ones",
+        "cthulhu.initializers.Zeros",
+        "cthulhu.random.path_digest",
+    }
+)
+
+SETTERS = frozenset({"cthulhu.backend.set_floatx", "cthulhu.random.set_seed"})
+CONTEXTS = frozenset({"cthulhu.random.scope"})
+
+
+def is_public(name: str) -> bool:
+    return not name.startswith("_")
+
+
+def modules() -> Iterator[str]:
+    yield "cthulhu"
+    for info in pkgutil.walk_packages(cthulhu.__path__, "cthulhu."):
+        yield info.name
+
+
+MODULES = sorted(modules())
+
+PUBLIC = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in SURFACE
+    if module is not cthulhu
+    for name in module.__all__
+    if not (module is initializers and name.islower() and isinstance(getattr(module, name), type))
+}
+
+
+@pytest.mark.parametrize("module", SURFACE, ids=lambda module: module.__name__)
+def test_all_is_what_is_meant_to_be_public(module: ModuleType) -> None:
+    assert module.__all__ == sorted(SURFACE[module])
+
+
+@pytest.mark.parametrize("module", [functional, initializers, random], ids=lambda m: m.__name__)
+def test_a_package_leaks_nothing(module: ModuleType) -> None:
+    """Besides its public names, a package has its files and nothing else."""
+    files = {info.name for info in pkgutil.iter_modules(module.__path__)}
+    public = {name for name in vars(module) if is_public(name)}
+    assert public - files <= set(module.__all__)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_names_in_all_are_sorted_and_exist(name: str) -> None:
+    module = importlib.import_module(name)
+    assert list(module.__all__) == sorted(set(module.__all__))
+    scope: dict[str, Any] = {}
+    exec(f"from {name} import *", scope)
+    assert set(scope) - {"__builtins__"} == set(module.__all__)
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("cthulhu.functional.")])
+def test_a_family_of_functions_is_exported_whole(name: str) -> None:
+    module = importlib.import_module(name)
+    own = {n for n in module.__all__ if n.islower() and not n.startswith("plan")}
+    if name != "cthulhu.functional.plans":
+        assert own <= set(functional.__all__)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_snake_case_name_is_the_class(name: str) -> None:
+    cls = getattr(initializers, name)
+    assert getattr(initializers, SNAKE[name]) is cls
+    assert issubclass(cls, initializers.Initializer)
+    assert cls.__name__ == name
+    assert cls.function is getattr(functional, SNAKE[name])
+
+
+def shown(parameters: list[inspect.Parameter]) -> tuple[str, ...]:
+    return tuple(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters)
+
+
+@pytest.mark.parametrize("name", CONSTRUCTORS)
+def test_a_class_has_the_documented_arguments(name: str) -> None:
+    parameters = list(inspect.signature(getattr(initializers, name)).parameters.values())
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    assert (shown(positional), shown(keyword)) == CONSTRUCTORS[name]
+    assert len(positional) + len(keyword) == len(parameters)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_the_four_arguments_and_keyword_options(name: str) -> None:
+    parameters = list(inspect.signature(getattr(functional, name)).parameters.values())
+    assert shown(parameters[:4]) == ("key", "shape", "dtype=None", "out_sharding=None")
+    assert shown(parameters[4:]) == FUNCTIONS[name]
+    assert all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters[:4])
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[4:])
+
+
+def test_the_tables_name_everything() -> None:
+    assert set(CONSTRUCTORS) == set(CLASSES)
+    assert set(FUNCTIONS) == set(functional.__all__)
+
+
+def sections(docstring: str) -> dict[str, str]:
+    """The sections of a docstring, in order; the summary is under the empty name."""
+    pattern = rf"^(?:({'|'.join(SECTIONS)}):)(?=\s)"
+    parts = re.split(pattern, inspect.cleandoc(docstring), flags=re.MULTILINE)
+    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+
+
+def arguments(thing: Any) -> list[str]:
+    """The names of the arguments that a docstring must explain."""
+    own_to_flax = {"parent", "name"} if thing in (layers.Daoloth, models.Sequential) else set()
+    return [
+        p.name
+        for p in inspect.signature(thing).parameters.values()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in own_to_flax
+    ]
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_a_docstring_has_the_house_sections(path: str) -> None:
+    thing = PUBLIC[path]
+    assert thing.__doc__, f"{path} has no docstring"
+    found = sections(thing.__doc__)
+    names = list(found)[1:]
+    assert names == [name for name in SECTIONS if name in found], "the order of the sections"
+    first = found[""].splitlines()[0]
+    assert first.endswith((".", ":")), first
+    assert len(first) <= 100
+    assert "Example" in found
+    assert ">>> " in found["Example"]
+    assert ("Args" in found) == bool(arguments(thing))
+    if "Args" in found:
+        listed = re.findall(r"^    \*{0,2}(\w+): ", found["Args"], flags=re.MULTILINE)
+        assert listed == arguments(thing)
+    assert ("Raises" in found) == (path not in RAISE_NOTHING)
+    returns = inspect.isfunction(thing) and path not in SETTERS | CONTEXTS
+    assert "Returns" in found or not returns
+    assert "Returns" not in found or path not in SETTERS
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_law_is_stated_and_a_named_one_is_sourced(name: str) -> None:
+    for thing in (getattr(initializers, name), getattr(functional, SNAKE[name])):
+        found = sections(thing.__doc__)
+        assert "Law" in found
+        assert ("References" in found) == (name in NAMED_LAWS)
+        if "References" in found:
+            assert re.search(r"\((19|20)\d\d\)", found["References"])
+            assert "https://" in found["References"]
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [initializers.Initializer, initializers.HeNormal, layers.Daoloth, models.Sequential],
+    ids=lambda cls: cls.__name__,
+)
+def test_a_public_method_has_a_docstring(cls: type) -> None:
+    for owner in (c for c in cls.__mro__ if c.__module__.startswith("cthulhu.")):
+        for name, member in vars(owner).items():
+            if is_public(name) and inspect.isfunction(member) and name != "function":
+                assert member.__doc__, f"{owner.__name__}.{name}"
+
+
+def test_the_version_is_a_release() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", cthulhu.__version__)
