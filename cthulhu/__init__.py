@@ -20,14 +20,15 @@ __all__ = [
     "initializers",
     "layers",
     "models",
+    "params",
     "random",
 ]
 
-_LAZY = ("layers", "models")
+_LAZY = ("layers", "models", "params")
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Import what needs Flax when it is first asked for."""
+    """Import what needs Flax, or what it brings along, when it is first asked for."""
     if name in _LAZY:
         return importlib.import_module(f"cthulhu.{name}")
     raise AttributeError(f"module 'cthulhu' has no attribute {name!r}")

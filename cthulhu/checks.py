@@ -6,6 +6,7 @@ saying what was asked, what came and what to do. Traced values are passed on:
 nothing is known of them yet.
 """
 
+import cmath
 import difflib
 import functools
 import math
@@ -110,7 +111,11 @@ def finite(owner: str, argument: str, value: Any) -> Any:
         return value
     if isinstance(value, complex):
         raise TypeError(f"{owner}: {argument} must be a real number; got {value!r}")
-    if not math.isfinite(value):
+    try:
+        known = math.isfinite(value)
+    except OverflowError:  # An integer beyond all floating types.
+        known = False
+    if not known:
         raise ValueError(f"{owner}: {argument} must be finite; got {value!r}")
     return value
 
@@ -144,7 +149,11 @@ def representable(owner: str, argument: str, value: Any, target: np.dtype[Any]) 
                 f"{owner}: dtype {target} holds integers from {limits.min} to {limits.max}; "
                 f"got {argument}={value!r}"
             )
-    return target.type(value)
+    with np.errstate(over="ignore"):
+        converted = target.type(value)
+    if cmath.isfinite(value) and not np.isfinite(converted):
+        raise ValueError(f"{owner}: {argument}={value!r} overflows dtype {target}")
+    return converted
 
 
 def unordered(

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from cthulhu import checks
-from cthulhu.typing import Axes, Shape
+from cthulhu.typing import Axes, BatchAxes, Shape
 
 __all__ = ["Fans", "compute_fans"]
 
@@ -20,7 +20,7 @@ def compute_fans(
     shape: Shape,
     in_axis: Axes = -2,
     out_axis: Axes = -1,
-    batch_axis: Axes = (),
+    batch_axis: BatchAxes = (),
 ) -> Fans:
     """Count the inputs and the outputs that a weight tensor connects.
 
@@ -39,7 +39,9 @@ def compute_fans(
         shape: the shape of the weight tensor.
         in_axis: the axis, or axes, of the inputs.
         out_axis: the axis, or axes, of the outputs.
-        batch_axis: the axis, or axes, that stack independent tensors.
+        batch_axis: the axis, or axes, that stack independent tensors; ``"rest"``
+            is every axis that is neither input nor output, so that nothing
+            counts but these, as with Keras's ``input_axes`` and ``output_axes``.
 
     Returns:
         The pair ``(fan_in, fan_out)``, two integers.
@@ -63,15 +65,20 @@ def compute_fans(
     return fans_of("compute_fans", shape, in_axis, out_axis, batch_axis)
 
 
-def fans_of(owner: str, shape: Shape, in_axis: Axes, out_axis: Axes, batch_axis: Axes) -> Fans:
+def fans_of(owner: str, shape: Shape, in_axis: Axes, out_axis: Axes, batch_axis: BatchAxes) -> Fans:
     """`compute_fans` for the one who asks, so that an error names them."""
     dims = checks.shape(owner, shape)
-    batch = checks.axes(owner, "batch_axis", batch_axis, len(dims))
+    rest = isinstance(batch_axis, str)
+    if rest:
+        checks.choice(owner, "batch_axis", batch_axis, ["rest"])
+    batch = () if rest else checks.axes(owner, "batch_axis", batch_axis, len(dims))
     if (in_axis, out_axis) == (-2, -1) and len(dims) - len(batch) < 2:
         size = math.prod(dim for axis, dim in enumerate(dims) if axis not in batch)
         return Fans(size, size)
     inputs = checks.axes(owner, "in_axis", in_axis, len(dims))
     outputs = checks.axes(owner, "out_axis", out_axis, len(dims))
+    if rest:
+        batch = tuple(axis for axis in range(len(dims)) if axis not in inputs + outputs)
     for name, group in (("in_axis", inputs), ("out_axis", outputs)):
         for axis in set(group) & set(batch):
             raise ValueError(

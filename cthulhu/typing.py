@@ -1,19 +1,22 @@
 """Types of the public interface."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import DTypeLike
 
-__all__ = ["Axes", "DTypeLike", "Initializer", "OutSharding", "Scalar", "Shape"]
+__all__ = ["Axes", "BatchAxes", "DTypeLike", "Initializer", "OutSharding", "Scalar", "Shape"]
 
 Shape: TypeAlias = Sequence[int]
 """The shape of an array: a sequence of integers, each at least 0."""
 
 Axes: TypeAlias = int | Sequence[int]
 """One axis of a shape, or several; negative axes count from the end."""
+
+BatchAxes: TypeAlias = Axes | Literal["rest"]
+"""Axes that stack independent tensors; `"rest"` is all that are not named otherwise."""
 
 OutSharding: TypeAlias = NamedSharding | PartitionSpec | None
 """How a result is laid out; a bare `PartitionSpec` refers to the mesh in use."""

@@ -35,7 +35,7 @@ FLOORS = {
 ORDER = {
     "cthulhu.random": (
         ("bits", "inverse", "keys"),
-        ("scope", "programs"),
+        ("laws", "scope", "programs"),
         ("draws",),
     ),
     "cthulhu.functional": (

@@ -82,6 +82,54 @@ def subclass_without_arguments() -> Any:
     return Wrong
 
 
+def too_large(name: str, call: Callable[[], object], message: str) -> Bad:
+    return Bad(f"overflow {name}", call, ValueError, message)
+
+
+# What a type cannot hold would become infinite, or NaN.
+OVERFLOWS = [
+    too_large(
+        "stddev",
+        lambda: functional.random_normal(key(), (2,), stddev=1e39),
+        r"random_normal: the values overflow float32 with 1e\+39",
+    ),
+    too_large(
+        "mean",
+        lambda: functional.random_normal(key(), (2,), mean=1e300),
+        r"random_normal: the values overflow float32 with 1e\+300",
+    ),
+    too_large(
+        "stddev beyond floats",
+        lambda: functional.random_normal(key(), (2,), stddev=10**400),
+        r"random_normal: stddev must be finite; got 10",
+    ),
+    too_large(
+        "scale",
+        lambda: functional.variance_scaling(key(), (2, 2), scale=1e80),
+        r"variance_scaling: the values overflow float32",
+    ),
+    too_large(
+        "width",
+        lambda: functional.random_uniform(key(), (2,), minval=-3e38, maxval=3e38),
+        r"random_uniform: the values overflow float32 with -3e\+38 and 3e\+38",
+    ),
+    too_large(
+        "narrow constant",
+        lambda: functional.constant(None, (2,), "float16", value=1e6),
+        r"constant: value=1000000\.0 overflows dtype float16",
+    ),
+    too_large(
+        "narrow tail",
+        lambda: functional.random_normal(key(), (2,), "float8_e4m3fn", stddev=100),
+        r"random_normal: the values overflow float8_e4m3fn with 550\.0",
+    ),
+    too_large(
+        "no probability",
+        lambda: functional.truncated_normal(key(), (2,), lower=7, upper=8),
+        r"truncated_normal: in float32 no probability is left between lower=7 and upper=8",
+    ),
+]
+
 SCALES = [
     Bad(
         "scale negative",
@@ -980,6 +1028,7 @@ LAYERS = [
 ]
 
 TABLE = [
+    *OVERFLOWS,
     *SCALES,
     *MOMENTS,
     *NAMES,

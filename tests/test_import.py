@@ -67,7 +67,7 @@ print(json.dumps(initialized))
     )
 
 
-@pytest.mark.parametrize("name", ["layers", "models"])
+@pytest.mark.parametrize("name", ["layers", "models", "params"])
 def test_a_lazy_module_is_found_by_attribute(name: str) -> None:
     assert run(
         f"""

@@ -42,6 +42,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "initializers",
         "layers",
         "models",
+        "params",
         "random",
     },
     functional: set(SNAKE.values()),

@@ -4,7 +4,7 @@ import jax
 
 from cthulhu.functional.plans import axes_key, planned, run
 from cthulhu.functional.variance_scaling import case
-from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
+from cthulhu.typing import Axes, BatchAxes, DTypeLike, OutSharding, Shape
 
 __all__ = ["glorot_normal", "glorot_uniform"]
 
@@ -21,7 +21,7 @@ def glorot_normal(
     *,
     in_axis: Axes = -2,
     out_axis: Axes = -1,
-    batch_axis: Axes = (),
+    batch_axis: BatchAxes = (),
 ) -> jax.Array:
     """Draw Glorot (Xavier) normal weights.
 
@@ -38,7 +38,8 @@ def glorot_normal(
         out_sharding: the layout of the result, which changes no value.
         in_axis: the axis, or axes, of the inputs.
         out_axis: the axis, or axes, of the outputs.
-        batch_axis: axes that stack independent tensors and count in no fan.
+        batch_axis: axes that stack independent tensors and count in no fan;
+            ``"rest"`` is all that are neither inputs nor outputs.
 
     Returns:
         An array of `shape` and `dtype`.
@@ -71,7 +72,7 @@ def glorot_uniform(
     *,
     in_axis: Axes = -2,
     out_axis: Axes = -1,
-    batch_axis: Axes = (),
+    batch_axis: BatchAxes = (),
 ) -> jax.Array:
     """Draw Glorot (Xavier) uniform weights.
 
@@ -88,7 +89,8 @@ def glorot_uniform(
         out_sharding: the layout of the result, which changes no value.
         in_axis: the axis, or axes, of the inputs.
         out_axis: the axis, or axes, of the outputs.
-        batch_axis: axes that stack independent tensors and count in no fan.
+        batch_axis: axes that stack independent tensors and count in no fan;
+            ``"rest"`` is all that are neither inputs nor outputs.
 
     Returns:
         An array of `shape` and `dtype`.

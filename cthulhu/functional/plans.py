@@ -16,7 +16,7 @@ import jax
 
 from cthulhu import checks
 from cthulhu.random.programs import Draw, resolve_sharding
-from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
+from cthulhu.typing import DTypeLike, OutSharding, Shape
 
 __all__ = ["axes_key", "draw_of", "is_planned", "planned", "planner", "run"]
 
@@ -33,7 +33,13 @@ class Planner:
         self.remembered = functools.lru_cache(maxsize=4096)(self._plan_now)
 
     def _plan_now(self, shape: Shape, dtype: Any, sharding: Any, x64: bool, *options: Any) -> Draw:
-        return self.plan(checks.shape(self.owner, shape), dtype, sharding, *options)
+        dims = checks.shape(self.owner, shape)
+        try:
+            return self.plan(dims, dtype, sharding, *options)
+        except ValueError as error:
+            if str(error).startswith(f"{self.owner}: "):
+                raise
+            raise ValueError(f"{self.owner}: {error}") from None
 
     def __call__(self, shape: Shape, dtype: Any, out_sharding: OutSharding, *options: Any) -> Draw:
         """Plan a draw, or recall it."""
@@ -43,7 +49,7 @@ class Planner:
             dims = tuple(map(operator.index, shape))
             return self.remembered(dims, dtype, sharding, x64, *options)
         # Unhashable (a traced scalar), or wrong: planning again tells which.
-        return self.plan(checks.shape(self.owner, shape), dtype, sharding, *options)
+        return self._plan_now(shape, dtype, sharding, x64, *options)
 
 
 def planner(plan: Callable[..., Draw]) -> Planner:
@@ -99,6 +105,6 @@ def is_planned(function: object) -> bool:
         return False
 
 
-def axes_key(axes: Axes) -> Axes:
+def axes_key(axes: Any) -> Any:
     """Axes as a value that a plan can be remembered by."""
     return tuple(axes) if isinstance(axes, list) else axes

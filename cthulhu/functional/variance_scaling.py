@@ -13,7 +13,7 @@ from cthulhu.fans import Fans, fans_of
 from cthulhu.functional.plans import Planner, axes_key, planned, planner, run
 from cthulhu.random import draws
 from cthulhu.random.programs import Draw, compute_dtype
-from cthulhu.typing import Axes, DTypeLike, OutSharding, Scalar, Shape
+from cthulhu.typing import Axes, BatchAxes, DTypeLike, OutSharding, Scalar, Shape
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -61,7 +61,7 @@ def plan_variance_scaling(
         variance = lax.convert_element_type(scale, compute) / compute.type(n)
         root: Any = jnp.sqrt
     else:
-        variance, root = compute.type(scale / n), np.sqrt
+        variance, root = draws.number(compute, scale / n), np.sqrt
     if distribution == "uniform":
         if is_complex:
             return draws.uniform_disk(shape, target, sharding, stddev=root(variance))
@@ -101,7 +101,7 @@ def variance_scaling(
     distribution: str = "normal",
     in_axis: Axes = -2,
     out_axis: Axes = -1,
-    batch_axis: Axes = (),
+    batch_axis: BatchAxes = (),
 ) -> jax.Array:
     """Draw with a variance adapted to the shape of the weights.
 
@@ -133,7 +133,8 @@ def variance_scaling(
             ``"untruncated_normal"`` or ``"uniform"``.
         in_axis: the axis, or axes, of the inputs.
         out_axis: the axis, or axes, of the outputs.
-        batch_axis: axes that stack independent tensors and count in no fan.
+        batch_axis: axes that stack independent tensors and count in no fan;
+            ``"rest"`` is all that are neither inputs nor outputs.
 
     Returns:
         An array of `shape` and `dtype`.

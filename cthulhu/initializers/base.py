@@ -1,5 +1,6 @@
 """`Initializer`: both ways of calling, the seed, the config, the subclassing."""
 
+import contextvars
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
@@ -70,8 +71,7 @@ class Initializer:
         super().__init_subclass__(**kwargs)
         own = cls.__dict__.get("__call__")
         if own is not None:
-            cls._draw = _adapted(cls, own)  # type: ignore[method-assign]
-            del cls.__call__
+            cls.__call__ = _both_ways(cls, own)  # type: ignore[method-assign]
 
     def __call__(self, *args: Any, **kwargs: Any) -> jax.Array:
         """Make an array: ``init(key, shape, dtype, out_sharding)`` or ``init(shape, dtype)``.
@@ -88,12 +88,15 @@ class Initializer:
             TypeError: there is no shape, or there are unknown arguments.
             RuntimeError: there is no key, no seed and no scope under a trace.
         """
+        return self._draw(*self._completed(args, kwargs))
+
+    def _completed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments of a call, the key first, whichever way it was made."""
         if kwargs or not 2 <= len(args) <= 4 or not isinstance(args[0], jax.Array):
             args = self._arguments(args, kwargs)
-        key = args[0]
-        if key is None and self.draws:
+        if args[0] is None and self.draws:
             args = (self._own_key(), *args[1:])
-        return self._draw(*args)
+        return args
 
     def _arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Sort out which way of calling this is."""
@@ -132,6 +135,8 @@ class Initializer:
     def _own_key(self) -> jax.Array:
         """The key of a call that brings none."""
         owner = type(self).__name__
+        if _running.get() is self:
+            return next_key(owner)  # `super().__call__(shape)`: the key of the outer call decides.
         seed = checks.seed(owner, getattr(self, "seed", None))
         return next_key(owner) if seed is None else from_seed(seed)
 
@@ -147,6 +152,11 @@ class Initializer:
             f"{type(self).__name__}: a subclass of Initializer implements "
             "__call__(self, shape, dtype=None) or __call__(self, key, shape, dtype=None)"
         )
+
+    def __repr__(self) -> str:
+        """The constructor call, as far as `get_config` tells."""
+        given = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({given})"
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as values that JSON can hold.
@@ -186,31 +196,28 @@ class Initializer:
         return cls(**known)
 
 
-def _adapted(cls: type[Initializer], own: Callable[..., Any]) -> Callable[..., jax.Array]:
-    """A subclass's own `__call__`, of either signature, as its `_draw`."""
+_running: contextvars.ContextVar[Initializer | None] = contextvars.ContextVar(
+    "cthulhu_running", default=None
+)
+
+
+def _both_ways(cls: type[Initializer], own: Callable[..., Any]) -> Callable[..., jax.Array]:
+    """A subclass's own `__call__`, of either signature, as one that can be called both ways."""
     style = first_argument(f"{cls.__name__}.__call__", own, skip_self=True)
 
-    @functools.wraps(own)
-    def draw(
-        self: Initializer,
-        key: jax.Array | None,
-        shape: Shape,
-        dtype: DTypeLike | None = None,
-        out_sharding: OutSharding = None,
-    ) -> jax.Array:
-        return call_custom(
-            type(self).__name__,
-            functools.partial(own, self),
-            style,
-            key,
-            shape,
-            dtype,
-            out_sharding,
-        )
+    def call(self: Initializer, *args: Any, **kwargs: Any) -> jax.Array:
+        completed = (*self._completed(args, kwargs), None, None)
+        key, shape, dtype, out_sharding = completed[:4]
+        bound = functools.partial(own, self)
+        token = _running.set(self)
+        try:
+            return call_custom(type(self).__name__, bound, style, key, shape, dtype, out_sharding)
+        finally:
+            _running.reset(token)
 
-    # The signature that tools see is the wrapper's own.
-    del draw.__wrapped__
-    return draw
+    call.__doc__ = own.__doc__ or Initializer.__call__.__doc__
+    call.__name__, call.__qualname__ = "__call__", f"{cls.__qualname__}.__call__"
+    return call
 
 
 def call_custom(

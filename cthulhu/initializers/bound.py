@@ -10,7 +10,7 @@ from cthulhu import checks
 from cthulhu.functional.plans import draw_of
 from cthulhu.initializers.base import Initializer
 from cthulhu.random.programs import Draw
-from cthulhu.typing import DTypeLike, OutSharding, Shape
+from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
 __all__ = ["Bound", "axes_option", "option", "seed_option"]
 
@@ -46,14 +46,21 @@ def seed_option() -> Any:
     )
 
 
-def axes_option(default: Any) -> Any:
-    """A keyword field for one axis, or several."""
+def axes_option(default: Any, *, rest: bool = False) -> Any:
+    """A keyword field for one axis, or several, or perhaps for the rest of them."""
 
     def check(owner: str, argument: str, value: Any) -> Any:
+        if rest and isinstance(value, str):
+            return checks.choice(owner, argument, value, ["rest"])
         axes = checks.axis_tuple(owner, argument, value)
         return axes[0] if len(axes) == 1 else axes
 
     return dataclasses.field(default=default, metadata={"check": check}, kw_only=True)
+
+
+def listed(axes: Axes) -> list[int]:
+    """Axes as Keras writes them."""
+    return [axes] if isinstance(axes, int) else list(axes)
 
 
 class Bound(Initializer):
@@ -89,6 +96,11 @@ class Bound(Initializer):
         """What a call would run: a program and its scalars, which wait for a key."""
         return draw_of(type(self).function, shape, dtype, out_sharding, **self._options)  # type: ignore[attr-defined]
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether a call runs the function alone: no subclass has changed it."""
+        return type(self).__call__ is Initializer.__call__ and type(self)._draw is Bound._draw
+
     def __repr__(self) -> str:
         """The constructor call, without what is at its default."""
         given = ", ".join(
@@ -106,21 +118,33 @@ class Bound(Initializer):
         Returns:
             A dict from which `from_config` makes an equal instance.
         """
-        config: dict[str, Any] = {}
-        fields = {field.name: field for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-        changed = {name for name, field in fields.items() if getattr(self, name) != field.default}
-        for name in fields:
-            value = getattr(self, name)
-            if name in KERAS_NAMES:
-                # Keras counts both axes, or neither.
-                plain = changed.isdisjoint(KERAS_NAMES)
-                axes = [value] if isinstance(value, int) else list(value)
-                config[KERAS_NAMES[name]] = None if plain else axes
-            elif name in changed or name not in self.ours:
-                config[name] = list(value) if isinstance(value, tuple) else value
-        return config
+        values = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+        }
+        changed = {
+            field.name
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if values[field.name] != field.default
+        }
+        axes: dict[str, Any] = {}
+        if KERAS_NAMES.keys() <= values.keys():
+            # Keras counts the axes that are named, and no others: only `"rest"` does too.
+            if changed.isdisjoint({*KERAS_NAMES, "batch_axis"}):
+                axes = dict.fromkeys(KERAS_NAMES.values())
+            elif values["batch_axis"] == "rest":
+                axes = {KERAS_NAMES[name]: listed(values[name]) for name in KERAS_NAMES}
+                changed -= {*KERAS_NAMES, "batch_axis"}
+        written = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if name in changed or name not in self.ours
+        }
+        return {**written, **axes}
 
-    ours: ClassVar[frozenset[str]] = frozenset({"batch_axis", "axis", "lower", "upper"})
+    ours: ClassVar[frozenset[str]] = frozenset(
+        {"in_axis", "out_axis", "batch_axis", "axis", "lower", "upper"}
+    )
     """Fields that Keras does not have."""
 
     @classmethod
@@ -138,10 +162,10 @@ class Bound(Initializer):
             TypeError: `config` has an argument that the class does not know.
         """
         known = {name: value for name, value in config.items() if name != "dtype"}
-        for ours, theirs in KERAS_NAMES.items():
-            axes = known.pop(theirs, None)
-            if axes is not None:
-                known[ours] = axes
+        axes = {ours: known.pop(theirs, None) for ours, theirs in KERAS_NAMES.items()}
+        # Keras ignores the one where the other is missing.
+        if None not in axes.values():
+            known.update(axes, batch_axis="rest")
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for name in known:
             if name not in names:

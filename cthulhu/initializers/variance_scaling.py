@@ -6,7 +6,7 @@ from typing import Any
 from cthulhu import checks, functional
 from cthulhu.functional.variance_scaling import DISTRIBUTIONS, MODES
 from cthulhu.initializers.bound import Bound, axes_option, option, seed_option
-from cthulhu.typing import Axes
+from cthulhu.typing import Axes, BatchAxes
 
 __all__ = [
     "GlorotNormal",
@@ -56,7 +56,8 @@ class VarianceScaling(Bound):
         seed: an integer from 0 to 2**32 - 1, or `None`.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none.
+        batch_axis: axes that stack independent tensors; default none; ``"rest"``
+            is all that are neither inputs nor outputs.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -77,7 +78,7 @@ class VarianceScaling(Bound):
     seed: int | None = seed_option()
     in_axis: Axes = axes_option(-2)
     out_axis: Axes = axes_option(-1)
-    batch_axis: Axes = axes_option(())
+    batch_axis: BatchAxes = axes_option((), rest=True)
 
     function = staticmethod(functional.variance_scaling)
 
@@ -89,7 +90,7 @@ class _Named(Bound):
     seed: int | None = seed_option()
     in_axis: Axes = axes_option(-2)
     out_axis: Axes = axes_option(-1)
-    batch_axis: Axes = axes_option(())
+    batch_axis: BatchAxes = axes_option((), rest=True)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -104,7 +105,8 @@ class LecunNormal(_Named):
         seed: an integer from 0 to 2**32 - 1, or `None`.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none.
+        batch_axis: axes that stack independent tensors; default none; ``"rest"``
+            is all that are neither inputs nor outputs.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -136,7 +138,8 @@ class LecunUniform(_Named):
         seed: an integer from 0 to 2**32 - 1, or `None`.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none.
+        batch_axis: axes that stack independent tensors; default none; ``"rest"``
+            is all that are neither inputs nor outputs.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -170,7 +173,8 @@ class GlorotNormal(_Named):
         seed: an integer from 0 to 2**32 - 1, or `None`.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none.
+        batch_axis: axes that stack independent tensors; default none; ``"rest"``
+            is all that are neither inputs nor outputs.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -204,7 +208,8 @@ class GlorotUniform(_Named):
         seed: an integer from 0 to 2**32 - 1, or `None`.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none.
+        batch_axis: axes that stack independent tensors; default none; ``"rest"``
+            is all that are neither inputs nor outputs.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -238,7 +243,8 @@ class HeNormal(_Named):
         seed: an integer from 0 to 2**32 - 1, or `None`.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none.
+        batch_axis: axes that stack independent tensors; default none; ``"rest"``
+            is all that are neither inputs nor outputs.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -270,7 +276,8 @@ class HeUniform(_Named):
         seed: an integer from 0 to 2**32 - 1, or `None`.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none.
+        batch_axis: axes that stack independent tensors; default none; ``"rest"``
+            is all that are neither inputs nor outputs.
 
     Raises:
         TypeError: an argument is of the wrong type.

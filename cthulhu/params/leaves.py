@@ -74,7 +74,7 @@ class Leaf:
     def draw(self) -> Draw | None:
         """The draw of one layer, if the initializer is one of this library's."""
         initializer, options = self.unbound
-        if isinstance(initializer, Bound) and not options:
+        if isinstance(initializer, Bound) and initializer.is_bound and not options:
             return initializer.draw(self.layer_shape, self.dtype)
         if is_planned(initializer) and options.keys() <= (initializer.__kwdefaults__ or {}).keys():
             return draw_of(initializer, self.layer_shape, self.dtype, None, **options)

@@ -23,13 +23,13 @@ from cthulhu.params import compiled, drawing
 from cthulhu.params.leaves import Leaf
 from cthulhu.params.paths import join
 from cthulhu.params.placement import runs_on_cpu
-from cthulhu.random import draws
+from cthulhu.random import laws
 from cthulhu.random.bits import threefry2x32
 from cthulhu.random.programs import Recipe, compute_dtype, place
 
 __all__ = ["count_programs", "make", "make_traced"]
 
-ELEMENTWISE = (draws.normal_law, draws.truncated_normal_law, draws.uniform_law)
+ELEMENTWISE = (laws.normal_law, laws.truncated_normal_law, laws.uniform_law)
 LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
 SMALL = drawing.BLOCK // 4  # Elements of a draw that wastes most of a block.
 
@@ -72,7 +72,7 @@ def is_fill(leaf: Leaf) -> bool:
     """Whether the host makes the leaf, of one number everywhere."""
     return (
         leaf.draw is not None
-        and leaf.draw.recipe.law is draws.fill_law
+        and leaf.draw.recipe.law is laws.fill_law
         and math.prod(leaf.shape) <= LARGEST_FILL
     )
 

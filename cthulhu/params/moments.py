@@ -3,7 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
-from cthulhu.random import draws
+from cthulhu.random import draws, laws
 from cthulhu.random.programs import Draw
 
 __all__ = ["Moments", "moments"]
@@ -35,27 +35,27 @@ def moments(draw: Draw) -> Moments:
     """
     law, static, shape, _, _ = draw.recipe
     values = [complex(value).real for value in draw.scalars]
-    if law is draws.uniform_law:
+    if law is laws.uniform_law:
         width, low, scale = values
         return Moments((low + width / 2) * scale, width * abs(scale) / math.sqrt(12))
-    if law is draws.normal_law:
+    if law is laws.normal_law:
         scale, shift = values
         return Moments(shift, abs(scale) / math.sqrt(2))
-    if law is draws.truncated_normal_law:
+    if law is laws.truncated_normal_law:
         _, _, least, most, scale, shift = values
         mean, stddev = truncated(least, most)
         return Moments(mean * scale + shift, stddev * abs(scale))
-    if law is draws.complex_normal_law:
+    if law is laws.complex_normal_law:
         return Moments(values[1], abs(values[0]))
-    if law is draws.complex_disk_law:
+    if law is laws.complex_disk_law:
         remaining = draws.COMPLEX_TRUNCATED_STDDEV if dict(static)["truncated"] else 1.0
         return Moments(0.0, abs(values[0]) * remaining)
-    if law is draws.fill_law:
+    if law is laws.fill_law:
         return Moments(values[0], 0.0)
     size = math.prod(shape)
     if not size:
         return Moments(0.0, 0.0)
-    if law is draws.eye_law:
+    if law is laws.eye_law:
         mean = values[0] * min(shape) / size
         return Moments(mean, math.sqrt(max(0.0, values[0] ** 2 * min(shape) / size - mean**2)))
     return Moments(0.0, abs(values[0]) * math.sqrt(orthogonal_square(law, static, shape)))
@@ -78,7 +78,7 @@ def truncated(lower: float, upper: float) -> tuple[float, float]:
 def orthogonal_square(law: Any, static: Any, shape: tuple[int, ...]) -> float:
     """The mean square of the elements of an orthogonal draw of gain 1."""
     options = dict(static)
-    if law is draws.delta_orthogonal_law:
+    if law is laws.delta_orthogonal_law:
         return 1 / max(shape[-2:]) / math.prod(shape[:-2])
     columns = shape[options["axis"]]
     rows = math.prod(

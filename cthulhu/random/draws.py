@@ -11,13 +11,22 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import NamedSharding
 
-from cthulhu.random.bits import Counter, fused, random_bits
-from cthulhu.random.inverse import erf_inv
+from cthulhu.random.laws import (
+    complex_disk_law,
+    complex_normal_law,
+    delta_orthogonal_law,
+    eye_law,
+    fill_law,
+    is_complex,
+    normal_law,
+    orthogonal_law,
+    truncated_normal_law,
+    uniform_law,
+)
 from cthulhu.random.programs import Draw, compute_dtype, draw
 
 __all__ = [
@@ -42,6 +51,9 @@ Rows = tuple[int, int] | None
 TRUNCATED_STDDEV = 0.87962566103423978
 COMPLEX_TRUNCATED_STDDEV = 0.95311164380491208
 
+# Inversion of 23 or 52 random bits reaches no further, in standard deviations.
+NORMAL_REACH = {4: 5.5, 8: 8.3}
+
 NO_SHIFT = -0.0  # The additive identity that keeps the sign of a zero.
 
 
@@ -49,7 +61,34 @@ def number(dtype: DType, value: Any) -> Any:
     """`value` in the arithmetic of `dtype`: computed on the host unless traced."""
     if isinstance(value, jax.core.Tracer):
         return lax.convert_element_type(value, dtype)
-    return dtype.type(value)
+    with np.errstate(over="ignore"):
+        converted = dtype.type(value)
+    refuse_overflow(dtype, converted, value)
+    return converted
+
+
+def refuse_overflow(dtype: DType, converted: Any, *given: Any) -> None:
+    """Refuse numbers that `dtype` cannot hold: they would become infinite, or NaN."""
+    if not isinstance(converted, jax.core.Tracer) and not np.isfinite(converted):
+        listed = " and ".join(repr(value) for value in given)
+        raise ValueError(
+            f"the values overflow {dtype} with {listed}; use smaller ones, or a wider dtype"
+        )
+
+
+def refuse_extent(dtype: DType, scale: Any, reach: float, shift: Any = 0.0) -> None:
+    """Refuse a law whose values, up to `reach` scales away from `shift`, overflow `dtype`."""
+    if isinstance(scale, jax.core.Tracer) or isinstance(shift, jax.core.Tracer):
+        return
+    extent = reach * abs(float(np.real(scale))) + abs(float(np.real(shift)))
+    with np.errstate(over="ignore"):
+        refuse_overflow(dtype, dtype.type(extent), extent)
+
+
+def bound_of(low: Any, high: Any) -> float:
+    """The largest absolute value of an interval, as far as it is known."""
+    known = [abs(float(end)) for end in (low, high) if not isinstance(end, jax.core.Tracer)]
+    return max(known, default=0.0)
 
 
 def shift_of(dtype: DType, mean: Any) -> Any:
@@ -57,163 +96,6 @@ def shift_of(dtype: DType, mean: Any) -> Any:
     if not isinstance(mean, jax.core.Tracer) and mean == 0:
         mean = NO_SHIFT
     return number(dtype, mean)
-
-
-def is_complex(dtype: DType) -> bool:
-    """Whether `dtype` has an imaginary part."""
-    return bool(jnp.issubdtype(dtype, np.complexfloating))
-
-
-def unit(key: jax.Array, shape: tuple[int, ...], dtype: DType, start: Counter | None) -> jax.Array:
-    """Uniform values in [0, 1): random mantissas below the exponent of one."""
-    width, mantissa = (64, 52) if dtype == np.float64 else (32, 23)
-    bits = random_bits(key, shape, width, start)
-    one = np.ones((), dtype).view(bits.dtype)
-    floats = lax.bitcast_convert_type((bits >> bits.dtype.type(width - mantissa)) | one, dtype)
-    values: jax.Array = floats - dtype.type(1)
-    return values
-
-
-def uniform_law(
-    key: jax.Array,
-    shape: tuple[int, ...],
-    dtype: DType,
-    start: Counter | None,
-    width: Any,
-    low: Any,
-    scale: Any,
-) -> jax.Array:
-    """Uniform on [low, low + width), times `scale`."""
-    values: jax.Array = (unit(key, shape, dtype, start) * width + low) * scale
-    return values
-
-
-def normal_law(
-    key: jax.Array,
-    shape: tuple[int, ...],
-    dtype: DType,
-    start: Counter | None,
-    scale: Any,
-    shift: Any,
-) -> jax.Array:
-    """Normal by inversion; `scale` holds the factor sqrt(2)."""
-    low = np.nextafter(dtype.type(-1), dtype.type(0))
-    uniform = lax.add(lax.mul(unit(key, shape, dtype, start), dtype.type(2)), low)
-    quantile = erf_inv(uniform, ends=False)
-    values: jax.Array = quantile * scale + shift
-    return values
-
-
-def truncated_normal_law(
-    key: jax.Array,
-    shape: tuple[int, ...],
-    dtype: DType,
-    start: Counter | None,
-    width: Any,
-    low: Any,
-    least: Any,
-    most: Any,
-    scale: Any,
-    shift: Any,
-) -> jax.Array:
-    """Normal by inversion of [low, low + width), kept within [least, most]."""
-    inverse = erf_inv(unit(key, shape, dtype, start) * width + low, ends=True)
-    unscaled = lax.min(lax.max(dtype.type(math.sqrt(2)) * inverse, least), most)
-    values: jax.Array = unscaled * scale + shift
-    return values
-
-
-def complex_normal_law(
-    key: jax.Array, shape: tuple[int, ...], dtype: DType, start: None, scale: Any, shift: Any
-) -> jax.Array:
-    """Complex normal of unit variance, as JAX draws it."""
-    values: jax.Array = jax.random.normal(fused(key), shape, dtype) * scale + shift
-    return values
-
-
-def complex_disk_law(
-    key: jax.Array,
-    shape: tuple[int, ...],
-    dtype: DType,
-    start: None,
-    scale: Any,
-    *,
-    truncated: bool,
-) -> jax.Array:
-    """A radius and an angle: uniform on a disk of unit variance, or normal cut at modulus 2."""
-    real = np.dtype(np.float32 if dtype == np.complex64 else np.float64)
-    radius_key, angle_key = jax.random.split(fused(key))
-    spread = unit(radius_key, shape, real, None)
-    angle = dtype.type(2 * np.pi) * unit(angle_key, shape, real, None).astype(dtype)
-    if truncated:
-        tail = (dtype.type(1) - jnp.exp(jnp.asarray(-4.0, dtype))) * spread.astype(dtype)
-        radius = jnp.sqrt(-jnp.log(dtype.type(1) - tail))
-    else:
-        radius = jnp.sqrt(real.type(2) * spread).astype(dtype)
-    values: jax.Array = radius * jnp.exp(dtype.type(1j) * angle) * scale
-    return values
-
-
-def orthogonal_law(
-    key: jax.Array,
-    shape: tuple[int, ...],
-    dtype: DType,
-    start: None,
-    gain: Any,
-    *,
-    axis: int,
-    batch: tuple[int, ...],
-) -> jax.Array:
-    """Haar-distributed matrices: the sign-corrected QR of a Gaussian."""
-    rest = tuple(a for a in range(len(shape)) if a not in (*batch, axis))
-    stack = tuple(shape[a] for a in batch)
-    rows, columns = math.prod(shape[a] for a in rest), shape[axis]
-    order = (*batch, *rest, axis)
-    if 0 in shape:
-        return jnp.zeros(shape, dtype)
-    tall = (*stack, max(rows, columns), min(rows, columns))
-    if is_complex(dtype):
-        gaussian = jax.random.normal(fused(key), tall, dtype)
-    else:
-        gaussian = normal_law(key, tall, dtype, None, dtype.type(math.sqrt(2)), dtype.type(0))
-    basis, triangle = jnp.linalg.qr(gaussian)
-    diagonal = jnp.diagonal(triangle, axis1=-2, axis2=-1)
-    sign = jnp.where(diagonal == 0, dtype.type(1), jnp.sign(diagonal))
-    matrix = basis * sign[..., None, :]
-    if rows < columns:
-        matrix = jnp.swapaxes(matrix, -1, -2)
-    matrix = matrix.reshape(tuple(shape[a] for a in order))
-    values: jax.Array = gain * jnp.transpose(matrix, tuple(int(a) for a in np.argsort(order)))
-    return values
-
-
-def delta_orthogonal_law(
-    key: jax.Array, shape: tuple[int, ...], dtype: DType, start: None, gain: Any, *, axis: int
-) -> jax.Array:
-    """An orthogonal matrix at the centre of the spatial axes, 0 elsewhere."""
-    matrix = orthogonal_law(key, shape[-2:], dtype, None, gain, axis=axis, batch=())
-    if 0 in shape:
-        return jnp.zeros(shape, dtype)
-    centre = tuple((size - 1) // 2 for size in shape[:-2])
-    kernel = matrix.reshape((1,) * len(centre) + shape[-2:])
-    before_after = [(at, size - 1 - at, 0) for at, size in zip(centre, shape, strict=False)]
-    return lax.pad(kernel, dtype.type(0), [*before_after, (0, 0, 0), (0, 0, 0)])
-
-
-def eye_law(
-    key: jax.Array | None, shape: tuple[int, ...], dtype: DType, start: None, gain: Any
-) -> jax.Array:
-    """`gain` on the diagonal."""
-    row = lax.broadcasted_iota(np.int32, shape, 0)
-    column = lax.broadcasted_iota(np.int32, shape, 1)
-    return jnp.where(row == column, gain, lax.full_like(gain, 0))
-
-
-def fill_law(
-    key: jax.Array | None, shape: tuple[int, ...], dtype: DType, start: None, value: Any
-) -> jax.Array:
-    """The same value everywhere."""
-    return jnp.broadcast_to(value, shape)
 
 
 def uniform(
@@ -229,8 +111,13 @@ def uniform(
     """Uniform on [minval, maxval), times `scale`."""
     compute = compute_dtype(dtype)
     low = number(compute, minval)
-    width = number(compute, maxval) - low
-    return draw(uniform_law, (width, low, number(compute, scale)), shape, dtype, sharding, rows)
+    high = number(compute, maxval)
+    with np.errstate(over="ignore"):
+        width = high - low
+    refuse_overflow(compute, width, minval, maxval)
+    factor = number(compute, scale)
+    refuse_extent(dtype, factor, bound_of(minval, maxval))
+    return draw(uniform_law, (width, low, factor), shape, dtype, sharding, rows)
 
 
 def normal(
@@ -247,6 +134,7 @@ def normal(
     scale, shift = number(compute, stddev), shift_of(compute, mean)
     if is_complex(dtype):
         return draw(complex_normal_law, (scale, shift), shape, dtype, sharding, rows)
+    refuse_extent(dtype, scale, NORMAL_REACH[compute.itemsize], shift)
     scale = compute.type(math.sqrt(2)) * scale
     return draw(normal_law, (scale, shift), shape, dtype, sharding, rows)
 
@@ -269,13 +157,20 @@ def truncated_normal(
     compute = compute_dtype(dtype)
     scale = number(compute, stddev)
     low, high = error_function(compute, lower), error_function(compute, upper)
+    if not isinstance(high - low, jax.core.Tracer) and high <= low:
+        raise ValueError(
+            f"in {compute} no probability is left between lower={lower!r} and upper={upper!r}; "
+            "move the bounds closer to 0, or use dtype float64"
+        )
+    shift = shift_of(compute, mean)
+    refuse_extent(dtype, scale, bound_of(lower, upper), shift)
     scalars = (
         high - low,
         low,
         next_after(compute, lower, math.inf),
         next_after(compute, upper, -math.inf),
         scale,
-        shift_of(compute, mean),
+        shift,
     )
     return draw(truncated_normal_law, scalars, shape, dtype, sharding, rows)
 

@@ -99,7 +99,7 @@ def steady(report, quick):
     for law in peers.LAWS:
         for dtype in ("float32", "bfloat16") if law in ELEMENTWISE else ("float32",):
             for size in (256, 512, 1024)[:: 2 if quick else 1] if law == "orthogonal" else sizes:
-                most, budget = (3, 1.0) if quick else (25, 5.0)
+                most, budget = (3, 1.0) if quick else (21, 3.0)
                 taking_part = contestants(law, size, dtype, worker)
                 least = 3 if quick or size > REFERENCE else 7
                 seconds = harness.rounds(taking_part, most=most, least=least, budget=budget)
@@ -129,7 +129,7 @@ def first_calls(report, quick):
             )
             for name in ("cthulhu", "jax.nn")
         }
-        found[law] = harness.rounds(taking_part, most=2 if quick else 7, least=2)
+        found[law] = harness.rounds(taking_part, most=2 if quick else 5, least=2)
         against = ratio(found[law]["jax.nn"], found[law]["cthulhu"]).show()
         report.say(f"{law}: first call, jax.nn {against}")
     return found
@@ -251,59 +251,71 @@ def picture(found, first):
     figure = Figure(figsize=(13, 7.4), layout="constrained")
     axes = figure.subplots(2, 4).ravel()
     for axis, law in zip(axes, peers.LAWS, strict=False):
-        cells = cells_of(found, law, "float32")
-        axis.axhline(1, color=COLORS["cthulhu"], linewidth=2, label="cthulhu = 1")
-        for name in (*PEERS, "floor"):
-            if name in cells[min(cells)]:
-                against = [ratio(s[name], s["cthulhu"]) for s in cells.values()]
-                draw_line(axis, list(cells), against, COLORS[name], name)
-        for name, bound in zip(("jax.nn", "torch"), GOALS.get(law, ())[:2], strict=False):
-            mark_goal(axis, bound, COLORS[name])
-        if law in GOALS:
-            mark_goal(axis, 1 / GOALS[law][2], COLORS["floor"])
-        finish_axis(axis, f"{law}, float32", list(cells))
-    axes[0].set_ylabel("time / time of cthulhu")
-    axes[4].set_ylabel("time / time of cthulhu")
+        draw_law(axis, law, found)
+    for axis in (axes[0], axes[4]):
+        axis.set_ylabel("time / time of cthulhu")
+    draw_narrow(axes[5], found)
+    draw_first(axes[6], first)
 
-    axis = axes[5]
-    axis.axhline(1, color=COLORS["cthulhu"], linewidth=2)
-    styles = zip(ELEMENTWISE, ("-", "--", "-.", ":"), strict=True)
-    for law, style in styles:
-        cells = cells_of(found, law, "bfloat16")
-        for name in ("jax.nn", "torch"):
-            against = [ratio(s[name], s["cthulhu"]) for s in cells.values()]
-            draw_line(axis, list(cells), against, COLORS[name], None, style)
-        axis.plot([], [], color="#444444", linestyle=style, label=law)
-    axis.legend(fontsize=8)
-    finish_axis(axis, "all laws, bfloat16", list(cells))
-
-    axis = axes[6]
-    for place, law in enumerate(ELEMENTWISE):
-        cells = cells_of(found, law, "bfloat16").values()
-        values = [ratio(s["cthulhu"], s["cthulhu float32"]).median for s in cells]
-        axis.scatter([place] * len(values), values, color=COLORS["cthulhu"], s=18)
-    axis.axhline(1, color="#bbbbbb", linewidth=1)
-    axis.axhline(NARROW_GOAL, color=COLORS["cthulhu"], linestyle=(0, (2, 2)), linewidth=1)
-    axis.text(3.4, NARROW_GOAL, f"goal ≤ {NARROW_GOAL}", ha="right", va="bottom", fontsize=8)
-    axis.set_xticks(range(4), ["uniform", "normal", "truncated", "he_normal"], fontsize=8)
-    axis.set_ylim(bottom=0)
-    axis.set_title("cthulhu: bfloat16 / float32, each size", fontsize=10)
-
-    axis = axes[7]
-    laws = list(first)
-    against = [ratio(first[law]["jax.nn"], first[law]["cthulhu"]) for law in laws]
-    bars(axis, laws, against, COLORS["jax.nn"])
-    axis.axvline(1, color=COLORS["cthulhu"], linewidth=2)
-    axis.axvline(FIRST_GOAL, color=COLORS["jax.nn"], linestyle=(0, (2, 2)), linewidth=1)
-    axis.text(FIRST_GOAL, -0.55, f" goal ≥ {FIRST_GOAL}", fontsize=8, va="bottom")
-    axis.set_title("first call: jax.nn / cthulhu", fontsize=10)
-
+    axes[7].axis("off")
     handles, labels = axes[0].get_legend_handles_labels()
-    handles.append(axes[0].plot([], [], color="#444444", linestyle=(0, (2, 2)), linewidth=1)[0])
-    labels.append("goal at 4096² (in its library's color)")
-    figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False)
+    for style, label in (
+        ("-", "float32"),
+        ("--", "bfloat16"),
+        (GOAL_STYLE, "goal for float32, 4096²"),
+    ):
+        handles.append(axes[7].plot([], [], color="#444444", linestyle=style)[0])
+        labels.append(label)
+    axes[7].legend(handles, labels, loc="center", frameon=False, fontsize=11)
     figure.suptitle("Time to draw a square array (above 1: slower than cthulhu)")
     return figure
+
+
+def draw_law(axis, law, found):
+    """The time of each library over ours, by size."""
+    wide, narrow = cells_of(found, law, "float32"), cells_of(found, law, "bfloat16")
+    axis.axhline(1, color=COLORS["cthulhu"], linewidth=2, label="cthulhu = 1")
+    for name in PEERS if law == "orthogonal" else (*PEERS, "floor"):
+        for cells, style in ((wide, "-"), (narrow, "--")):
+            if cells and name in cells[min(cells)] and (name != "floor" or cells is wide):
+                against = [ratio(cell[name], cell["cthulhu"]) for cell in cells.values()]
+                label = LABELS.get(name, name) if style == "-" else None
+                draw_line(axis, list(cells), against, COLORS[name], label, style)
+    if law in GOALS:
+        bounds = zip(("jax.nn", "torch", "floor"), GOALS[law], strict=True)
+        for name, bound in bounds:
+            height = 1 / bound if name == "floor" else bound
+            axis.plot([2900, 5800], [height] * 2, color=COLORS[name], linestyle=GOAL_STYLE)
+    axis.set_yscale("log")
+    finish_axis(axis, law, list(wide))
+    harness.plain_axis(axis.yaxis)
+
+
+def draw_narrow(axis, found):
+    """Ours in bfloat16 over ours in float32."""
+    markers = zip(ELEMENTWISE, "osv^", ("#000000", "#0072B2", "#D55E00", "#009E73"), strict=True)
+    for law, marker, color in markers:
+        cells = cells_of(found, law, "bfloat16")
+        against = [ratio(cell["cthulhu"], cell["cthulhu float32"]) for cell in cells.values()]
+        middle = [summary.median for summary in against]
+        axis.plot(list(cells), middle, color=color, marker=marker, markersize=5, label=law)
+    axis.axhline(NARROW_GOAL, color="#444444", linestyle=GOAL_STYLE)
+    axis.set_ylim(bottom=0)
+    axis.legend(fontsize=8)
+    finish_axis(axis, "cthulhu: bfloat16 / float32", list(cells))
+
+
+def draw_first(axis, first):
+    """First calls: jax.nn over ours."""
+    against = [ratio(seconds["jax.nn"], seconds["cthulhu"]) for seconds in first.values()]
+    bars(axis, list(first), against, COLORS["jax.nn"])
+    axis.axvline(1, color=COLORS["cthulhu"], linewidth=2)
+    axis.axvline(FIRST_GOAL, color="#444444", linestyle=GOAL_STYLE)
+    axis.set_title("first call: jax.nn / cthulhu", fontsize=10)
+
+
+GOAL_STYLE = (0, (1.5, 1))
+LABELS = {"floor": "floor: writing zeros"}
 
 
 def draw_line(axis, sizes, against, color, label, style="-"):
@@ -313,14 +325,9 @@ def draw_line(axis, sizes, against, color, label, style="-"):
     axis.fill_between(sizes, low, high, color=color, alpha=0.18, linewidth=0)
 
 
-def mark_goal(axis, bound, color):
-    axis.plot([2900, 5800], [bound, bound], color=color, linestyle=(0, (2, 2)), linewidth=1.5)
-
-
 def finish_axis(axis, title, sizes):
     axis.set_xscale("log", base=2)
-    axis.set_yscale("log")
-    harness.plain_axis(axis.yaxis)
+    axis.set_xticks([], minor=True)
     axis.set_xticks(sizes, [f"{size}²" for size in sizes], fontsize=8)
     axis.set_title(title, fontsize=10)
     axis.grid(axis="y", color="#eeeeee")

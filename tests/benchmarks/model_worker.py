@@ -206,7 +206,8 @@ def run_sharded(kind):
             return params.fast_init(init, out_shardings=shardings)(key)
         return params.init_params(key, tree, rules, shardings=shardings)
 
-    whole = [np.asarray(leaf) for leaf in jax.tree.leaves(make(None))]
+    # Copies: a view would keep the whole model alive on the first device.
+    whole = [np.array(leaf) for leaf in jax.tree.leaves(make(None))]
     found = []
     for sizes, spec in layouts():
         mesh = jax.make_mesh(sizes, ("a", "b", "c")[: len(sizes)])

@@ -1,10 +1,12 @@
 """The benchmarks' code must not rot: they run on a trivial pair, and what they write is read."""
 
+import importlib
 import json
 import sys
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -43,7 +45,10 @@ def test_a_quick_run_writes_a_page_data_and_a_picture(tmp_path, monkeypatch, cap
     report.table("Times", ["", "time"], [["large", Summary.of(seconds["large"]).show(" s")]])
     report.data = harness.rounded(seconds)
     figure = Figure()
-    harness.plain_axis(figure.subplots().yaxis)
+    axis = figure.subplots()
+    axis.plot([1, 2], [0.1, 3.0])
+    axis.set_yscale("log")
+    harness.plain_axis(axis.yaxis)
     report.write(arguments.out, figure)
 
     page = (tmp_path / "trivial.md").read_text()
@@ -114,3 +119,26 @@ def test_the_models_have_the_sizes_of_their_papers():
     module, image = models.resnet50()
     assert count(jax.eval_shape(module.init, key, image)["params"]) == 25_557_032
     assert len(set(models.checkpoint_paths(1000))) == 1000
+
+
+def script(monkeypatch, name):
+    """A module of the benchmarks as the scripts import it."""
+    monkeypatch.syspath_prepend(harness.ROOT / "tests/benchmarks")
+    return importlib.import_module(name)
+
+
+def test_ours_and_jax_draw_the_same(monkeypatch):
+    peers = script(monkeypatch, "peers")
+    key = jax.random.key(0)
+    for law in peers.LAWS:
+        ours, theirs = (make(law, 8, "float32", key)() for make in (peers.ours, peers.jax_nn))
+        assert ours.shape == theirs.shape == (8, 8)
+        assert law == "orthogonal" or not peers.differing_bits(ours, theirs)
+
+
+def test_all_forms_of_a_call_draw_the_same(monkeypatch):
+    overhead = script(monkeypatch, "bench_overhead")
+    for law, same in overhead.programs().items():
+        bare, function, instance = (call() for call in overhead.forms_of(*same).values())
+        assert np.array_equal(bare, function), law
+        assert np.array_equal(function, instance), law

@@ -251,3 +251,19 @@ def test_one_instance_is_one_trace() -> None:
     for _ in range(3):
         jitted(initializers.RandomNormal(stddev=0.5), KEY)
     assert len(traces) == 1
+
+
+class Shifted(initializers.HeNormal):
+    """Builds on the class that it extends."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return 1 + super().__call__(shape, dtype)
+
+
+def test_a_subclass_can_call_the_class_it_extends() -> None:
+    key = jax.random.key(0)
+    inner = initializers.HeNormal()(jax.random.fold_in(key, 0), (2, 3))
+    assert np.array_equal(Shifted()(key, (2, 3)), 1 + inner)
+    # The key alone decides, also inside; without one, the seed does.
+    assert np.array_equal(Shifted(seed=7)(key, (2, 3)), Shifted()(key, (2, 3)))
+    assert np.array_equal(Shifted(seed=7)((2, 3)), Shifted()(jax.random.key(7), (2, 3)))

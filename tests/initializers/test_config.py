@@ -32,9 +32,12 @@ SHARED: dict[str, Initializer] = {
     "RandomUniform": initializers.RandomUniform(minval=-1.0, maxval=2.0, seed=3),
     "TruncatedNormal": initializers.TruncatedNormal(mean=-1.0, stddev=0.5, seed=4),
     "VarianceScaling": initializers.VarianceScaling(
-        2.0, "fan_out", "uniform", 5, in_axis=(0, 1), out_axis=2
+        2.0, "fan_out", "uniform", 5, in_axis=(0, 1), out_axis=2, batch_axis="rest"
     ),
-    **{name: getattr(initializers, name)(6, in_axis=1, out_axis=0) for name in NAMED},
+    **{
+        name: getattr(initializers, name)(6, in_axis=1, out_axis=0, batch_axis="rest")
+        for name in NAMED
+    },
 }
 
 # What Keras has no argument for.
@@ -138,14 +141,18 @@ def test_numpy_and_jax_arguments_survive_json() -> None:
 
 
 def test_axes_are_written_under_keras_names() -> None:
-    def axes(init: Initializer) -> tuple[Any, Any]:
-        config = init.get_config()
-        return config["input_axes"], config["output_axes"]
+    """Keras counts only the axes that are named: ours do with `batch_axis="rest"`."""
 
-    assert axes(initializers.HeNormal()) == (None, None)
-    assert axes(initializers.HeNormal(in_axis=0)) == ([0], [-1])
-    assert axes(initializers.HeNormal(out_axis=(1, 2))) == ([-2], [1, 2])
-    assert "batch_axis" not in initializers.HeNormal().get_config()
+    def config(**axes: Any) -> dict[str, Any]:
+        return initializers.HeNormal(seed=1, **axes).get_config()
+
+    assert config() == {"seed": 1, "input_axes": None, "output_axes": None}
+    assert config(out_axis=(1, 2), batch_axis="rest") == {
+        "seed": 1,
+        "input_axes": [-2],
+        "output_axes": [1, 2],
+    }
+    assert config(in_axis=0) == {"seed": 1, "in_axis": 0}
     assert initializers.HeNormal(batch_axis=0).get_config()["batch_axis"] == 0
     assert initializers.HeNormal(batch_axis=(0, 1)).get_config()["batch_axis"] == [0, 1]
 
@@ -154,7 +161,19 @@ def test_keras_axes_are_read() -> None:
     read = deserialize(
         {"class_name": "HeNormal", "config": {"seed": 1, "input_axes": [0, 1], "output_axes": 2}}
     )
-    assert read == initializers.HeNormal(1, in_axis=(0, 1), out_axis=2)
+    assert read == initializers.HeNormal(1, in_axis=(0, 1), out_axis=2, batch_axis="rest")
+    alone = deserialize({"class_name": "HeNormal", "config": {"input_axes": [0]}})
+    assert alone == initializers.HeNormal()
+
+
+@pytest.mark.parametrize("axes", [([0], [1]), ([2], [3]), ([0, 1], [2]), ([-1], [0])], ids=str)
+def test_fans_of_a_keras_config_are_those_of_keras(keras: Any, axes: Any) -> None:
+    inputs, outputs = axes
+    theirs = keras.initializers.HeNormal(seed=1, input_axes=inputs, output_axes=outputs)
+    ours = deserialize(keras.initializers.serialize(theirs))
+    shape = (40, 30, 20, 10)
+    ratio = np.std(np.asarray(ours(shape))) / np.std(np.asarray(theirs(shape)))
+    assert abs(ratio - 1) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -246,7 +265,7 @@ def test_a_default_of_keras_3_is_the_default_here(keras: Any, name: str) -> None
 
 def test_keras_3_counts_the_same_inputs(keras: Any) -> None:
     """Where the two kinds of axes cover the shape, they mean the same to both."""
-    init = initializers.HeNormal(seed=0, in_axis=0, out_axis=(1, 2))
+    init = initializers.HeNormal(seed=0, in_axis=0, out_axis=(1, 2), batch_axis="rest")
     theirs = keras.initializers.deserialize(serialize(init))
     ours = np.std(np.asarray(init((200, 50, 3))))
     assert np.std(np.asarray(theirs((200, 50, 3)))) == pytest.approx(ours, rel=0.03)
