@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from cthulhu.params import compiled, flat
+from cthulhu.random.programs import options_of_platform
 
 __all__ = ["Job", "block_sizes", "draw", "program"]
 
@@ -52,7 +53,8 @@ def program(draw: flat.Draw, size: int, context: Hashable) -> "Future[compiled.P
     scalars = [jax.ShapeDtypeStruct((), scalar.dtype) for scalar in draw.scalars]
 
     def build() -> Any:
-        return jax.jit(functools.partial(flat.block, draw.law, size))
+        run = functools.partial(flat.block, draw.law, size)
+        return jax.jit(run, compiler_options=options_of_platform())
 
     key = ("block", draw.law, size, context)
     return compiled.compiled(key, build, [words, *scalars], ahead=True)

@@ -20,6 +20,7 @@ from cthulhu.params import derivation
 from cthulhu.params.graph import Equation, Literal, Ref
 from cthulhu.params.parts import Component, is_delicate
 from cthulhu.random import bits
+from cthulhu.random.inverse import erf_inv
 
 __all__ = ["Draw", "block", "draw_of", "fold", "number"]
 
@@ -256,6 +257,9 @@ def block(law: tuple[Instruction, ...], size: int, words: Any, *scalars: Any) ->
         given = [read(operand) for operand in operands]
         if any(jnp.ndim(value) for value in given):
             given = [jnp.broadcast_to(value, (size,)) for value in given]
+        if primitive.name == "erf_inv":
+            values.append(erf_inv(given[0]))
+            continue
         values.append(primitive.bind(*given, **primitive.get_bind_params(dict(params))))
     result: jax.Array = values[-1]
     return result

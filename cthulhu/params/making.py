@@ -25,7 +25,7 @@ from cthulhu.params.paths import join
 from cthulhu.params.placement import runs_on_cpu
 from cthulhu.random import laws
 from cthulhu.random.bits import threefry2x32
-from cthulhu.random.programs import Recipe, compute_dtype, place
+from cthulhu.random.programs import Recipe, compute_dtype, options_of_platform, place
 
 __all__ = ["count_programs", "make", "make_traced"]
 
@@ -182,7 +182,12 @@ def program_of(leaf: Leaf, size: int) -> "Future[compiled.Program] | None":
         assert leaf.draw is not None
         block = functools.partial(run_block, leaf.draw.recipe, size)
         words = jax.ShapeDtypeStruct((4,), np.uint32)
-        return compiled.compiled(key, lambda: jax.jit(block), [words, *specs], ahead=True)
+        return compiled.compiled(
+            key,
+            lambda: jax.jit(block, compiler_options=options_of_platform()),
+            [words, *specs],
+            ahead=True,
+        )
     words = jax.ShapeDtypeStruct((2,) if leaf.layers is None else (leaf.layers, 2), np.uint32)
     run = functools.partial(run_leaf, leaf)
 
