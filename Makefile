@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -42,9 +43,9 @@ docs: $(INSTALLED)/test $(INSTALLED)/docs ## Build the documentation, running it
 	@$(BIN)/sphinx-build -q -E -a -n -W --keep-going -b html docs docs/_build/html
 	@echo "Documentation: docs/_build/html/index.html"
 
-bench: $(INSTALLED)/bench ## Measure speed and memory
+bench: $(INSTALLED)/bench ## Measure speed and memory, some 20 minutes (BENCH_ARGS=--quick)
 	@set -e; for script in tests/benchmarks/bench_*.py; do \
-		echo "== $$script"; $(BIN)/python "$$script"; done
+		echo "== $$script"; $(BIN)/python "$$script" $(BENCH_ARGS); done
 
 clean: ## Remove everything that make created
 	@rm -rf .venv .venv-newest docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis

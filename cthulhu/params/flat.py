@@ -8,7 +8,7 @@ a runtime scalar of the program. `Law` is such a law in normal form.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -234,7 +234,41 @@ def block(law: tuple[Instruction, ...], size: int, words: Any, *scalars: Any) ->
     the same for all. The rest of `words` are the keys.
     """
     low = lax.iota(np.uint32, size) + words[0]
-    high = words[1]
+
+    def draw(key: int, width: int) -> Any:
+        at = 2 + 2 * key
+        left, right = bits.threefry2x32((words[at], words[at + 1]), (words[1], low))
+        if width == 64:
+            return (left.astype(np.uint64) << np.uint64(32)) | right.astype(np.uint64)
+        return lax.convert_element_type(left ^ right, bits.UNSIGNED[width])
+
+    return evaluate(law, size, draw, scalars)
+
+
+def quantiles(law: tuple[Instruction, ...], size: int, *scalars: Any) -> jax.Array:
+    """The values of a law of one draw at evenly spaced bits: its distribution, without chance."""
+    spacing = 2**32 // size
+
+    def spread(key: int, width: int) -> Any:
+        even = lax.iota(np.uint32, size) * np.uint32(spacing) + np.uint32(spacing // 2)
+        return even if width == 32 else even.astype(np.uint64) << np.uint64(32)
+
+    return evaluate(law, size, spread, scalars)
+
+
+def single_draw(law: tuple[Instruction, ...]) -> bool:
+    """Whether `quantiles` can tell what the law's values look like."""
+    widths = [params for name, params, *_ in law if name == "bits"]
+    return len(widths) == 1 and widths[0] in (32, 64)
+
+
+def evaluate(
+    law: tuple[Instruction, ...],
+    size: int,
+    draw: Callable[[int, int], Any],
+    scalars: Sequence[Any],
+) -> jax.Array:
+    """Run the instructions of a law on the bits that `draw(key, width)` gives."""
     values: list[Any] = []
 
     def read(operand: Any) -> Any:
@@ -246,13 +280,7 @@ def block(law: tuple[Instruction, ...], size: int, words: Any, *scalars: Any) ->
 
     for primitive, params, *operands in law:
         if primitive == "bits":
-            at = 2 + 2 * operands[0][1]
-            left, right = bits.threefry2x32((words[at], words[at + 1]), (high, low))
-            if params == 64:
-                wide = left.astype(np.uint64) << np.uint64(32)
-                values.append(wide | right.astype(np.uint64))
-            else:
-                values.append(lax.convert_element_type(left ^ right, bits.UNSIGNED[params]))
+            values.append(draw(operands[0][1], params))
             continue
         given = [read(operand) for operand in operands]
         if any(jnp.ndim(value) for value in given):

@@ -1,6 +1,6 @@
 """A traced init function, planned: what to run for its results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -126,6 +126,36 @@ class Launch:
             made.update(zip(task.component.outputs, results, strict=True))
         leaves = [self.leaf(at, made, values) for at in range(len(self.graph.outputs))]
         return jax.tree.unflatten(self.tree, leaves)
+
+    def stream(self, arguments: Sequence[Any]) -> Iterator[Any]:
+        """The leaves in order, each made when it is asked for, and held no longer."""
+        values = self.derive(arguments)
+        draws = {
+            ref: (draw, size) for (ref, draw), size in zip(self.draws, self.blocks, strict=True)
+        }
+        tasks = {output: task for task in self.tasks for output in task.component.outputs}
+        last = {
+            ref: at for at, ref in enumerate(self.graph.outputs) if not isinstance(ref, Literal)
+        }
+        made: dict[int, Any] = {}
+        for at, ref in enumerate(self.graph.outputs):
+            if not isinstance(ref, Literal) and ref not in made:
+                if ref in self.fills:
+                    made[ref] = self.put(self.fills[ref], self.first[ref])
+                elif ref in draws:
+                    draw, size = draws[ref]
+                    program = drawing.program(draw, size, self.context)
+                    job = drawing.Job(program, draw, size, [values[key] for key in draw.keys])
+                    (array,) = drawing.draw([job])
+                    made[ref] = jax.device_put(array, self.shardings[self.first[ref]])
+                elif ref in tasks:
+                    task = tasks[ref]
+                    inputs = (values[number] for number in task.component.inputs)
+                    results = self.program(task, values).result()(*inputs)
+                    made.update(zip(task.component.outputs, results, strict=True))
+            yield self.leaf(at, made, values)
+            if not isinstance(ref, Literal) and last[ref] == at:
+                made.pop(ref, None)
 
     def derive(self, arguments: Sequence[Any]) -> dict[int, Any]:
         """The inputs of the components: arguments, constants, and derived keys."""

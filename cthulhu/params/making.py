@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.sharding import NamedSharding
 
 from cthulhu import extend
@@ -25,7 +24,7 @@ from cthulhu.params.paths import join
 from cthulhu.params.placement import runs_on_cpu
 from cthulhu.random import laws
 from cthulhu.random.bits import threefry2x32
-from cthulhu.random.programs import Recipe, compute_dtype, options_of_platform, place
+from cthulhu.random.programs import Recipe, compute_dtype, options_of_platform, place, rounded
 
 __all__ = ["count_programs", "make", "make_traced"]
 
@@ -204,7 +203,7 @@ def run_block(recipe: Recipe, size: int, words: Any, *scalars: Any) -> jax.Array
     values = recipe.law(
         key, (size,), compute, (words[1], words[0]), *scalars, **dict(recipe.static)
     )
-    return lax.convert_element_type(values, recipe.dtype)
+    return rounded(values, recipe.dtype)
 
 
 def custom(leaf: Leaf, key: jax.Array) -> jax.Array:
@@ -231,7 +230,7 @@ def run_leaf(leaf: Leaf, words: Any, *scalars: Any) -> jax.Array:
             return custom(leaf, key)
         law, static, shape, dtype, _ = leaf.draw.recipe
         values = law(key, shape, compute_dtype(dtype), None, *scalars, **dict(static))
-        return lax.convert_element_type(values, dtype)
+        return rounded(values, dtype)
 
     keys = jax.random.wrap_key_data(words, impl="threefry2x32")
     return one(keys) if leaf.stack is None else jax.vmap(one, out_axes=leaf.stack)(keys)

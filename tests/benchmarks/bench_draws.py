@@ -129,7 +129,7 @@ def first_calls(report, quick):
             )
             for name in ("cthulhu", "jax.nn")
         }
-        found[law] = harness.rounds(taking_part, most=2 if quick else 5, least=2)
+        found[law] = harness.rounds(taking_part, most=1 if quick else 5)
         against = ratio(found[law]["jax.nn"], found[law]["cthulhu"]).show()
         report.say(f"{law}: first call, jax.nn {against}")
     return found

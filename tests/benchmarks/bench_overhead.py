@@ -140,7 +140,7 @@ def picture(calls, imports):
     left.axhline(1, color=COLORS["cthulhu"], linewidth=2, label="bare program = 1")
     left.axhline(CALL_GOAL, color="#444444", linestyle="--", linewidth=1, label="goal ≤ 1.3")
     left.set_xticks(range(len(laws)), laws)
-    left.set_ylim(bottom=0.8)
+    left.margins(y=0.15)
     left.set_ylabel("time / time of the bare program")
     left.set_title("Eager call at (64, 64), float32", fontsize=10)
     left.legend(fontsize=8, loc="upper left", ncols=2)
@@ -161,10 +161,10 @@ def picture(calls, imports):
     )
     goal = middle[0].median * IMPORT_GOAL
     right.axvline(goal, color="#444444", linestyle="--", linewidth=1, label="goal ≤ 1.1 of jax")
-    right.legend(fontsize=8, loc="center right")
+    right.legend(fontsize=8, loc="center left")
     right.invert_yaxis()
     right.set_xlabel("seconds")
-    right.set_title(f"import cthulhu: {against.show()} import jax", fontsize=10)
+    right.set_title(f"Import: cthulhu / jax = {against.show()}", fontsize=10)
     return figure
 
 

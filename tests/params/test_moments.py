@@ -80,7 +80,7 @@ FANS = {
     "batch": (initializers.GlorotUniform(batch_axis=0), (5, 8, 16), (8, 16)),
     "function": (functional.he_normal, (8, 16), (8, 16)),
     "partial": (functools.partial(functional.he_normal, in_axis=1, out_axis=0), (8, 16), (16, 8)),
-    "embedding": (initializers.VarianceScaling(1.0, "fan_in", out_axis=0), (50, 16), (16, 50)),
+    "embedding": (initializers.VarianceScaling(1.0, "fan_in", out_axis=0), (50, 16), (16, 16)),
     "vector": (initializers.LecunNormal(), (7,), (7, 7)),
     "none": (initializers.RandomNormal(), (8, 16), (None, None)),
     "constant": (initializers.Zeros(), (8, 16), (None, None)),
