@@ -108,6 +108,11 @@ class Launch:
         derives = bool(self.derivation) and not self.on_host
         return len(laws) + len({task.key for task in self.tasks}) + derives
 
+    def output_aval(self, at: int) -> Any:
+        """The shape and the type of a leaf."""
+        ref = self.graph.outputs[at]
+        return ref.aval if isinstance(ref, Literal) else self.graph.avals[ref]
+
     def run(self, arguments: Sequence[Any]) -> Any:
         """Make the results."""
         values = self.derive(arguments)

@@ -1,51 +1,25 @@
 """`plan`: the dry run of an initialization, which can be read, saved and run."""
 
 import dataclasses
-import io
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import jax
-from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from cthulhu import extend
 from cthulhu.fans import compute_fans
 from cthulhu.params import making
+from cthulhu.params.initplan import InitPlan, init_plan
 from cthulhu.params.leaves import Leaf, Stacked, leaves_of
 from cthulhu.params.moments import moments
 from cthulhu.params.paths import join, leaf_keys
+from cthulhu.params.rows import LeafPlan, Rows
 from cthulhu.random import path_digest
 
-__all__ = ["LeafPlan", "Plan", "init_params", "plan"]
+__all__ = ["Plan", "init_params", "plan"]
 
 FAN_AXES = ("in_axis", "out_axis", "batch_axis")
-
-
-@dataclasses.dataclass(frozen=True)
-class LeafPlan:
-    """What a plan says of one parameter: plain data.
-
-    Example:
-        >>> import jax, numpy as np
-        >>> spec = jax.ShapeDtypeStruct((64, 8), np.float32)
-        >>> plan({"kernel": spec}, [("kernel", "lecun_normal")]).rows[0].stddev
-        0.125
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    dtype: str
-    sharding: str | None
-    nbytes: int
-    initializer: str
-    fan_in: int | None
-    fan_out: int | None
-    mean: float | None
-    stddev: float | None
-    digest: str
 
 
 def describe(leaf: Leaf) -> LeafPlan:
@@ -77,7 +51,7 @@ def describe(leaf: Leaf) -> LeafPlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class Plan(Rows):
     """An initialization that has been checked, but not run. Made by `plan`."""
 
     leaves: tuple[Leaf, ...]
@@ -87,11 +61,6 @@ class Plan:
     def rows(self) -> list[LeafPlan]:
         """What will be made, a row for each parameter."""
         return [describe(leaf) for leaf in self.leaves]
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of all parameters."""
-        return sum(leaf.nbytes for leaf in self.leaves)
 
     @property
     def programs(self) -> int:
@@ -138,99 +107,68 @@ class Plan:
         for leaf in self.leaves:  # A zip would hold an array while the next is made.
             yield join(leaf.path), next(values)
 
-    def to_json(self) -> str:
-        """The plan as JSON: the rows, and the totals."""
-        return json.dumps(
-            {
-                "parameters": [dataclasses.asdict(row) for row in self.rows],
-                "nbytes": self.nbytes,
-                "programs": self.programs,
-            }
-        )
 
-    def __rich__(self) -> Table:
-        """The plan as a table."""
-        table = Table(title="Initialization plan")
-        for name in ("path", "shape", "dtype", "sharding"):
-            table.add_column(name, overflow="fold")
-        table.add_column("bytes", justify="right")
-        table.add_column("initializer", overflow="fold")
-        for name in ("fan_in", "fan_out", "mean", "stddev"):
-            table.add_column(name, justify="right")
-        table.add_column("digest")
-        for row in self.rows:
-            table.add_row(
-                row.path,
-                str(row.shape),
-                row.dtype,
-                row.sharding or "",
-                f"{row.nbytes:,}",
-                row.initializer,
-                *(shown(value) for value in (row.fan_in, row.fan_out, row.mean, row.stddev)),
-                row.digest,
-            )
-        table.add_section()
-        count = sum(leaf.nbytes // max(1, leaf.dtype.itemsize) for leaf in self.leaves)
-        table.add_row(
-            f"{len(self.leaves)} leaves",
-            f"{count:,} elements",
-            "",
-            "",
-            f"{self.nbytes:,}",
-            f"{self.programs} programs",
-        )
-        return table
+def plan(
+    source: Any,
+    *args: Any,
+    shardings: Any = None,
+    stacked: Stacked = None,
+    **kwargs: Any,
+) -> Plan | InitPlan:
+    """Check an initialization, and say what it will do, without doing it.
 
-    def __str__(self) -> str:
-        """The table as text."""
-        console = Console(width=160, color_system=None)
-        with console.capture() as captured:
-            console.print(self)
-        return captured.get()
-
-    def _repr_html_(self) -> str:
-        """The table for a notebook."""
-        console = Console(width=160, record=True, file=io.StringIO())
-        console.print(self)
-        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
-
-
-def shown(value: float | None) -> str:
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
-
-
-def plan(tree: Any, rules: Any, *, shardings: Any = None, stacked: Stacked = None) -> Plan:
-    """Check an initialization by rules, and say what it will do, without doing it.
+    Either way of initializing a model has its plan: ``plan(tree, rules)`` is that
+    of ``init_params(key, tree, rules)``, and ``plan(init_fn, *args)`` that of
+    ``fast_init(init_fn)(*args)``.
 
     Args:
-        tree: a pytree of `jax.ShapeDtypeStruct` or arrays, of any framework, as
-            ``jax.eval_shape(model.init, key, inputs)["params"]``.
-        rules: `Rules`, or what they are made of.
-        shardings: a sharding, or a pytree of them that is a prefix of `tree`;
-            default: those that the leaves bring along.
-        stacked: the axis along which leaves stack layers, for all leaves or by
-            path regex, as ``{"layers/.*": 0}``. Each layer has a key of its own,
-            and is initialized as if it stood alone.
+        source: a pytree of `jax.ShapeDtypeStruct` or arrays, of any framework, as
+            ``jax.eval_shape(model.init, key, inputs)["params"]``; or an init
+            function.
+        *args: for a tree, `Rules`, or what they are made of; for an init
+            function, its arguments.
+        shardings: a sharding, or a pytree of them that is a prefix of the tree or
+            of the result; default: those that the leaves bring along.
+        stacked: for a tree, the axis along which leaves stack layers, for all
+            leaves or by path regex, as ``{"layers/.*": 0}``. Each layer has a key
+            of its own, and is initialized as if it stood alone.
+        **kwargs: for an init function, its keyword arguments.
 
     Returns:
-        A `Plan`: a table when printed, `rows` as data, `run(key)` to do it and
+        A plan: a table when printed, `rows` as data, `run(key)` to do it and
         `stream(key)` to do it a leaf at a time.
 
     Raises:
         ValueError: a parameter matches no rule, a rule matches no parameter, a
-            sharding does not divide a shape, or an initializer does not take one.
+            sharding does not divide a shape, an initializer does not take one, or
+            an init function has side effects.
         TypeError: a leaf is not an array, or not of a type that its initializer
             makes.
 
     Example:
-        >>> import jax, numpy as np
+        >>> import flax.linen as nn, jax, numpy as np
         >>> spec = jax.ShapeDtypeStruct((4, 8), np.float32)
         >>> plan({"a": spec, "b": spec}, [(".*", "he_normal")]).programs
         1
+        >>> init = nn.Dense(8).init
+        >>> [row.path for row in plan(init, jax.random.key(0), np.ones((1, 4))).rows]
+        ['params/bias', 'params/kernel']
     """
-    leaves, structure = leaves_of("plan", tree, rules, shardings, stacked)
+    if callable(source):
+        if stacked is not None:
+            raise TypeError("plan: stacked belongs to a tree with rules, not to an init function")
+        return init_plan(source, shardings, args, kwargs)
+    if len(args) != 1 or kwargs:
+        raise TypeError(
+            "plan: takes (tree, rules), or (init_fn, *args); "
+            f"got a tree and {len(args) + len(kwargs)} further arguments"
+        )
+    return rules_plan("plan", source, args[0], shardings, stacked)
+
+
+def rules_plan(owner: str, tree: Any, rules: Any, shardings: Any, stacked: Stacked) -> Plan:
+    """The plan of an initialization by rules."""
+    leaves, structure = leaves_of(owner, tree, rules, shardings, stacked)
     return Plan(tuple(leaves), structure)
 
 
@@ -281,5 +219,5 @@ def init_params(
         >>> bool(np.array_equal(params["dense"]["kernel"], again["dense"]["kernel"]))
         True
     """
-    leaves, structure = leaves_of("init_params", tree, rules, shardings, stacked)
-    return Plan(tuple(leaves), structure).run(key, progress=progress)
+    planned = rules_plan("init_params", tree, rules, shardings, stacked)
+    return planned.run(key, progress=progress)

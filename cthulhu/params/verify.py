@@ -12,7 +12,7 @@ from rich.table import Table
 from cthulhu.params.leaves import Leaf, Stacked
 from cthulhu.params.making import ELEMENTWISE, layer_keys, make
 from cthulhu.params.paths import Path, flatten, join, leaf_keys
-from cthulhu.params.plan import Plan, plan
+from cthulhu.params.plan import Plan, rules_plan
 
 __all__ = ["Mismatch", "Report", "verify"]
 
@@ -112,7 +112,7 @@ def verify(
         raise ValueError(f"verify: sample must be an integer of at least 0; got {sample!r}")
     planned = plan_or_rules
     if not isinstance(planned, Plan):
-        planned = plan(params, planned, stacked=stacked)
+        planned = rules_plan("verify", params, planned, None, stacked)
     paths, values, _ = flatten(params)
     found = dict(zip(paths, values, strict=True))
     words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
