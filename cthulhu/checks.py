@@ -265,7 +265,7 @@ def dtype(owner: str, value: Any) -> np.dtype[Any]:
             f"{owner}: dtype must name a dtype, as 'float32' or jnp.bfloat16 do; got {value!r}"
         ) from None
     # `float` and `complex` ask for the default precision, as they do in JAX.
-    if given != asked and value not in (float, complex, int):
+    if given != asked and not any(value is generic for generic in (float, complex, int)):
         warnings.warn(
             f"{owner}: dtype {asked} was asked for, but is not available: the result is "
             f"{given}. Set jax_enable_x64 to have 64-bit types",

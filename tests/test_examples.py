@@ -30,6 +30,11 @@ def test_every_example_is_tested():
     assert tested == {f"test_example_{path.stem}" for path in EXAMPLES.glob("*.py")}
 
 
+def test_example_stream_checkpoint(tmp_path, capsys):
+    report = load("stream_checkpoint").main(tmp_path)
+    assert [wrong.path for wrong in report.mismatches] == ["Dense_3/kernel"]
+
+
 def test_example_quickstart(tmp_path, capsys):
     quickstart = load("quickstart")
     picture = tmp_path / "new" / "curves.png"

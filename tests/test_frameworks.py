@@ -180,13 +180,18 @@ def test_keras_reads_what_we_write(case: Case) -> None:
     for seed in ({}, {"seed": 7}) if case.draws else ({},):
         ours = case.instance(**seed)
         config = json.loads(json.dumps(initializers.serialize(ours)))
-        theirs = keras.initializers.deserialize(config)
-        assert type(theirs).__module__.startswith("keras.")
-        assert type(theirs).__name__ == case.cls.__name__
-        for name, value in theirs.get_config().items():
-            assert ours.get_config()[name] == value or name == "seed"
-        if seed:
-            assert theirs.get_config()["seed"] == 7
+        # The second reads the "module" too.
+        for read in (
+            keras.initializers.deserialize,
+            keras.saving.deserialize_keras_object,
+        ):
+            theirs = read(config)
+            assert type(theirs).__module__.startswith("keras.")
+            assert type(theirs).__name__ == case.cls.__name__
+            for name, value in theirs.get_config().items():
+                assert ours.get_config()[name] == value or name == "seed"
+            if seed:
+                assert theirs.get_config()["seed"] == 7
 
 
 @pytest.mark.parametrize("case", KERAS_HAS, ids=by_id)

@@ -58,8 +58,25 @@ def test_eager_values_are_the_same(spec: P, kind: AxisType) -> None:
         same_bits(values, case.init(KEY, shape_of(case)))
 
 
+# Where the last dimension is split, truncated normals differ in the last bits if many draws are
+# compiled as one program with JAX 0.11 or later.
+split_last = [
+    pytest.mark.xfail(
+        jax.__version_info__ >= (0, 11)
+        and spec in (P(None, "y"), P("x", "y"), P(None, ("y", "x"))),
+        reason="truncated normals depend on the program around them",
+        strict=False,
+    )
+    for spec in SPECS
+]
+
+
 @every_kind
-@every_spec
+@pytest.mark.parametrize(
+    "spec",
+    [pytest.param(spec, marks=mark) for spec, mark in zip(SPECS, split_last, strict=True)],
+    ids=str,
+)
 def test_jitted_values_are_the_same(spec: P, kind: AxisType) -> None:
     mesh = mesh_of(kind)
 

@@ -220,6 +220,10 @@ class Launch:
         sharding = self.shardings[leaf]
         if sharding is None and not self.mesh.empty:
             sharding = NamedSharding(self.mesh, PartitionSpec())
+        if sharding is not None and not sharding.is_fully_addressable:
+            # `jax.device_put` would compare the array among all hosts.
+            part = np.asarray(array)
+            return jax.make_array_from_callback(part.shape, sharding, lambda index: part[index])
         return jax.device_put(array, sharding, may_alias=False)
 
     def leaf(self, at: int, made: dict[int, Any], values: dict[int, Any]) -> Any:

@@ -34,9 +34,12 @@ def leaf_shardings(prefix: Any, result: Any, owner: str = OWNER) -> list[Shardin
         marked = jax.tree.map(Marked, prefix, is_leaf=is_sharding)
         spread = jax.tree.leaves(jax.tree.broadcast(marked, result))
     except ValueError as error:
+        asked, of = "shardings", "tree"
+        if owner == OWNER:
+            asked, of = "out_shardings", "pytree that init_fn returns"
         raise ValueError(
-            f"{owner}: out_shardings must be a sharding, or a prefix of the pytree that init_fn "
-            f"returns, which is {jax.tree.structure(result)}; {error}"
+            f"{owner}: {asked} must be a sharding, or a prefix of the {of}, which is "
+            f"{jax.tree.structure(result)}; {error}"
         ) from None
     pairs = zip(spread, leaves, strict=True)
     return [checked(owner, marked.sharding, leaf) for marked, leaf in pairs]
@@ -62,8 +65,9 @@ def checked(owner: str, sharding: Any, item: tuple[Any, Any]) -> Sharding | None
         try:
             sharding.shard_shape(leaf.shape)
         except ValueError as error:
+            of = "result" if owner == OWNER else "tree"
             raise ValueError(
-                f"{owner}: the sharding of result{jax.tree_util.keystr(path)} must divide its "
+                f"{owner}: the sharding of {of}{jax.tree_util.keystr(path)} must divide its "
                 f"shape {tuple(leaf.shape)!r}; {error}"
             ) from None
     return sharding  # type: ignore[no-any-return]

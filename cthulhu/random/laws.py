@@ -115,8 +115,11 @@ def complex_disk_law(
     """A radius and an angle: uniform on a disk of unit variance, or normal cut at modulus 2."""
     real = np.dtype(np.float32 if dtype == np.complex64 else np.float64)
     radius_key, angle_key = jax.random.split(fused(key))
-    spread = unit(radius_key, shape, real, None)
-    angle = dtype.type(2 * np.pi) * unit(angle_key, shape, real, None).astype(dtype)
+    # As one loop, hash and complex functions take LLVM a minute to compile (JAX 0.12).
+    spread, turn = lax.optimization_barrier(
+        (unit(radius_key, shape, real, None), unit(angle_key, shape, real, None))
+    )
+    angle = dtype.type(2 * np.pi) * turn.astype(dtype)
     if truncated:
         tail = (dtype.type(1) - jnp.exp(jnp.asarray(-4.0, dtype))) * spread.astype(dtype)
         radius = jnp.sqrt(-jnp.log(dtype.type(1) - tail))
