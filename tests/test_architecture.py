@@ -35,7 +35,8 @@ FLOORS = {
 ORDER = {
     "cthulhu.random": (
         ("bits", "inverse", "keys"),
-        ("laws", "scope", "programs"),
+        ("laws", "scope"),
+        ("programs",),
         ("draws",),
     ),
     "cthulhu.functional": (

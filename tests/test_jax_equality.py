@@ -151,18 +151,7 @@ def test_fixed_values_equal_in_any_shape_and_type(case: Case) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    [
-        pytest.param(
-            case,
-            marks=pytest.mark.xfail(
-                JAX_DEPENDS_ON_SHAPE and case.name == "random_uniform",
-                reason="(60, 3) differs from its flat draw, and from JAX's, by an ulp",
-                strict=False,
-            ),
-        )
-        for case in PLAIN
-        if not case.label or case.label == "0.5to1.5"
-    ],
+    [case for case in PLAIN if not case.label or case.label == "0.5to1.5"],
     ids=by_id,
 )
 def test_values_do_not_depend_on_the_shape(case: Case) -> None:

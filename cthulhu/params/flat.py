@@ -31,6 +31,7 @@ ELEMENTWISE = {
     *("add", "sub", "mul", "div", "neg", "max", "min", "clamp", "select_n", "sign", "abs"),
     *("sqrt", "log", "log1p", "exp", "erf", "erf_inv", "nextafter", "square", "pow"),
     *("integer_pow", "sin", "cos", "tan", "is_finite", "floor"),
+    "optimization_barrier",
     *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not"),
     *("shift_left", "shift_right_logical", "convert_element_type", "bitcast_convert_type"),
 }
@@ -288,6 +289,7 @@ def evaluate(
         if primitive.name == "erf_inv":
             values.append(erf_inv(given[0]))
             continue
-        values.append(primitive.bind(*given, **primitive.get_bind_params(dict(params))))
-    result: jax.Array = values[-1]
-    return result
+        result = primitive.bind(*given, **primitive.get_bind_params(dict(params)))
+        values.append(result[0] if primitive.multiple_results else result)
+    last: jax.Array = values[-1]
+    return last

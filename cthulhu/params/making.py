@@ -28,7 +28,6 @@ from cthulhu.random.programs import Recipe, compute_dtype, options_of_platform, 
 
 __all__ = ["count_programs", "make", "make_traced"]
 
-ELEMENTWISE = (laws.normal_law, laws.truncated_normal_law, laws.uniform_law)
 LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
 SMALL = drawing.BLOCK // 4  # Elements of a draw that wastes most of a block.
 
@@ -90,7 +89,7 @@ def in_blocks(leaf: Leaf) -> bool:
     """Whether the leaf is made by a law's one program, block by block."""
     return (
         leaf.draw is not None
-        and leaf.draw.recipe.law in ELEMENTWISE
+        and leaf.draw.recipe.law in laws.ELEMENTWISE
         and leaf.stack in (None, 0)
         and runs_on_cpu((leaf.sharding,))
     )

@@ -10,9 +10,10 @@ import numpy as np
 from rich.table import Table
 
 from cthulhu.params.leaves import Leaf, Stacked
-from cthulhu.params.making import ELEMENTWISE, layer_keys, make
+from cthulhu.params.making import layer_keys, make
 from cthulhu.params.paths import Path, flatten, join, leaf_keys
 from cthulhu.params.plan import Plan, rules_plan
+from cthulhu.random.laws import ELEMENTWISE
 
 __all__ = ["Mismatch", "Report", "verify"]
 

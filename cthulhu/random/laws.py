@@ -16,6 +16,7 @@ from cthulhu.random.bits import Counter, fused, random_bits
 from cthulhu.random.inverse import erf_inv
 
 __all__ = [
+    "ELEMENTWISE",
     "complex_disk_law",
     "complex_normal_law",
     "delta_orthogonal_law",
@@ -56,7 +57,9 @@ def uniform_law(
     scale: Any,
 ) -> jax.Array:
     """Uniform on [low, low + width), times `scale`."""
-    values: jax.Array = (unit(key, shape, dtype, start) * width + low) * scale
+    # Were the width known to be 1, XLA would take (bits - 1) + low for bits + (low - 1).
+    factor = lax.optimization_barrier(jnp.asarray(width))
+    values: jax.Array = (unit(key, shape, dtype, start) * factor + low) * scale
     return values
 
 
@@ -189,3 +192,7 @@ def fill_law(
 ) -> jax.Array:
     """The same value everywhere."""
     return jnp.broadcast_to(value, shape)
+
+
+# Element i depends on the key and on i alone: these laws have random access.
+ELEMENTWISE = (uniform_law, normal_law, truncated_normal_law)
