@@ -1,18 +1,33 @@
-"""What the library takes from `jax.extend`: the one place that imports it."""
+"""What the library takes from `jax.extend`: the one place that imports it.
+
+It is imported when it is first used: it takes as long as the rest of this library.
+"""
+
+import functools
+from typing import Any
 
 import jax
-from jax.extend import random as prng
-from jax.extend.core import get_opaque_trace_state
 
-__all__ = ["define_prng_impl", "threefry_prng_impl", "under_trace"]
+__all__ = ["prng", "under_trace"]
 
-define_prng_impl = prng.define_prng_impl
-threefry_prng_impl = prng.threefry_prng_impl
 
-with jax.core.eval_context():
-    _CLEAN = get_opaque_trace_state()
+def prng() -> Any:
+    """`jax.extend.random`: implementations of random keys."""
+    from jax.extend import random
+
+    return random
+
+
+@functools.cache
+def _trace_state() -> tuple[Any, Any]:
+    """What tells the state of tracing, and the state in which nothing is traced."""
+    from jax.extend.core import get_opaque_trace_state
+
+    with jax.core.eval_context():
+        return get_opaque_trace_state, get_opaque_trace_state()
 
 
 def under_trace() -> bool:
     """Whether a JAX transformation (`jit`, `vmap`, `grad`, …) is being traced here."""
-    return bool(get_opaque_trace_state() != _CLEAN)
+    state, clean = _trace_state()
+    return bool(state() != clean)

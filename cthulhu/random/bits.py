@@ -11,6 +11,7 @@ Source: Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy
 as 1, 2, 3", https://doi.org/10.1145/2063384.2063405.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -120,15 +121,19 @@ def _impl_bits(key: Any, bit_width: int, shape: Sequence[int]) -> Any:
     return stream(key, bit_width, shape)
 
 
-FUSED = extend.define_prng_impl(
-    key_shape=(2,),
-    seed=extend.threefry_prng_impl.seed,
-    split=extend.threefry_prng_impl.split,
-    random_bits=_impl_bits,
-    fold_in=extend.threefry_prng_impl.fold_in,
-    name="cthulhu_threefry2x32",
-    tag="cfry",
-)
+@functools.cache
+def implementation() -> Any:
+    """JAX's threefry keys with the fused bits, as a key implementation of its own."""
+    prng = extend.prng()
+    return prng.define_prng_impl(
+        key_shape=(2,),
+        seed=prng.threefry_prng_impl.seed,
+        split=prng.threefry_prng_impl.split,
+        random_bits=_impl_bits,
+        fold_in=prng.threefry_prng_impl.fold_in,
+        name="cthulhu_threefry2x32",
+        tag="cfry",
+    )
 
 
 def fused(key: jax.Array) -> jax.Array:
@@ -161,13 +166,13 @@ def fused(key: jax.Array) -> jax.Array:
     typed = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
     partitionable: bool = jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]
     if jax.random.key_impl(typed) == "threefry2x32" and partitionable:
-        typed = jax.random.wrap_key_data(jax.random.key_data(typed), impl=FUSED)
+        typed = jax.random.wrap_key_data(jax.random.key_data(typed), impl=implementation())
     return typed
 
 
 def is_fused(key: jax.Array) -> bool:
     """Whether `key` runs on the fused stream."""
-    return bool(jax.random.key_impl(key) == FUSED)
+    return bool(jax.random.key_impl(key) == implementation())
 
 
 def random_bits(
