@@ -58,13 +58,12 @@ def test_eager_values_are_the_same(spec: P, kind: AxisType) -> None:
         same_bits(values, case.init(KEY, shape_of(case)))
 
 
-# Where the last dimension is split, truncated normals differ in the last bits if many draws are
-# compiled as one program with JAX 0.11 or later.
+# With JAX 0.11 or later, truncated normals differ in the last bits where a device's part has an
+# innermost dimension of 3 and is compiled as part of another program.
 split_last = [
     pytest.mark.xfail(
-        jax.__version_info__ >= (0, 11)
-        and spec in (P(None, "y"), P("x", "y"), P(None, ("y", "x"))),
-        reason="truncated normals depend on the program around them",
+        jax.__version_info__ >= (0, 11) and spec == P(None, ("y", "x")),
+        reason="LLVM contracts products and sums otherwise in loops of three",
         strict=False,
     )
     for spec in SPECS

@@ -233,12 +233,18 @@ def constrained(run: Program, sharding: NamedSharding) -> Program:
         if kind == AxisType.Explicit
     )
 
+    def isolated(*arguments: Any) -> jax.Array:
+        # Draws that share a key and a shape would otherwise share parts of their loops,
+        # and XLA would round some of them otherwise than a draw that stands alone.
+        return run(*lax.optimization_barrier(arguments))
+
     def inside(*arguments: Any) -> jax.Array:
         values: jax.Array
         if explicit:
-            values = jax.sharding.auto_axes(run, axes=explicit, out_sharding=sharding)(*arguments)
+            placed = jax.sharding.auto_axes(isolated, axes=explicit, out_sharding=sharding)
+            values = placed(*arguments)
         else:
-            values = lax.with_sharding_constraint(run(*arguments), sharding)
+            values = lax.with_sharding_constraint(isolated(*arguments), sharding)
         return values
 
     return inside
