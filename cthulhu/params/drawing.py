@@ -65,11 +65,12 @@ def draw(jobs: Sequence[Job]) -> list[np.ndarray[Any, Any]]:
     arrays = [aligned(size_of(job.draw), job.draw.dtype) for job in jobs]
     config: Any = jax.config
     wide = config.jax_enable_x64  # This thread's setting, which the workers do not see.
-    for job in jobs:
-        job.program.result()
+    programs = [job.program.result() for job in jobs]
     running = [
-        compiled.workers().submit(fill, job, array, first, wide)
-        for job, array in zip(jobs, arrays, strict=True)
+        compiled.workers().submit(
+            fill, program, job.block, job.draw.scalars, wide, array, job.keys, first
+        )
+        for job, program, array in zip(jobs, programs, arrays, strict=True)
         for first in range(0, array.size, max(SPAN, job.block))
     ]
     for future in running:
@@ -84,13 +85,13 @@ def aligned(size: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     return raw[offset : offset + size * dtype.itemsize].view(dtype)
 
 
-def fill(job: Job, array: np.ndarray[Any, Any], first: int, wide: bool) -> None:
-    """Write the elements from `first` on, as many as one thread makes at a time."""
-    run = job.program.result()
-    last = min(first + max(SPAN, job.block), array.size)
-    for start in range(first, last, job.block):
-        stop = min(start + job.block, last)
-        words = np.array([start & 0xFFFFFFFF, start >> 32, *np.ravel(job.keys)], np.uint32)
+def fill(
+    run: compiled.Program, size: int, scalars: Any, wide: bool, row: Any, keys: Any, first: int
+) -> None:
+    """Write the elements of a row from `first` on, as many as one thread makes at a time."""
+    last = min(first + max(SPAN, size), row.size)
+    for start in range(first, last, size):
+        stop = min(start + size, last)
+        words = np.array([start & 0xFFFFFFFF, start >> 32, *np.ravel(keys)], np.uint32)
         with jax.enable_x64(wide):
-            values = np.asarray(run(words, *job.draw.scalars))
-        array[start:stop] = values[: stop - start]
+            row[start:stop] = np.asarray(run(words, *scalars))[: stop - start]

@@ -117,7 +117,7 @@ def drawn(leaf: Leaf, size: int, program: "Future[compiled.Program]", keys: Any)
     rows = array.reshape(len(keys), math.prod(leaf.layer_shape))
     config: Any = jax.config
     wide = config.jax_enable_x64  # This thread's setting, which the workers do not see.
-    write = functools.partial(fill, program.result(), size, leaf.draw.scalars, wide)
+    write = functools.partial(drawing.fill, program.result(), size, leaf.draw.scalars, wide)
     spans = [
         (row, key, first)
         for row, key in zip(rows, keys, strict=True)
@@ -130,18 +130,6 @@ def drawn(leaf: Leaf, size: int, program: "Future[compiled.Program]", keys: Any)
         for future in [compiled.workers().submit(write, *span) for span in spans]:
             future.result()
     return jax.device_put(array.reshape(leaf.shape), leaf.sharding)
-
-
-def fill(
-    run: compiled.Program, size: int, scalars: Any, wide: bool, row: Any, key: Any, first: int
-) -> None:
-    """Write the elements of a row from `first` on, as many as one thread makes at a time."""
-    last = min(first + drawing.SPAN, row.size)
-    for start in range(first, last, size):
-        stop = min(start + size, last)
-        words = np.array([start & 0xFFFFFFFF, start >> 32, *key], np.uint32)
-        with jax.enable_x64(wide):
-            row[start:stop] = np.asarray(run(words, *scalars))[: stop - start]
 
 
 def identity(leaf: Leaf, size: int) -> Hashable:
