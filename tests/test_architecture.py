@@ -34,24 +34,24 @@ FLOORS = {
 # Inside a package, a file imports only from earlier lines. Files of one line are strangers.
 ORDER = {
     "cthulhu.random": (
-        ("bits", "inverse", "keys"),
-        ("laws", "scope"),
-        ("programs",),
-        ("draws",),
+        ("_bits", "_inverse", "_keys"),
+        ("_laws", "_scope"),
+        ("_programs",),
+        ("_draws",),
     ),
     "cthulhu.functional": (
-        ("plans",),
-        ("constant", "identity", "normal", "orthogonal", "uniform", "variance_scaling"),
-        ("glorot", "he", "lecun"),
+        ("_plans",),
+        ("_constant", "_identity", "_normal", "_orthogonal", "_uniform", "_variance_scaling"),
+        ("_glorot", "_he", "_lecun"),
     ),
     "cthulhu.initializers": (
-        ("signatures",),
-        ("base",),
-        ("bound", "custom"),
-        ("constant", "identity", "normal", "orthogonal", "uniform", "variance_scaling"),
-        ("names",),
-        ("config",),
-        ("lookup",),
+        ("_signatures",),
+        ("_base",),
+        ("_bound", "_custom"),
+        ("_constant", "_identity", "_normal", "_orthogonal", "_uniform", "_variance_scaling"),
+        ("_names",),
+        ("_config",),
+        ("_lookup",),
     ),
 }
 
@@ -225,7 +225,7 @@ def reached(start: str) -> dict[str, set[str]]:
 def test_import_cthulhu_reaches_nothing_heavy() -> None:
     outside = {name.split(".")[0] for names in reached("cthulhu").values() for name in names}
     assert outside - sys.stdlib_module_names <= LIGHT
-    assert {"cthulhu.random.draws", "cthulhu.initializers.lookup"} <= set(reached("cthulhu"))
+    assert {"cthulhu.random._draws", "cthulhu.initializers._lookup"} <= set(reached("cthulhu"))
     assert not {"cthulhu.layers", "cthulhu.models"} & set(reached("cthulhu"))
 
 
@@ -238,17 +238,17 @@ def test_layers_reach_flax() -> None:
     ("module", "source"),
     [
         ("cthulhu.fans", "from cthulhu import functional"),
-        ("cthulhu.fans", "import cthulhu.random.keys"),
+        ("cthulhu.fans", "import cthulhu.random._keys"),
         ("cthulhu.checks", "from cthulhu.typing import Shape"),
-        ("cthulhu.functional.normal", "from cthulhu.initializers import HeNormal"),
-        ("cthulhu.functional.normal", "from cthulhu.functional.uniform import random_uniform"),
-        ("cthulhu.functional.normal", "from cthulhu.functional import zeros"),
-        ("cthulhu.random.bits", "from cthulhu.random import keys"),
-        ("cthulhu.random.keys", "def f():\n    from cthulhu.random.scope import next_key"),
-        ("cthulhu.initializers.base", "from cthulhu import initializers"),
+        ("cthulhu.functional._normal", "from cthulhu.initializers import HeNormal"),
+        ("cthulhu.functional._normal", "from cthulhu.functional._uniform import random_uniform"),
+        ("cthulhu.functional._normal", "from cthulhu.functional import zeros"),
+        ("cthulhu.random._bits", "from cthulhu.random import _keys"),
+        ("cthulhu.random._keys", "def f():\n    from cthulhu.random._scope import next_key"),
+        ("cthulhu.initializers._base", "from cthulhu import initializers"),
         ("cthulhu.backend", "from cthulhu.initializers import get"),
         ("cthulhu.layers", "from cthulhu.models import Sequential"),
-        ("cthulhu.params.rules", "from cthulhu.params import fast_init"),
+        ("cthulhu.params._rules", "from cthulhu.params import fast_init"),
         ("cthulhu.layers", "from cthulhu import __version__"),
     ],
 )
@@ -260,10 +260,10 @@ def test_the_walk_finds_an_import_from_above(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("cthulhu.fans", "from cthulhu import checks, typing"),
-        ("cthulhu.random.draws", "from cthulhu.random.programs import draw"),
-        ("cthulhu.random.scope", "from cthulhu.random import keys"),
-        ("cthulhu.initializers", "from cthulhu.initializers.lookup import get"),
-        ("cthulhu.params.rules", "from cthulhu.params.paths import Path"),
+        ("cthulhu.random._draws", "from cthulhu.random._programs import draw"),
+        ("cthulhu.random._scope", "from cthulhu.random import _keys"),
+        ("cthulhu.initializers", "from cthulhu.initializers._lookup import get"),
+        ("cthulhu.params._rules", "from cthulhu.params._paths import Path"),
         ("cthulhu.layers", "from cthulhu import initializers, random\nimport flax.linen as nn"),
         ("cthulhu", "from cthulhu import backend"),
     ],

@@ -4,15 +4,15 @@ Each name is an initializer itself, not a factory, so it can be handed to Flax a
 it stands; options are keywords, and `functools.partial` binds them.
 """
 
-from cthulhu.functional.constant import constant, ones, zeros
-from cthulhu.functional.glorot import glorot_normal, glorot_uniform
-from cthulhu.functional.he import he_normal, he_uniform
-from cthulhu.functional.identity import identity
-from cthulhu.functional.lecun import lecun_normal, lecun_uniform
-from cthulhu.functional.normal import random_normal, truncated_normal
-from cthulhu.functional.orthogonal import delta_orthogonal, orthogonal
-from cthulhu.functional.uniform import random_uniform
-from cthulhu.functional.variance_scaling import variance_scaling
+from cthulhu.functional._constant import constant, ones, zeros
+from cthulhu.functional._glorot import glorot_normal, glorot_uniform
+from cthulhu.functional._he import he_normal, he_uniform
+from cthulhu.functional._identity import identity
+from cthulhu.functional._lecun import lecun_normal, lecun_uniform
+from cthulhu.functional._normal import random_normal, truncated_normal
+from cthulhu.functional._orthogonal import delta_orthogonal, orthogonal
+from cthulhu.functional._uniform import random_uniform
+from cthulhu.functional._variance_scaling import variance_scaling
 
 __all__ = [
     "constant",

@@ -3,15 +3,15 @@
 Each class has its snake_case name too: ``he_normal is HeNormal``.
 """
 
-from cthulhu.initializers.base import Initializer
-from cthulhu.initializers.config import deserialize, serialize
-from cthulhu.initializers.constant import Constant, Ones, Zeros
-from cthulhu.initializers.identity import Identity
-from cthulhu.initializers.lookup import get
-from cthulhu.initializers.normal import RandomNormal, TruncatedNormal
-from cthulhu.initializers.orthogonal import DeltaOrthogonal, Orthogonal
-from cthulhu.initializers.uniform import RandomUniform
-from cthulhu.initializers.variance_scaling import (
+from cthulhu.initializers._base import Initializer
+from cthulhu.initializers._config import deserialize, serialize
+from cthulhu.initializers._constant import Constant, Ones, Zeros
+from cthulhu.initializers._identity import Identity
+from cthulhu.initializers._lookup import get
+from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
+from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._uniform import RandomUniform
+from cthulhu.initializers._variance_scaling import (
     GlorotNormal,
     GlorotUniform,
     HeNormal,

@@ -1,11 +1,11 @@
 """Whole models: initialized by their own init functions, or by rules on paths."""
 
-from cthulhu.params.initplan import InitPlan
-from cthulhu.params.plan import Plan, init_params, plan
-from cthulhu.params.rows import LeafPlan
-from cthulhu.params.rules import Keep, Rules
-from cthulhu.params.trace import count_programs, fast_init
-from cthulhu.params.verify import Mismatch, Report, verify
+from cthulhu.params._initplan import InitPlan
+from cthulhu.params._plan import Plan, init_params, plan
+from cthulhu.params._rows import LeafPlan
+from cthulhu.params._rules import Keep, Rules
+from cthulhu.params._trace import count_programs, fast_init
+from cthulhu.params._verify import Mismatch, Report, verify
 
 __all__ = [
     "InitPlan",

@@ -1,8 +1,8 @@
 """Keys, scopes, random bits, and the draws behind the initializers."""
 
-from cthulhu.random.bits import fused, random_bits
-from cthulhu.random.keys import fold_path, from_seed, path_digest
-from cthulhu.random.scope import next_key, scope, set_seed
+from cthulhu.random._bits import fused, random_bits
+from cthulhu.random._keys import fold_path, from_seed, path_digest
+from cthulhu.random._scope import next_key, scope, set_seed
 
 __all__ = [
     "fold_path",

@@ -13,7 +13,7 @@ import pytest
 from cthulhu import backend as K
 from cthulhu import functional, initializers, random
 from cthulhu.initializers import get
-from cthulhu.initializers.custom import FromCallable
+from cthulhu.initializers._custom import FromCallable
 from cthulhu.layers import Daoloth
 
 KEY = jax.random.key(9)

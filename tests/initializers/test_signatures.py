@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from cthulhu import functional, initializers
-from cthulhu.initializers.signatures import accepts, first_argument
+from cthulhu.initializers._signatures import accepts, first_argument
 
 
 class Call:

@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cthulhu.params import derivation
-from cthulhu.params.graph import Graph
-from cthulhu.params.parts import parts
+from cthulhu.params import _derivation as derivation
+from cthulhu.params._graph import Graph
+from cthulhu.params._parts import parts
 
 KEY = jax.random.key(42)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cthulhu import functional, initializers
-from cthulhu.functional.plans import draw_of
+from cthulhu.functional._plans import draw_of
 from cthulhu.params import plan
-from cthulhu.params.moments import moments, truncated
+from cthulhu.params._moments import moments, truncated
 from tests.cases import ALL, KEY, RANDOM, by_id
 
 # At 4.9 standard errors, one test in a million fails by chance.

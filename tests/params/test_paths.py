@@ -14,7 +14,7 @@ from flax import nnx
 
 from cthulhu import functional
 from cthulhu.params import init_params
-from cthulhu.params.paths import flatten, join, leaf_keys, typed_key
+from cthulhu.params._paths import flatten, join, leaf_keys, typed_key
 from cthulhu.random import fold_path
 from tests.cases import same_bits
 

@@ -6,7 +6,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
-from cthulhu.params.trace import count_programs, fast_init
+from cthulhu.params._trace import count_programs, fast_init
 
 KEY = jax.random.key(0)
 
@@ -60,7 +60,7 @@ def test_a_prefix_of_shardings():
 
 
 def test_each_device_makes_its_own_part():
-    from cthulhu.params import compiled
+    from cthulhu.params import _compiled as compiled
 
     sharding = NamedSharding(mesh(AxisType.Auto), P("x", "y"))
     fast = fast_init(lambda key: jax.random.normal(key, (512, 256)) * 0.1, out_shardings=sharding)

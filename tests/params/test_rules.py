@@ -9,7 +9,7 @@ import pytest
 
 from cthulhu import functional, initializers
 from cthulhu.params import Keep, Rules, init_params
-from cthulhu.params.paths import join
+from cthulhu.params._paths import join
 from tests.cases import same_bits
 
 PATHS = [("dense_0", "kernel"), ("dense_0", "bias"), ("dense_1", "kernel"), ("dense_1", "bias")]

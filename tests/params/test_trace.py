@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cthulhu.params.trace import count_programs, fast_init
+from cthulhu.params._trace import count_programs, fast_init
 
 KEY = jax.random.key(0)
 
@@ -278,7 +278,7 @@ def test_a_scale_is_no_part_of_a_program():
 
 
 def test_programs_are_reused_by_other_models(monkeypatch):
-    from cthulhu.params import compiled
+    from cthulhu.params import _compiled as compiled
 
     fast_init(Blocks(1, 8).init)(KEY, np.zeros((1, 4), np.int32))
     known = set(compiled._programs)

@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec as P
 from rich.console import Console
 
 from cthulhu.params import Keep, init_params, plan, verify
-from cthulhu.params.verify import LARGEST_BLOCK
+from cthulhu.params._verify import LARGEST_BLOCK
 from tests.cases import KEY
 
 Spec = jax.ShapeDtypeStruct

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cthulhu import functional
 from cthulhu.random import fused, random_bits
-from cthulhu.random.bits import add, counters, is_fused, multiply
+from cthulhu.random._bits import add, counters, is_fused, multiply
 from tests.cases import KEY, same_bits
 
 UNSIGNED = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32, 64: jnp.uint64}

@@ -10,7 +10,8 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from cthulhu.random import draws, random_bits
+from cthulhu.random import _draws as draws
+from cthulhu.random import random_bits
 from tests.cases import KEY, same_bits
 
 LAWS: dict[str, Callable[..., Any]] = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cthulhu.random import fold_path, from_seed, path_digest
-from cthulhu.random.keys import PATH_VERSION
+from cthulhu.random._keys import PATH_VERSION
 
 
 def data(key: jax.Array) -> list[int]:

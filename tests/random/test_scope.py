@@ -140,7 +140,7 @@ def test_set_seed_starts_the_default_generator_over() -> None:
 
 
 def test_the_default_generator_starts_from_entropy() -> None:
-    from cthulhu.random.scope import _Generator
+    from cthulhu.random._scope import _Generator
 
     assert len({_Generator().seed for _ in range(8)}) > 1
 

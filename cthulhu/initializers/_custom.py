@@ -1,0 +1,94 @@
+"""Users' own callables and arrays, as initializers."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cthulhu import checks
+from cthulhu.initializers._base import Initializer, call_custom, finish
+from cthulhu.typing import DTypeLike, OutSharding, Shape
+
+__all__ = ["FromArray", "FromCallable"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FromCallable(Initializer):
+    """A callable `(shape, dtype)` as a pure function of the key.
+
+    While it runs, the call's key is the ambient one, so what it draws from
+    `cthulhu.backend` depends on the key alone.
+
+    Law: the callable's own.
+
+    Args:
+        function: a callable that takes a shape and, optionally, a dtype, and
+            returns an array of that shape.
+
+    Raises:
+        ValueError: in a call, the callable returns another shape.
+        TypeError: in a call, it returns no array.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from cthulhu import backend as K, initializers
+        >>> init = initializers.get(lambda shape, dtype=None: K.random_normal(shape, dtype=dtype))
+        >>> jitted = jax.jit(lambda key: init(key, (3,)))
+        >>> key = jax.random.key(0)
+        >>> bool(np.array_equal(jitted(key), init(key, (3,))))
+        True
+    """
+
+    function: Callable[..., Any]
+
+    def _draw(
+        self,
+        key: jax.Array | None,
+        shape: Shape,
+        dtype: DTypeLike | None = None,
+        out_sharding: OutSharding = None,
+    ) -> jax.Array:
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        return call_custom(name, self.function, "shape", key, shape, dtype, out_sharding)
+
+
+class FromArray(Initializer):
+    """An array as the initializer of weights of its very shape.
+
+    Law: the array's values.
+
+    Args:
+        array: the values.
+
+    Raises:
+        ValueError: in a call, the shape is not the array's.
+
+    Example:
+        >>> import numpy as np
+        >>> FromArray(np.array([1.0, 2.0]))((2,)).tolist()
+        [1.0, 2.0]
+    """
+
+    draws = False
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def _draw(
+        self,
+        key: jax.Array | None,
+        shape: Shape,
+        dtype: DTypeLike | None = None,
+        out_sharding: OutSharding = None,
+    ) -> jax.Array:
+        owner = "FromArray"
+        dims = checks.shape(owner, shape)
+        if dims != self.array.shape:
+            raise ValueError(
+                f"{owner}: an array of shape {self.array.shape!r} was passed as an initializer, "
+                f"and weights of shape {dims!r} were asked for; the shapes must be equal"
+            )
+        values = jnp.array(self.array, dtype=checks.dtype(owner, dtype), copy=True)
+        return finish(owner, values, out_sharding)

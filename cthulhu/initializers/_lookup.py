@@ -1,0 +1,81 @@
+"""`get`: whatever names an initializer, as an initializer."""
+
+from collections.abc import Mapping
+from typing import Any, overload
+
+import jax
+import numpy as np
+
+from cthulhu import typing
+from cthulhu.initializers._base import Initializer
+from cthulhu.initializers._config import deserialize
+from cthulhu.initializers._custom import FromArray, FromCallable
+from cthulhu.initializers._signatures import first_argument
+
+__all__ = ["get"]
+
+
+@overload
+def get(
+    identifier: None, custom_objects: Mapping[str, type[Initializer]] | None = None
+) -> None: ...
+@overload
+def get(
+    identifier: Any, custom_objects: Mapping[str, type[Initializer]] | None = None
+) -> typing.Initializer: ...
+def get(
+    identifier: Any, custom_objects: Mapping[str, type[Initializer]] | None = None
+) -> typing.Initializer | None:
+    """Make an initializer of whatever names one.
+
+    Args:
+        identifier: one of
+
+            - a name, as ``"he_normal"`` or ``"HeNormal"``;
+            - a config, as `serialize` and Keras write it;
+            - a class, which is called without arguments;
+            - an instance, which is returned as it is;
+            - a callable ``(key, shape, dtype)``, as those of
+              `cthulhu.functional` and `jax.nn.initializers`, which is returned as
+              it is;
+            - a callable ``(shape, dtype=None)``, which becomes a pure function of
+              the key: it draws from `cthulhu.backend`;
+            - an array, which initializes weights of its very shape;
+            - `None`, which is returned.
+        custom_objects: further classes by name.
+
+    Returns:
+        An initializer ``(key, shape, dtype=None, out_sharding=None)``, or `None`.
+
+    Raises:
+        ValueError: the name is unknown.
+        TypeError: `identifier` is of no such kind, or its signature does not
+            tell whether the key or the shape comes first.
+
+    Example:
+        >>> get("he_normal") == get({"class_name": "HeNormal", "config": {}})
+        True
+    """
+    if identifier is None:
+        return None
+    if isinstance(identifier, str | Mapping):
+        return deserialize(identifier, custom_objects)
+    if isinstance(identifier, type) and issubclass(identifier, Initializer):
+        return identifier()
+    if isinstance(identifier, Initializer):
+        return identifier
+    if isinstance(identifier, jax.Array | np.ndarray):
+        return FromArray(identifier)
+    if isinstance(identifier, type):
+        made: typing.Initializer | None = get(identifier(), custom_objects)
+        return made
+    if callable(identifier):
+        name = getattr(identifier, "__name__", type(identifier).__name__)
+        if first_argument(name, identifier) == "key":
+            function: typing.Initializer = identifier
+            return function
+        return FromCallable(identifier)
+    raise TypeError(
+        "an initializer is named by a string, a config dict, a class, an instance, a callable or "
+        f"an array; got {identifier!r} of type {type(identifier).__name__}"
+    )

@@ -1,0 +1,249 @@
+"""Programs for components, each compiled once in a process.
+
+Components that are the same up to the numbering of their values share a
+program. XLA compiles in threads, for it holds no lock while it does.
+"""
+
+import collections
+import concurrent.futures
+import functools
+import os
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from cthulhu import random
+from cthulhu.params._graph import Equation, Graph, Literal, Ref, inner_jaxprs, is_key
+from cthulhu.params._parts import Component, is_delicate
+
+__all__ = ["compiled", "context", "evaluate", "identity", "runner", "workers"]
+
+LIMIT = 2048  # Programs kept; the least recently used goes first.
+
+# The order of these sums is up to the compiler, and depends on what it fuses
+# them with: around them, bits are drawn as JAX draws them.
+SUMS = {
+    *("reduce_sum", "reduce_prod", "reduce", "reduce_window", "reduce_window_sum"),
+    *("dot_general", "conv_general_dilated", "ragged_dot", "cumsum", "cumprod", "scatter-add"),
+    *("cumlogsumexp", "fft", "reduce_precision"),
+}
+
+Program = Callable[..., Any]
+_lock = threading.Lock()
+_programs: collections.OrderedDict[Hashable, concurrent.futures.Future[Program]]
+_programs = collections.OrderedDict()
+
+
+@functools.cache
+def workers() -> concurrent.futures.ThreadPoolExecutor:
+    """The threads that compile and draw."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return concurrent.futures.ThreadPoolExecutor(max(1, min(count or 1, 16)), "cthulhu")
+
+
+def context() -> Hashable:
+    """The settings of JAX that a program depends on beside its equations."""
+    config: Any = jax.config
+    return (
+        jax.default_backend(),
+        config.jax_default_device,
+        config.jax_enable_x64,
+        config.jax_threefry_partitionable,
+        jax.sharding.get_mesh(),
+    )
+
+
+def compiled(
+    key: Hashable, build: Callable[[], Any], arguments: Sequence[Any], *, ahead: bool
+) -> concurrent.futures.Future[Program]:
+    """The program of this key, perhaps still being compiled; `build` makes its function.
+
+    Args:
+        key: what the program depends on.
+        build: returns the jitted function.
+        arguments: the shapes and types it will be called with.
+        ahead: compile now, in a thread; else when it is first called.
+    """
+    with _lock:
+        known = _programs.get(key)
+        if known is not None:
+            _programs.move_to_end(key)
+            return known
+        promise: concurrent.futures.Future[Program] = concurrent.futures.Future()
+        _programs[key] = promise
+        if len(_programs) > LIMIT:
+            _programs.popitem(last=False)
+    try:
+        function = build()
+        if not ahead:
+            promise.set_result(function)
+            return promise
+        # Lowering holds Python's lock and sees this thread's settings of JAX.
+        lowered = function.lower(*arguments)
+    except BaseException as error:
+        forget(key, promise, error)
+        raise
+    workers().submit(finish, key, promise, lowered)
+    return promise
+
+
+def finish(key: Hashable, promise: concurrent.futures.Future[Program], lowered: Any) -> None:
+    try:
+        promise.set_result(lowered.compile())
+    except BaseException as error:
+        forget(key, promise, error)
+
+
+def forget(
+    key: Hashable, promise: concurrent.futures.Future[Program], error: BaseException
+) -> None:
+    """A program that failed is not kept."""
+    with _lock:
+        if _programs.get(key) is promise:
+            del _programs[key]
+    promise.set_exception(error)
+
+
+def evaluate(equations: Sequence[Equation], values: dict[int, Any], *, fuse: bool) -> None:
+    """Trace `equations`: add their results to `values`, in which their inputs stand."""
+    for equation in equations:
+        operands = [
+            ref.value if isinstance(ref, Literal) else values[ref] for ref in equation.inputs
+        ]
+        params = equation.params
+        if fuse and equation.name == "random_bits":
+            operands = [random.fused(operands[0])]
+        elif fuse and any(draws_bits(inner) for inner in inner_jaxprs(params)):
+            params = {name: rewritten(value) for name, value in params.items()}
+        bound = equation.primitive.get_bind_params(params)
+        results = equation.primitive.bind(*operands, **bound)
+        if not equation.primitive.multiple_results:
+            results = [results]
+        values.update(zip(equation.outputs, results, strict=True))
+
+
+def draws_bits(jaxpr: Any) -> bool:
+    """Whether random bits are drawn somewhere in `jaxpr`."""
+    return "random_bits" in names(jaxpr)
+
+
+def names(jaxpr: Any) -> set[str]:
+    """The names of all operations in `jaxpr`, at whatever depth."""
+    found: set[str] = set()
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        found.add(equation.primitive.name)
+        if "branches_platforms" not in equation.params:
+            for inner in inner_jaxprs(equation.params):
+                found |= names(inner)
+    return found
+
+
+def rewritten(value: Any) -> Any:
+    """A parameter of an equation, with the random bits of its jaxprs drawn fused."""
+    if isinstance(value, tuple | list):
+        return type(value)(map(rewritten, value)) if any(map(is_closed, value)) else value
+    if not is_closed(value) or not draws_bits(value):
+        return value
+    graph = Graph(value)
+
+    def run(*arguments: Any) -> list[Any]:
+        values = {**graph.constants, **dict(zip(graph.inputs, arguments, strict=True))}
+        evaluate(graph.equations, values, fuse=True)
+        return [ref.value if isinstance(ref, Literal) else values[ref] for ref in graph.outputs]
+
+    return jax.make_jaxpr(run)(*(spec(graph.avals[number]) for number in graph.inputs))
+
+
+def is_closed(value: Any) -> bool:
+    return hasattr(value, "jaxpr") and hasattr(value, "consts")
+
+
+def spec(aval: Any) -> jax.ShapeDtypeStruct:
+    """An argument to trace with."""
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+
+
+def words_spec(aval: Any) -> jax.ShapeDtypeStruct:
+    """An argument of a program: keys come as their words."""
+    if is_key(aval):
+        return jax.ShapeDtypeStruct((*aval.shape, 2), np.uint32)
+    return spec(aval)
+
+
+def runner(component: Component, avals: Sequence[Any]) -> Callable[..., tuple[Any, ...]]:
+    """The function of a component: its inputs, keys as words or typed, to its outputs."""
+    found = {equation.name for equation in component.equations}
+    for equation in component.equations:
+        if "branches_platforms" not in equation.params:
+            for inner in inner_jaxprs(equation.params):
+                found |= names(inner)
+    made = (avals[output] for equation in component.equations for output in equation.outputs)
+    fuse = found.isdisjoint(SUMS) and not any(map(is_delicate, made))
+
+    def run(*arguments: Any) -> tuple[Any, ...]:
+        values: dict[int, Any] = {}
+        for number, argument in zip(component.inputs, arguments, strict=True):
+            words = is_key(avals[number]) and not is_key(argument)
+            values[number] = (
+                jax.random.wrap_key_data(argument, impl="threefry2x32") if words else argument
+            )
+        evaluate(component.equations, values, fuse=fuse)
+        return tuple(values[output] for output in component.outputs)
+
+    return run
+
+
+def identity(component: Component, avals: Sequence[Any]) -> Hashable:
+    """What the component's program depends on: the same for all that can share it."""
+    numbers = {number: place for place, number in enumerate(component.inputs)}
+    text = []
+    for equation in component.equations:
+        operands = tuple(operand(ref, numbers) for ref in equation.inputs)
+        for output in equation.outputs:
+            numbers[output] = len(numbers)
+        text.append((equation.primitive, parameters(equation), operands))
+    inputs = tuple(signature(avals[number]) for number in component.inputs)
+    return inputs, tuple(text), tuple(numbers[output] for output in component.outputs)
+
+
+def signature(aval: Any) -> Hashable:
+    return tuple(aval.shape), aval.dtype, aval.weak_type
+
+
+def operand(ref: Ref, numbers: dict[int, int]) -> Hashable:
+    if not isinstance(ref, Literal):
+        return numbers[ref]
+    return ref.aval.dtype, ref.aval.weak_type, np.asarray(ref.value).tobytes()
+
+
+def parameters(equation: Equation) -> Hashable:
+    """The parameters of an equation, to be compared."""
+    return tuple((name, comparable(value)) for name, value in sorted(equation.params.items()))
+
+
+class Unique:
+    """Equal to itself alone; keeps what it stands for alive."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unique) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def comparable(value: Any) -> Hashable:
+    if hasattr(value, "eqns") or is_closed(value):
+        return (str(value), *map(Unique, getattr(value, "consts", ())))
+    if isinstance(value, tuple | list):
+        return tuple(map(comparable, value))
+    try:
+        hash(value)
+    except TypeError:
+        return Unique(value)
+    return value  # type: ignore[no-any-return]

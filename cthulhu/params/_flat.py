@@ -1,0 +1,295 @@
+"""Elementwise draws as programs over a block of the flat array.
+
+An element of a draw depends on the key and its flat index alone, so leaves of
+all shapes with one law can share one program: it makes a block of consecutive
+elements, and is run as often as a leaf has blocks. The scale that ends a law is
+a runtime scalar of the program. `Law` is such a law in normal form.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from cthulhu.params import _derivation as derivation
+from cthulhu.params._graph import Equation, Literal, Ref
+from cthulhu.params._parts import Component, is_delicate
+from cthulhu.random import _bits as bits
+from cthulhu.random._inverse import erf_inv
+
+__all__ = ["Draw", "block", "draw_of", "fold", "number"]
+
+# The shape of the values changes, but neither their number nor their order.
+RESHAPES = {"reshape", "squeeze", "expand_dims", "broadcast_in_dim", "copy", "stop_gradient"}
+
+ELEMENTWISE = {
+    *("add", "sub", "mul", "div", "neg", "max", "min", "clamp", "select_n", "sign", "abs"),
+    *("sqrt", "log", "log1p", "exp", "erf", "erf_inv", "nextafter", "square", "pow"),
+    *("integer_pow", "sin", "cos", "tan", "is_finite", "floor"),
+    "optimization_barrier",
+    *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "not"),
+    *("shift_left", "shift_right_logical", "convert_element_type", "bitcast_convert_type"),
+}
+
+# XLA may change the order of these.
+PRODUCTS = {"mul", "div", "neg"}
+
+Instruction = tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Draw:
+    """A law, and the values that make it one leaf's.
+
+    `law` is a tuple of instructions `(primitive or "bits", params, operands)`,
+    hashable; an operand is the number of an instruction, `("key", n)`,
+    `("scalar", n)` or `("literal", dtype, bytes)`.
+    """
+
+    law: tuple[Instruction, ...]
+    keys: tuple[int, ...]
+    scalars: tuple[Any, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def fold(equation: Equation, operands: Sequence[Any]) -> Any:
+    """The value of an equation between constant scalars, if it is exact; else `None`."""
+    if any(operand is None for operand in operands):
+        return None
+    name = equation.name
+    if name in RESHAPES:
+        return operands[0]
+    if name == "convert_element_type":
+        return np.asarray(operands[0]).astype(equation.params["new_dtype"])[()]
+    rule = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}.get(name)
+    if rule is None or any(np.asarray(o).dtype not in (np.float32, np.float64) for o in operands):
+        return np.sqrt(operands[0]) if name == "sqrt" and is_wide(operands[0]) else None
+    with np.errstate(all="ignore"):
+        return rule(*operands)
+
+
+def is_wide(value: Any) -> bool:
+    return np.asarray(value).dtype in (np.float32, np.float64)
+
+
+class Normalizer:
+    """Builds the normal form of one component, or gives up."""
+
+    def __init__(self, avals: Sequence[Any], size: int) -> None:
+        self.avals = avals
+        self.size = size
+        self.instructions: list[Instruction] = []
+        self.keys: dict[int, int] = {}
+        self.places: dict[int, Any] = {}  # value -> operand
+        self.known: dict[Any, Any] = {}  # operand -> constant scalar
+        self.wide: set[Any] = set()  # operands with an element for each of the leaf's
+
+    def operand(self, ref: Ref) -> Any:
+        if isinstance(ref, Literal):
+            value = number(ref)
+            operand = literal(np.asarray(value))
+            self.known[operand] = value
+            return operand
+        return self.places[ref]
+
+    def emit(self, *instruction: Any) -> int:
+        self.instructions.append(instruction)
+        return len(self.instructions) - 1
+
+    def add(self, equation: Equation) -> bool:
+        """Append one equation; False if it is not elementwise."""
+        if len(equation.outputs) != 1:
+            return False
+        (output,) = equation.outputs
+        size = math.prod(self.avals[output].shape)
+        if size not in (1, self.size) or is_delicate(self.avals[output]):
+            return False
+        name, params = equation.name, equation.params
+        if name == "random_bits":
+            return self.add_bits(equation, output, size)
+        if name not in ELEMENTWISE | RESHAPES or any(
+            not isinstance(ref, Literal) and ref not in self.places for ref in equation.inputs
+        ):
+            return False
+        permuted = name == "reshape" and params["dimensions"] is not None
+        if permuted or params.get("sharding") is not None:
+            return False
+        operands = [self.operand(ref) for ref in equation.inputs]
+        wide = any(operand in self.wide for operand in operands)
+        if wide and size != self.size:
+            return False
+        if name in RESHAPES:
+            self.places[output] = operands[0]
+            return True
+        place = self.emit(equation.primitive, hashable(params), *operands)
+        self.places[output] = place
+        if wide:
+            self.wide.add(place)
+        else:
+            self.known[place] = fold(equation, [self.known.get(operand) for operand in operands])
+        return True
+
+    def add_bits(self, equation: Equation, output: int, size: int) -> bool:
+        (key,) = equation.inputs
+        if isinstance(key, Literal) or self.avals[key].shape != () or size != self.size:
+            return False
+        if self.avals[key].dtype != derivation.threefry_dtype():
+            return False
+        place = self.keys.setdefault(key, len(self.keys))
+        self.places[output] = self.emit("bits", equation.params["bit_width"], ("key", place))
+        self.wide.add(self.places[output])
+        return True
+
+    def lift(self) -> tuple[Any, ...]:
+        """Make the scale that ends the law a scalar of the program, where no bit changes.
+
+        XLA multiplies the constants of a chain of products first. The order is
+        its own, so that only a chain of one or two can be multiplied here.
+        """
+        place, factors = len(self.instructions) - 1, []
+        while (step := self.scaled(place)) is not None:
+            place, factor = step
+            factors.append(factor)
+        inner = self.instructions[place][0]
+        if len(factors) not in (1, 2) or (inner != "bits" and inner.name in PRODUCTS):
+            return ()
+        with np.errstate(all="ignore"):
+            product = factors[0] if len(factors) == 1 else factors[0] * factors[1]
+        if not np.isfinite(product) or abs(product) < np.finfo(product.dtype).tiny:
+            return ()
+        multiply, params = self.instructions[-1][:2]
+        self.instructions.append((multiply, params, place, ("scalar", 0)))
+        return (product,)
+
+    def scaled(self, place: int) -> tuple[int, Any] | None:
+        """What the instruction at `place` scales by a constant, and that constant."""
+        instruction = self.instructions[place]
+        if instruction[0] == "bits" or instruction[0].name != "mul":
+            return None
+        wide = [operand for operand in instruction[2:] if operand in self.wide]
+        factors = [self.known.get(o) for o in instruction[2:] if o not in self.wide]
+        if len(wide) != 1 or factors[0] is None or not is_wide(factors[0]):
+            return None
+        return wide[0], factors[0]
+
+    def law(self) -> tuple[Instruction, ...]:
+        """The instructions that the last one needs."""
+        needed = {len(self.instructions) - 1}
+        for place in reversed(range(len(self.instructions))):
+            if place in needed:
+                needed.update(o for o in self.instructions[place][2:] if isinstance(o, int))
+        numbers = {place: at for at, place in enumerate(sorted(needed))}
+        return tuple(
+            (*instruction[:2], *(numbers.get(o, o) for o in instruction[2:]))
+            for place, instruction in enumerate(self.instructions)
+            if place in needed
+        )
+
+
+def number(constant: Literal) -> Any:
+    """The scalar of a literal, in its own type."""
+    return np.asarray(constant.value, constant.aval.dtype)[()]
+
+
+def literal(value: Any) -> Any:
+    return ("literal", value.dtype, value.tobytes())
+
+
+def hashable(params: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(sorted(params.items(), key=lambda item: item[0]))
+
+
+def draw_of(component: Component, avals: Sequence[Any]) -> Draw | None:
+    """The component as a law over a flat array, or `None` if it is not elementwise."""
+    if len(component.outputs) != 1:
+        return None
+    (output,) = component.outputs
+    aval = avals[output]
+    if aval.size < 2 or aval.size > 2**32 or aval.weak_type:
+        return None
+    normalizer = Normalizer(avals, aval.size)
+    try:
+        complete = all(normalizer.add(equation) for equation in component.equations)
+        if not complete or normalizer.places.get(output) not in normalizer.wide:
+            return None
+        if normalizer.places[output] != len(normalizer.instructions) - 1:
+            return None
+        scalars = normalizer.lift()
+        law = normalizer.law()
+        hash(law)
+    except TypeError:  # A parameter of an equation is not hashable.
+        return None
+    return Draw(law, tuple(normalizer.keys), scalars, tuple(aval.shape), np.dtype(aval.dtype))
+
+
+def block(law: tuple[Instruction, ...], size: int, words: Any, *scalars: Any) -> jax.Array:
+    """The elements from `words[1], words[0]` (high and low) on, `size` of them.
+
+    The first lies at a multiple of `size`, a power of two, so the high word is
+    the same for all. The rest of `words` are the keys.
+    """
+    low = lax.iota(np.uint32, size) + words[0]
+
+    def draw(key: int, width: int) -> Any:
+        at = 2 + 2 * key
+        left, right = bits.threefry2x32((words[at], words[at + 1]), (words[1], low))
+        if width == 64:
+            return (left.astype(np.uint64) << np.uint64(32)) | right.astype(np.uint64)
+        return lax.convert_element_type(left ^ right, bits.UNSIGNED[width])
+
+    return evaluate(law, size, draw, scalars)
+
+
+def quantiles(law: tuple[Instruction, ...], size: int, *scalars: Any) -> jax.Array:
+    """The values of a law of one draw at evenly spaced bits: its distribution, without chance."""
+    spacing = 2**32 // size
+
+    def spread(key: int, width: int) -> Any:
+        even = lax.iota(np.uint32, size) * np.uint32(spacing) + np.uint32(spacing // 2)
+        return even if width == 32 else even.astype(np.uint64) << np.uint64(32)
+
+    return evaluate(law, size, spread, scalars)
+
+
+def single_draw(law: tuple[Instruction, ...]) -> bool:
+    """Whether `quantiles` can tell what the law's values look like."""
+    widths = [params for name, params, *_ in law if name == "bits"]
+    return len(widths) == 1 and widths[0] in (32, 64)
+
+
+def evaluate(
+    law: tuple[Instruction, ...],
+    size: int,
+    draw: Callable[[int, int], Any],
+    scalars: Sequence[Any],
+) -> jax.Array:
+    """Run the instructions of a law on the bits that `draw(key, width)` gives."""
+    values: list[Any] = []
+
+    def read(operand: Any) -> Any:
+        if isinstance(operand, int):
+            return values[operand]
+        if operand[0] == "scalar":
+            return scalars[operand[1]]
+        return np.frombuffer(operand[2], operand[1])[0]
+
+    for primitive, params, *operands in law:
+        if primitive == "bits":
+            values.append(draw(operands[0][1], params))
+            continue
+        given = [read(operand) for operand in operands]
+        if any(jnp.ndim(value) for value in given):
+            given = [jnp.broadcast_to(value, (size,)) for value in given]
+        if primitive.name == "erf_inv":
+            values.append(erf_inv(given[0]))
+            continue
+        result = primitive.bind(*given, **primitive.get_bind_params(dict(params)))
+        values.append(result[0] if primitive.multiple_results else result)
+    last: jax.Array = values[-1]
+    return last

@@ -1,0 +1,158 @@
+"""`InitPlan`: the dry run of a model's own init function."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from cthulhu import checks
+from cthulhu.params import _flat as flat
+from cthulhu.params._graph import Literal
+from cthulhu.params._launch import Launch
+from cthulhu.params._paths import flatten, join
+from cthulhu.params._rows import LeafPlan, Rows
+from cthulhu.params._trace import fast_init
+from cthulhu.random import path_digest
+
+__all__ = ["InitPlan"]
+
+GRID = 2**16  # Points at which a law is looked at for its mean and standard deviation.
+
+
+@dataclasses.dataclass(frozen=True)
+class InitPlan(Rows):
+    """What `fast_init` will do for an init function and its arguments. Made by `plan`."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @property
+    def rows(self) -> list[LeafPlan]:
+        """What will be made, a row for each leaf of the result.
+
+        The fans are the init function's own affair, and not known. The moments
+        are those of the law that was traced, where it is one of a single draw.
+        """
+        launch, _ = self._launch(self.args, self.kwargs)
+        avals = [launch.output_aval(at) for at in range(len(launch.graph.outputs))]
+        paths, leaves, _ = flatten(jax.tree.unflatten(launch.tree, avals))
+        return [
+            row(launch, at, join(path), leaf)
+            for at, (path, leaf) in enumerate(zip(paths, leaves, strict=True))
+        ]
+
+    @property
+    def programs(self) -> int:
+        """The number of distinct programs that `run` needs."""
+        return self._launch(self.args, self.kwargs)[0].count()
+
+    def run(self, key: Any = None) -> Any:
+        """Make all parameters.
+
+        Args:
+            key: takes the place of the first key among the arguments; default: that
+                key itself.
+
+        Returns:
+            What the init function returns.
+
+        Raises:
+            TypeError: `key` is not a key, or there was none among the arguments.
+        """
+        args, kwargs = self._with_key(key)
+        return self.function(*args, **kwargs)
+
+    def stream(self, key: Any = None) -> Iterator[tuple[str, Any]]:
+        """Make the leaves one at a time, for a model larger than memory.
+
+        Args:
+            key: as for `run`; the values are the same.
+
+        Yields:
+            The path of a leaf, joined by slashes, and its array.
+        """
+        launch, arguments = self._launch(*self._with_key(key))
+        names = [row.path for row in self.rows]
+        values = launch.stream(arguments)
+        for name in names:  # A zip would hold an array while the next is made.
+            yield name, next(values)
+
+    def _launch(self, args: Any, kwargs: Any) -> tuple[Launch, list[Any]]:
+        found: tuple[Launch, list[Any]] = self.function.traces.launch(args, kwargs)  # type: ignore[attr-defined]
+        return found
+
+    def _with_key(self, key: Any) -> tuple[Any, Any]:
+        """The arguments, with another key."""
+        if key is None:
+            return self.args, self.kwargs
+        checks.single_key("InitPlan.run", key)
+        leaves, tree = jax.tree.flatten((self.args, self.kwargs))
+        for at, leaf in enumerate(leaves):
+            if checks.is_key(leaf):
+                leaves[at] = key
+                args, kwargs = jax.tree.unflatten(tree, leaves)
+                return args, kwargs
+        raise TypeError(
+            "InitPlan.run: a key was given, and there is none among the arguments of the plan "
+            "that it could take the place of"
+        )
+
+
+def init_plan(function: Callable[..., Any], shardings: Any, args: Any, kwargs: Any) -> InitPlan:
+    """The plan of an init function, wrapped by `fast_init` already or not."""
+    if not hasattr(function, "traces"):
+        function = fast_init(function, out_shardings=shardings)
+    elif shardings is not None:
+        raise ValueError(
+            "plan: the function comes from fast_init, which has its own out_shardings; "
+            "pass them there"
+        )
+    made = InitPlan(function, args, kwargs)
+    made.programs  # noqa: B018 - tracing shows what is wrong with the function
+    return made
+
+
+def row(launch: Launch, at: int, path: str, aval: Any) -> LeafPlan:
+    """The row of one leaf."""
+    called, moments = describe(launch, at)
+    sharding = launch.shardings[at]
+    return LeafPlan(
+        path=path,
+        shape=tuple(aval.shape),
+        dtype=str(aval.dtype),
+        sharding=None if sharding is None else str(getattr(sharding, "spec", sharding)),
+        nbytes=aval.size * aval.dtype.itemsize,
+        initializer=called,
+        fan_in=None,
+        fan_out=None,
+        mean=None if moments is None else moments[0],
+        stddev=None if moments is None else moments[1],
+        digest="".join(f"{word:08x}" for word in path_digest(tuple(path.split("/")))),
+    )
+
+
+def describe(launch: Launch, at: int) -> tuple[str, tuple[float, float] | None]:
+    """What makes a leaf, and the mean and the standard deviation of its law."""
+    ref = launch.graph.outputs[at]
+    if isinstance(ref, Literal):
+        return "constant", (float(np.real(ref.value)), 0.0)
+    if ref in launch.fills:
+        return "constant", (float(np.real(launch.fills[ref].flat[:1].sum())), 0.0)
+    draw = dict(launch.draws).get(ref)
+    if draw is None:
+        return "program", None
+    names = {name for name, *_ in draw.law if not isinstance(name, str)}
+    used = {primitive.name for primitive in names}
+    called = "uniform"
+    if "erf_inv" in used:
+        called = "truncated normal" if used & {"clamp", "min"} else "normal"
+    elif used & {"log", "log1p", "exp", "sin", "cos"}:
+        called = "draw"
+    if not flat.single_draw(draw.law):
+        return "draw", None
+    values = jax.jit(flat.quantiles, static_argnums=(0, 1))(draw.law, GRID, *draw.scalars)
+    array = np.asarray(values).astype(np.float64)
+    return called, (round(float(array.mean()), 6) + 0.0, float(f"{array.std():.4g}"))

@@ -1,0 +1,165 @@
+"""A parameter to be made: its path, shape, type, layout, initializer."""
+
+import dataclasses
+import functools
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, Sharding
+
+from cthulhu import checks
+from cthulhu.functional._plans import draw_of, is_planned
+from cthulhu.initializers._bound import Bound
+from cthulhu.params._paths import Path, flatten, join
+from cthulhu.params._placement import leaf_shardings
+from cthulhu.params._rules import Keep, Rules
+from cthulhu.random._programs import Draw
+
+__all__ = ["Leaf", "Stacked", "leaves_of"]
+
+Stacked = int | Mapping[str, int] | None
+"""Which leaves stack layers along an axis: all of them, or those of a path regex."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Leaf:
+    """One parameter, and how it is made."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    sharding: Sharding | None
+    initializer: Any
+    stack: int | None  # The axis along which layers are stacked, each with a key of its own.
+    value: Any  # What `Keep` keeps.
+
+    @property
+    def kept(self) -> bool:
+        """Whether the parameter stays as it is."""
+        return isinstance(self.initializer, Keep)
+
+    @property
+    def layers(self) -> int | None:
+        """The number of stacked layers."""
+        return None if self.stack is None else self.shape[self.stack]
+
+    @property
+    def layer_shape(self) -> tuple[int, ...]:
+        """The shape of one layer: what the initializer is asked for."""
+        if self.stack is None:
+            return self.shape
+        return self.shape[: self.stack] + self.shape[self.stack + 1 :]
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the parameter in bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @functools.cached_property
+    def unbound(self) -> tuple[Any, dict[str, Any]]:
+        """The initializer without the `functools.partial` around it, and what that binds."""
+        initializer = self.initializer
+        options: dict[str, Any] = {}
+        while isinstance(initializer, functools.partial) and not initializer.args:
+            options = {**initializer.keywords, **options}
+            initializer = initializer.func
+        return initializer, options
+
+    @functools.cached_property
+    def draw(self) -> Draw | None:
+        """The draw of one layer, if the initializer is one of this library's."""
+        initializer, options = self.unbound
+        if isinstance(initializer, Bound) and initializer.is_bound and not options:
+            return initializer.draw(self.layer_shape, self.dtype)
+        if is_planned(initializer) and options.keys() <= (initializer.__kwdefaults__ or {}).keys():
+            return draw_of(initializer, self.layer_shape, self.dtype, None, **options)
+        return None
+
+
+def leaves_of(
+    owner: str, tree: Any, rules: Rules, shardings: Any, stacked: Stacked
+) -> tuple[list[Leaf], Any]:
+    """The parameters of a tree under rules, checked, and the tree's structure."""
+    if not isinstance(rules, Rules):
+        rules = Rules(rules)
+    paths, values, structure = flatten(tree)
+    for path, value in zip(paths, values, strict=True):
+        if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+            raise TypeError(
+                f"{owner}: the leaf {join(path)!r} must be an array or a jax.ShapeDtypeStruct; "
+                f"got {value!r} of type {type(value).__name__}"
+            )
+    if shardings is None:
+        layouts = [own_sharding(value) for value in values]
+    else:
+        layouts = leaf_shardings(shardings, tree, owner)
+    found = rules.match(paths)
+    axes = stack_axes(owner, stacked, paths)
+    parts = zip(paths, values, layouts, found, axes, strict=True)
+    leaves = [
+        Leaf(path, tuple(value.shape), value.dtype, layout, initializer, axis, value)
+        for path, value, layout, initializer, axis in parts
+    ]
+    return [checked(owner, leaf) for leaf in leaves], structure
+
+
+def own_sharding(value: Any) -> Sharding | None:
+    """The layout that a leaf brings along."""
+    sharding = getattr(value, "sharding", None)
+    return sharding if isinstance(sharding, NamedSharding) else None
+
+
+def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | None]:
+    """The axis of stacked layers of each path."""
+    if stacked is None:
+        return [None] * len(paths)
+    if isinstance(stacked, int) and not isinstance(stacked, bool):
+        return [stacked] * len(paths)
+    if not isinstance(stacked, Mapping):
+        raise TypeError(
+            f"{owner}: stacked must be an axis, or a mapping of regular expressions to axes; "
+            f"got {stacked!r}"
+        )
+    axes: list[int | None] = [None] * len(paths)
+    for pattern, axis in stacked.items():
+        try:
+            compiled = re.compile(pattern)
+        except re.error as error:
+            raise ValueError(
+                f"{owner}: stacked has the invalid regular expression {pattern!r}: {error.msg} "
+                f"at position {error.pos}"
+            ) from None
+        matching = [at for at, path in enumerate(paths) if compiled.fullmatch(join(path))]
+        if not matching:
+            raise ValueError(f"{owner}: stacked names {pattern!r}, which matches no parameter")
+        for at in matching:
+            axes[at] = axis if axes[at] is None else axes[at]
+    return axes
+
+
+def checked(owner: str, leaf: Leaf) -> Leaf:
+    """A leaf whose parts fit each other."""
+    name = f"{owner}: {join(leaf.path)!r}"
+    if leaf.kept:
+        if isinstance(leaf.value, jax.ShapeDtypeStruct):
+            raise ValueError(
+                f"{name} is to be kept, but has no value: it is a jax.ShapeDtypeStruct. "
+                "Pass a tree that holds the array, or give the parameter an initializer"
+            )
+        return leaf
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        raise TypeError(f"{name} holds PRNG keys, which no initializer makes; use Keep()")
+    leaf = dataclasses.replace(leaf, dtype=checks.dtype(name, leaf.dtype))
+    if leaf.stack is not None:
+        (axis,) = checks.axes(name, "stacked", leaf.stack, len(leaf.shape))
+        leaf = dataclasses.replace(leaf, stack=axis)
+    try:
+        leaf.draw  # noqa: B018 - planning checks the shape and the type
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
+    return leaf

@@ -1,0 +1,121 @@
+"""The independent parts of an init function.
+
+What derives keys is set aside, for it is cheap and every output has its own.
+The rest falls into components that share nothing but keys and inputs: most
+often, one for each parameter.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from cthulhu.params import _derivation as derivation
+from cthulhu.params._graph import Equation, Graph
+
+__all__ = ["Component", "is_delicate", "parts"]
+
+# Constants that are cheaper to repeat in every component than to share.
+REPEATED = {"broadcast_in_dim", "iota", "reshape", "convert_element_type", "squeeze"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Component:
+    """Equations that no other component shares a value with, keys and inputs apart."""
+
+    equations: tuple[Equation, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def parts(graph: Graph) -> tuple[list[Equation], list[Component]]:
+    """The derivation of keys, and the components that use them."""
+    roots = {*graph.inputs, *graph.constants}
+    derived = {root for root in roots if derivation.derives_from(graph.avals[root])}
+    # A weakly typed result would lose that on the host.
+    weak = {ref for ref in graph.outputs if isinstance(ref, int) and graph.avals[ref].weak_type}
+    repeated: dict[int, Equation] = {}
+    keys, body = [], []
+    for equation in graph.equations:
+        constant = all(source in repeated for source in equation.sources())
+        small = all(graph.size(output) <= 1 for output in equation.outputs)
+        if (
+            derivation.is_derivation(equation, graph.avals)
+            and derived.issuperset(equation.sources())
+            and weak.isdisjoint(equation.outputs)
+        ):
+            keys.append(equation)
+            derived.update(equation.outputs)
+        elif constant and (small or equation.name in REPEATED):
+            repeated.update(dict.fromkeys(equation.outputs, equation))
+        else:
+            body.append(equation)
+    shared = {*roots, *derived}
+    groups = [*connected(body), *alone(graph, repeated)]
+    return keys, [component(graph, group, repeated, shared) for group in groups]
+
+
+def alone(graph: Graph, repeated: dict[int, Equation]) -> Iterable[list[Equation]]:
+    """The constants that are outputs themselves."""
+    wanted = dict.fromkeys(ref for ref in graph.outputs if isinstance(ref, int))
+    return ([repeated[ref]] for ref in wanted if ref in repeated)
+
+
+def connected(equations: Sequence[Equation]) -> list[list[Equation]]:
+    """Equations grouped by the values they pass to each other."""
+    parent = list(range(len(equations)))
+
+    def find(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
+
+    maker: dict[int, int] = {}
+    for position, equation in enumerate(equations):
+        for source in equation.sources():
+            if source in maker:
+                parent[find(position)] = find(maker[source])
+        maker.update(dict.fromkeys(equation.outputs, position))
+    groups: dict[int, list[Equation]] = {}
+    for position, equation in enumerate(equations):
+        groups.setdefault(find(position), []).append(equation)
+    return list(groups.values())
+
+
+def component(
+    graph: Graph, group: list[Equation], repeated: dict[int, Equation], shared: set[int]
+) -> Component:
+    """A group with the constants it repeats, its inputs and its outputs."""
+    made = {output for equation in group for output in equation.outputs}
+    prelude: dict[int, Equation] = {}
+
+    def require(equation: Equation) -> None:
+        for source in equation.sources():
+            if source in repeated and source not in made:
+                require(repeated[source])
+                prelude[id(repeated[source])] = repeated[source]
+
+    for equation in group:
+        require(equation)
+    equations = (*prelude.values(), *group)
+    inputs = dict.fromkeys(
+        source for equation in equations for source in equation.sources() if source in shared
+    )
+    outputs = dict.fromkeys(ref for ref in graph.outputs if isinstance(ref, int) and ref in made)
+    return Component(equations, tuple(inputs), tuple(outputs))
+
+
+SHORT_LOOPS_DIFFER = jax.__version_info__ >= (0, 11)
+
+
+def is_delicate(aval: Any) -> bool:
+    """Whether XLA's rounding depends on the loop that it writes for such an array.
+
+    Since 0.12, JAX's normals with a last dimension of 3 to 5, and those in double
+    precision, differ in the last bit from the same draws in another shape.
+    """
+    short = SHORT_LOOPS_DIFFER and aval.shape[-1:] in ((3,), (4,), (5,))
+    return short or aval.dtype == np.float64

@@ -1,0 +1,146 @@
+"""The paths of a pytree's leaves, and the keys that follow from them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cthulhu import checks, extend
+from cthulhu.random import from_seed, path_digest
+from cthulhu.random._bits import threefry2x32
+
+__all__ = ["Path", "flatten", "join", "leaf_keys", "typed_key"]
+
+Path = tuple[str, ...]
+
+
+def component(entry: Any) -> str:
+    """One step of a path, as a user writes it: a name or a number."""
+    for attribute in ("key", "idx", "name"):
+        if hasattr(entry, attribute):
+            return str(getattr(entry, attribute))
+    return str(entry)
+
+
+def is_box(node: Any) -> bool:
+    """Whether a node is what Flax puts around an annotated parameter, of linen or of nnx."""
+    return hasattr(type(node), "add_axis") and hasattr(type(node), "remove_axis")
+
+
+def flatten(tree: Any) -> tuple[list[Path], list[Any], Any]:
+    """The paths of a tree's leaves, the leaves, and the tree's structure.
+
+    The box that Flax puts around an annotated parameter is no part of its path:
+    whether a parameter is annotated must not change its values.
+
+    Args:
+        tree: a pytree of any framework.
+
+    Returns:
+        Three results: a path for each leaf, the leaves, and the `PyTreeDef`.
+
+    Raises:
+        ValueError: two leaves have one path.
+
+    Example:
+        >>> flatten({"a": {"kernel": 1}, "b": [2, 3]})[0]
+        [('a', 'kernel'), ('b', '0'), ('b', '1')]
+    """
+    found, structure = jax.tree_util.tree_flatten_with_path(tree)
+    nodes = jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_box)
+    boxes = {entries for entries, node in nodes if is_box(node)}
+    paths: list[Path] = []
+    for entries, _ in found:
+        plain = entries[:-1] if entries[:-1] in boxes else entries
+        paths.append(tuple(map(component, plain)))
+    seen: set[Path] = set()
+    for path in paths:
+        if path in seen:
+            raise ValueError(f"two leaves of the tree have the path {join(path)!r}; rename one")
+        seen.add(path)
+    return paths, [leaf for _, leaf in found], structure
+
+
+def join(path: Path) -> str:
+    """A path as the regular expressions of rules see it: joined by slashes."""
+    return "/".join(path)
+
+
+def typed_key(owner: str, key: Any) -> tuple[Any, Any]:
+    """The two words of the threefry key that stands for `key`, whatever its implementation.
+
+    An rbg key repeats the threefry key of the same seed, splits and folds, so a
+    trainer's choice of implementation changes no value.
+    """
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        seed = checks.seed(owner, key)
+        assert seed is not None
+        key = from_seed(seed)
+    checks.single_key(owner, key)
+    data = key
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        data = jax.random.key_data(key)
+    words = list(data if checks.is_traced(data) else np.asarray(data))
+    if len(words) == 1:
+        return words[0] * 0, words[0]
+    left, right = words[0], words[1]
+    for high, low in zip(words[2::2], words[3::2], strict=False):
+        if checks.is_traced(data):
+            mixed = threefry2x32((left, right), (high, low))
+            same = (high == words[0]) & (low == words[1])
+            left, right = jnp.where(same, left, mixed[0]), jnp.where(same, right, mixed[1])
+        elif (high, low) != (words[0], words[1]):
+            left, right = hashed((left, right), (high, low))
+    return left, right
+
+
+def hashed(key: tuple[Any, Any], count: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Threefry on the host, over arrays."""
+    arrays = [np.atleast_1d(np.asarray(word, np.uint32)) for word in (*key, *count)]
+    left, right = threefry2x32((arrays[0], arrays[1]), (arrays[2], arrays[3]))
+    return left[0], right[0]
+
+
+def leaf_keys(owner: str, key: Any, paths: Sequence[Path]) -> Any:
+    """The key of each path, all at once: those of `cthulhu.random.fold_path`.
+
+    Args:
+        owner: who asks, for the message of an error.
+        key: one key of any implementation, or an integer seed; it may be traced.
+        paths: the paths.
+
+    Returns:
+        An array of shape ``(len(paths), 2)`` of threefry key data.
+
+    Raises:
+        ValueError: two paths have one digest, which the 64 bits make improbable.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from cthulhu.random import fold_path
+        >>> key, path = jax.random.key(0), ("encoder", "kernel")
+        >>> folded = jax.random.key_data(fold_path(key, path))
+        >>> bool(np.array_equal(leaf_keys("doc", key, [path])[0], folded))
+        True
+    """
+    digests: dict[tuple[int, int], Path] = {}
+    for path in paths:
+        digest = path_digest(path)
+        if digest in digests:
+            raise ValueError(
+                f"{owner}: the paths {join(digests[digest])!r} and {join(path)!r} have one digest, "
+                "so they would have one key; rename one of them"
+            )
+        digests[digest] = path
+    words = np.array(list(digests), np.uint32).reshape(-1, 2)
+    left, right = typed_key(owner, key)
+    zero = np.zeros(len(words), np.uint32)
+    xp: Any = np
+    if checks.is_traced(left) or extend.under_trace():
+        xp = jnp
+    left, right = xp.broadcast_to(left, zero.shape), xp.broadcast_to(right, zero.shape)
+    for column in range(2):
+        left, right = threefry2x32((left, right), (zero, words[:, column]))
+    return xp.stack([left, right], axis=1)

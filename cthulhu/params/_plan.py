@@ -1,0 +1,223 @@
+"""`plan`: the dry run of an initialization, which can be read, saved and run."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from rich.progress import Progress
+
+from cthulhu import extend
+from cthulhu.fans import compute_fans
+from cthulhu.params import _making as making
+from cthulhu.params._initplan import InitPlan, init_plan
+from cthulhu.params._leaves import Leaf, Stacked, leaves_of
+from cthulhu.params._moments import moments
+from cthulhu.params._paths import join, leaf_keys
+from cthulhu.params._rows import LeafPlan, Rows
+from cthulhu.random import path_digest
+
+__all__ = ["Plan", "init_params", "plan"]
+
+FAN_AXES = ("in_axis", "out_axis", "batch_axis")
+
+
+def describe(leaf: Leaf) -> LeafPlan:
+    """The row of one leaf."""
+    initializer, given = leaf.unbound
+    known = {**(getattr(initializer, "__kwdefaults__", None) or {}), **given}
+    axes: list[Any] = [known.get(name, getattr(initializer, name, None)) for name in FAN_AXES]
+    fans = None
+    if leaf.draw is not None and None not in axes:
+        fans = compute_fans(leaf.layer_shape, *axes)
+    expected = None if leaf.draw is None else moments(leaf.draw)
+    called = getattr(initializer, "__name__", None) or repr(initializer)
+    if given:
+        called += f"({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+    spec = getattr(leaf.sharding, "spec", leaf.sharding)
+    return LeafPlan(
+        path=join(leaf.path),
+        shape=leaf.shape,
+        dtype=str(leaf.dtype),
+        sharding=None if leaf.sharding is None else str(spec),
+        nbytes=leaf.nbytes,
+        initializer=called,
+        fan_in=None if fans is None else fans.fan_in,
+        fan_out=None if fans is None else fans.fan_out,
+        mean=None if expected is None else expected.mean + 0.0,
+        stddev=None if expected is None else float(f"{expected.stddev:.6g}"),
+        digest="".join(f"{word:08x}" for word in path_digest(leaf.path)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan(Rows):
+    """An initialization that has been checked, but not run. Made by `plan`."""
+
+    leaves: tuple[Leaf, ...]
+    structure: Any
+
+    @property
+    def rows(self) -> list[LeafPlan]:
+        """What will be made, a row for each parameter."""
+        return [describe(leaf) for leaf in self.leaves]
+
+    @property
+    def programs(self) -> int:
+        """The number of distinct programs that `run` needs."""
+        return making.count_programs(self.leaves)
+
+    def run(self, key: Any, *, progress: bool = False) -> Any:
+        """Make all parameters.
+
+        Args:
+            key: one PRNG key of any implementation, or an integer seed; it may be
+                traced.
+            progress: whether to show a bar.
+
+        Returns:
+            The tree that was planned, holding arrays.
+
+        Raises:
+            TypeError, ValueError: `key` is neither a single key nor a seed.
+        """
+        words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
+        if extend.under_trace():
+            return jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
+        values = []
+        with Progress(transient=True, disable=not progress) as bar:
+            task = bar.add_task("Initializing", total=max(1, self.nbytes))
+            for leaf, value in zip(self.leaves, making.make(self.leaves, words), strict=True):
+                values.append(value)
+                bar.advance(task, leaf.nbytes)
+        return jax.tree.unflatten(self.structure, values)
+
+    def stream(self, key: Any) -> Iterator[tuple[str, Any]]:
+        """Make the parameters one at a time, for a model larger than memory.
+
+        Args:
+            key: as for `run`; the values are the same.
+
+        Yields:
+            The path of a parameter, joined by slashes, and its array. Only one
+            parameter is held at a time.
+        """
+        words = leaf_keys("Plan.stream", key, [leaf.path for leaf in self.leaves])
+        values = making.make(self.leaves, words)
+        for leaf in self.leaves:  # A zip would hold an array while the next is made.
+            yield join(leaf.path), next(values)
+
+
+def plan(
+    source: Any,
+    *args: Any,
+    shardings: Any = None,
+    stacked: Stacked = None,
+    **kwargs: Any,
+) -> Plan | InitPlan:
+    """Check an initialization, and say what it will do, without doing it.
+
+    Either way of initializing a model has its plan: ``plan(tree, rules)`` is that
+    of ``init_params(key, tree, rules)``, and ``plan(init_fn, *args)`` that of
+    ``fast_init(init_fn)(*args)``.
+
+    Args:
+        source: a pytree of `jax.ShapeDtypeStruct` or arrays, of any framework, as
+            ``jax.eval_shape(model.init, key, inputs)["params"]``; or an init
+            function.
+        *args: for a tree, `Rules`, or what they are made of; for an init
+            function, its arguments.
+        shardings: a sharding, or a pytree of them that is a prefix of the tree or
+            of the result; default: those that the leaves bring along.
+        stacked: for a tree, the axis along which leaves stack layers, for all
+            leaves or by path regex, as ``{"layers/.*": 0}``. Each layer has a key
+            of its own, and is initialized as if it stood alone.
+        **kwargs: for an init function, its keyword arguments.
+
+    Returns:
+        A plan: a table when printed, `rows` as data, `run(key)` to do it and
+        `stream(key)` to do it a leaf at a time.
+
+    Raises:
+        ValueError: a parameter matches no rule, a rule matches no parameter, a
+            sharding does not divide a shape, an initializer does not take one, or
+            an init function has side effects.
+        TypeError: a leaf is not an array, or not of a type that its initializer
+            makes.
+
+    Example:
+        >>> import flax.linen as nn, jax, numpy as np
+        >>> spec = jax.ShapeDtypeStruct((4, 8), np.float32)
+        >>> plan({"a": spec, "b": spec}, [(".*", "he_normal")]).programs
+        1
+        >>> init = nn.Dense(8).init
+        >>> [row.path for row in plan(init, jax.random.key(0), np.ones((1, 4))).rows]
+        ['params/bias', 'params/kernel']
+    """
+    if callable(source):
+        if stacked is not None:
+            raise TypeError("plan: stacked belongs to a tree with rules, not to an init function")
+        return init_plan(source, shardings, args, kwargs)
+    if len(args) != 1 or kwargs:
+        raise TypeError(
+            "plan: takes (tree, rules), or (init_fn, *args); "
+            f"got a tree and {len(args) + len(kwargs)} further arguments"
+        )
+    return rules_plan("plan", source, args[0], shardings, stacked)
+
+
+def rules_plan(owner: str, tree: Any, rules: Any, shardings: Any, stacked: Stacked) -> Plan:
+    """The plan of an initialization by rules."""
+    leaves, structure = leaves_of(owner, tree, rules, shardings, stacked)
+    return Plan(tuple(leaves), structure)
+
+
+def init_params(
+    key: Any,
+    tree: Any,
+    rules: Any,
+    *,
+    shardings: Any = None,
+    stacked: Stacked = None,
+    progress: bool = False,
+) -> Any:
+    """Initialize the parameters of any model by rules on their paths.
+
+    The key of a parameter follows from `key` and its path alone, so adding,
+    removing or reordering others changes nothing. The values depend neither on
+    the mesh, nor on the number of processes, nor on the key implementation that
+    `jax_default_prng_impl` names. Elementwise laws on the host share one program,
+    whatever the shapes.
+
+    Args:
+        key: one PRNG key of any implementation, or an integer seed; it may be
+            traced.
+        tree: a pytree of `jax.ShapeDtypeStruct` or arrays, of any framework.
+        rules: `Rules`, or what they are made of.
+        shardings: a sharding, or a pytree of them that is a prefix of `tree`;
+            default: those that the leaves bring along. Each device makes its own
+            part alone.
+        stacked: the axis along which leaves stack layers, for all leaves or by
+            path regex, as ``{"layers/.*": 0}``.
+        progress: whether to show a bar.
+
+    Returns:
+        A tree like `tree`, of arrays.
+
+    Raises:
+        ValueError, TypeError: as `plan`; nothing has been made then. Or `key` is
+            neither a single key nor a seed.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from cthulhu.params import Rules
+        >>> spec = lambda *shape: jax.ShapeDtypeStruct(shape, np.float32)
+        >>> tree = {"dense": {"kernel": spec(4, 8), "bias": spec(8)}}
+        >>> rules = Rules([(".*/kernel", "he_normal"), (".*/bias", "zeros")])
+        >>> params = init_params(jax.random.key(0), tree, rules)
+        >>> again = init_params(0, {"dense": {"kernel": spec(4, 8)}}, rules.rules[:1])
+        >>> bool(np.array_equal(params["dense"]["kernel"], again["dense"]["kernel"]))
+        True
+    """
+    planned = rules_plan("init_params", tree, rules, shardings, stacked)
+    return planned.run(key, progress=progress)

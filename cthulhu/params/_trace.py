@@ -1,0 +1,215 @@
+"""`fast_init`: a model's own init function, with its programs compiled once."""
+
+import collections
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+import numpy as np
+
+from cthulhu import extend
+from cthulhu.params._graph import Graph
+from cthulhu.params._launch import Launch
+from cthulhu.params._placement import committed, leaf_shardings
+
+__all__ = ["count_programs", "fast_init"]
+
+LIMIT = 64  # Plans that one wrapped function keeps.
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def fast_init(
+    init_fn: Callable[Arguments, Result], *, out_shardings: Any = None
+) -> Callable[Arguments, Result]:
+    """Wrap an init function so that it compiles little, once, and makes the same bits.
+
+    The result is that of ``jax.jit(init_fn, out_shardings=out_shardings)``, bit
+    for bit. The function is traced, and what no output needs is dropped, so no
+    forward pass runs. Keys are derived on the host. The rest falls apart into
+    the draws of single parameters: those that are the same up to their keys
+    share one compiled program, which later calls and other models use again. An
+    initialization that depends on data stays whole, and stays correct. Under
+    another JAX transformation `init_fn` is called as it stands.
+
+    Args:
+        init_fn: a pure function to a pytree of arrays: `model.init` of flax.linen
+            or Haiku, or one that builds a model of any framework and returns its
+            arrays. It may be called with any arguments. Arrays, keys and numbers
+            are traced, as by `jax.jit`; all else (strings, flags, functions,
+            configurations) is static, and must be hashable.
+        out_shardings: where the results go: `None`, a sharding for all of them,
+            or a pytree of shardings that is a prefix of the result's. Each device
+            makes its own part and nothing else.
+
+    Returns:
+        A function with the signature of `init_fn`.
+
+    Raises:
+        TypeError: `init_fn` is not callable; and, when called, an output is not
+            an array or an argument is neither an array nor hashable.
+        ValueError: when called, `init_fn` has side effects, `out_shardings` does
+            not match the result, or one of them does not divide its shape.
+
+    Example:
+        >>> import flax.linen as nn, jax, jax.numpy as jnp, numpy as np
+        >>> model = nn.Sequential([nn.Dense(8), nn.relu, nn.Dense(2)])
+        >>> key, inputs = jax.random.key(0), jnp.ones((1, 4))
+        >>> fast = fast_init(model.init)(key, inputs)
+        >>> same = jax.tree.map(np.array_equal, fast, jax.jit(model.init)(key, inputs))
+        >>> all(jax.tree.leaves(same))
+        True
+    """
+    if not callable(init_fn):
+        raise TypeError(
+            "fast_init: init_fn must be a function, as model.init is; "
+            f"got {init_fn!r} of type {type(init_fn).__name__}"
+        )
+    traces = Traces(init_fn, out_shardings)
+
+    @functools.wraps(init_fn)
+    def initialize(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if extend.under_trace():
+            return init_fn(*args, **kwargs)
+        launch, arguments = traces.launch(args, kwargs)
+        result: Result = launch.run(arguments)
+        return result
+
+    initialize.traces = traces  # type: ignore[attr-defined]
+    return initialize
+
+
+def count_programs(function: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
+    """The number of programs that a call of a wrapped function needs compiled.
+
+    Args:
+        function: what `fast_init` returned.
+        *args: the arguments of the call.
+        **kwargs: its keyword arguments.
+
+    Returns:
+        The number of distinct programs, whether they are compiled yet or not.
+
+    Raises:
+        TypeError: `function` does not come from `fast_init`.
+
+    Example:
+        >>> import jax
+        >>> init = lambda key: [jax.random.normal(k, (8, 8)) for k in jax.random.split(key, 10)]
+        >>> count_programs(fast_init(init), jax.random.key(0))
+        1
+    """
+    traces = getattr(function, "traces", None)
+    if not isinstance(traces, Traces):
+        raise TypeError(
+            f"count_programs: function must be what fast_init returned; got {function!r}"
+        )
+    return traces.launch(args, kwargs)[0].count()
+
+
+class Traces:
+    """The traced forms of one init function, one for each kind of arguments."""
+
+    def __init__(self, function: Callable[..., Any], out_shardings: Any) -> None:
+        self.function = function
+        self.out_shardings = out_shardings
+        self.lock = threading.Lock()
+        self.jitted: collections.OrderedDict[Any, Any] = collections.OrderedDict()
+        self.launches: collections.OrderedDict[Any, Any] = collections.OrderedDict()
+
+    def launch(self, args: Any, kwargs: Any) -> tuple[Launch, list[Any]]:
+        """What to run for these arguments, and the arrays among them."""
+        leaves, tree = jax.tree.flatten((args, kwargs))
+        static = {at: leaf for at, leaf in enumerate(leaves) if not is_dynamic(leaf)}
+        dynamic = [leaf for at, leaf in enumerate(leaves) if at not in static]
+        kind = (tree, tuple((at, type(leaf), leaf) for at, leaf in static.items()))
+        try:
+            hash(kind)
+        except TypeError:
+            for leaf in static.values():
+                check_hashable(leaf)
+            raise
+        place = committed(dynamic)
+        with self.lock:
+            jitted = remember(self.jitted, kind, lambda: self.jit(tree, static))
+            # JAX keeps the trace for as long as nothing it depends on changes.
+            traced = jitted.trace(*dynamic)
+            key = (id(traced.jaxpr), place, jax.sharding.get_mesh())
+            _, launch = remember(
+                self.launches, key, lambda: (traced.jaxpr, self.prepare(traced, place))
+            )
+        return launch, dynamic
+
+    def jit(self, tree: Any, static: dict[int, Any]) -> Any:
+        """The function of the arrays among the arguments."""
+
+        def function(*dynamic: Any) -> Any:
+            rest = iter(dynamic)
+            leaves = [static[at] if at in static else next(rest) for at in range(tree.num_leaves)]
+            args, kwargs = jax.tree.unflatten(tree, leaves)
+            result = self.function(*args, **kwargs)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(result):
+                check_output(path, leaf)
+            return result
+
+        function.__name__ = getattr(self.function, "__name__", "init_fn")
+        return jax.jit(function)
+
+    def prepare(self, traced: Any, place: Any) -> Launch:
+        """Plan the programs."""
+        check_effects(traced.jaxpr)
+        tree = jax.tree.structure(traced.out_info)
+        shardings = leaf_shardings(self.out_shardings, traced.out_info)
+        return Launch(Graph(traced.jaxpr), tree, [s or place for s in shardings])
+
+
+def remember(store: "collections.OrderedDict[Any, Any]", key: Any, make: Callable[[], Any]) -> Any:
+    """The value of `key`, made once; the least recently used one is forgotten."""
+    if key not in store:
+        store[key] = make()
+        if len(store) > LIMIT:
+            store.popitem(last=False)
+    store.move_to_end(key)
+    return store[key]
+
+
+def is_dynamic(leaf: Any) -> bool:
+    """Whether an argument is traced: arrays, keys and numbers, but no flags."""
+    if isinstance(leaf, bool):
+        return False
+    return isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float | complex)
+
+
+def check_hashable(leaf: Any) -> None:
+    try:
+        hash(leaf)
+    except TypeError:
+        raise TypeError(
+            "fast_init: an argument that is no array is static, and must be hashable; "
+            f"got {leaf!r} of type {type(leaf).__name__}. Bind it beforehand: "
+            "fast_init(functools.partial(init_fn, name=value))"
+        ) from None
+
+
+def check_output(path: Any, leaf: Any) -> None:
+    if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
+        return
+    raise TypeError(
+        "fast_init: init_fn must return a pytree of arrays; "
+        f"got {leaf!r} of type {type(leaf).__name__} at result{jax.tree_util.keystr(path)}. "
+        "Return the arrays alone: nnx.state(model), or equinox.filter(model, equinox.is_array)"
+    )
+
+
+def check_effects(jaxpr: Any) -> None:
+    """Refuse what would run another number of times, in another order, or never."""
+    visible = [e for e in jaxpr.effects if type(e).__name__ != "InternalMutableArrayEffect"]
+    if visible:
+        listed = ", ".join(sorted({str(effect) for effect in visible}))
+        raise ValueError(
+            f"fast_init: init_fn must have no side effects; got {listed}. Take out its "
+            "callbacks and prints (jax.debug.print, io_callback), or use jax.jit(init_fn)"
+        )

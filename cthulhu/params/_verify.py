@@ -1,0 +1,249 @@
+"""`verify`: whether parameters hold the values that a plan says."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from rich.table import Table
+
+from cthulhu.params._leaves import Leaf, Stacked
+from cthulhu.params._making import layer_keys, make
+from cthulhu.params._paths import Path, flatten, join, leaf_keys
+from cthulhu.params._plan import Plan, rules_plan
+from cthulhu.random._laws import ELEMENTWISE
+
+__all__ = ["Mismatch", "Report", "verify"]
+
+Index = tuple[slice, ...]
+
+PLACES = 4  # The blocks of a sample.
+LARGEST_BLOCK = 2**22  # Elements recomputed at a time.
+
+
+@dataclasses.dataclass(frozen=True)
+class Mismatch:
+    """A parameter whose values are not those of the plan."""
+
+    path: str
+    reason: str
+    index: tuple[int, ...] | None = None
+    expected: Any = None
+    found: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What `verify` found: true if every value it looked at is right."""
+
+    checked: int
+    elements: int
+    mismatches: tuple[Mismatch, ...]
+
+    def __bool__(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.mismatches
+
+    def raise_if_wrong(self) -> None:
+        """Raise an error that lists what was wrong, if anything was.
+
+        Raises:
+            ValueError: a parameter's values are not those of the plan.
+        """
+        if self.mismatches:
+            lines = "\n".join(f"  {m.path}: {m.reason}" for m in self.mismatches[:20])
+            raise ValueError(
+                f"verify: {len(self.mismatches)} of {self.checked} parameters are not as planned:"
+                f"\n{lines}"
+            )
+
+    def __rich__(self) -> Table:
+        """The mismatches as a table."""
+        table = Table(
+            title=f"{self.checked} parameters, {self.elements:,} elements: "
+            + ("all as planned" if self else f"{len(self.mismatches)} wrong")
+        )
+        for name in ("path", "reason", "index", "expected", "found"):
+            table.add_column(name)
+        for m in self.mismatches:
+            index = "" if m.index is None else str(m.index)
+            table.add_row(m.path, m.reason, index, str(m.expected), str(m.found))
+        return table
+
+
+def verify(
+    params: Any,
+    key: Any,
+    plan_or_rules: Any,
+    *,
+    sample: int = 4096,
+    stacked: Stacked = None,
+) -> Report:
+    """Compare parameters with what a plan makes, by recomputing slices of them.
+
+    Elementwise draws are recomputed at rows spread over the parameter, at the
+    cost of these rows; other initializers whole. Of an array that lies on many
+    hosts, each host looks at its own shards.
+
+    Args:
+        params: a tree of arrays: freshly made, or read from a checkpoint.
+        key: the key, or the integer seed, that they were made with.
+        plan_or_rules: the `Plan`, or the `Rules`, that made them.
+        sample: how many elements of each parameter to look at, at least; 0 is all.
+        stacked: as for `init_params`, if rules are given.
+
+    Returns:
+        A `Report`, true if all is right.
+
+    Raises:
+        TypeError, ValueError: the arguments do not fit each other.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from cthulhu.params import init_params
+        >>> tree = {"kernel": jax.ShapeDtypeStruct((64, 8), np.float32)}
+        >>> rules = [("kernel", "he_normal")]
+        >>> params = init_params(0, tree, rules)
+        >>> bool(verify(params, 0, rules)), bool(verify(params, 1, rules))
+        (True, False)
+    """
+    if isinstance(sample, bool) or not hasattr(sample, "__index__") or sample < 0:
+        raise ValueError(f"verify: sample must be an integer of at least 0; got {sample!r}")
+    planned = plan_or_rules
+    if not isinstance(planned, Plan):
+        planned = rules_plan("verify", params, planned, None, stacked)
+    paths, values, _ = flatten(params)
+    found = dict(zip(paths, values, strict=True))
+    words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
+    mismatches: list[Mismatch] = []
+    elements = 0
+    for leaf, own in zip(planned.leaves, words, strict=True):
+        value = found.pop(leaf.path, None)
+        wrong = misfit(leaf, value)
+        if wrong is None and not leaf.kept:
+            for index, expected in slices(leaf, own, value, sample):
+                actual = part(value, index)
+                elements += expected.size
+                if wrong is None:
+                    wrong = difference(leaf.path, index, expected, actual)
+        if wrong is not None:
+            mismatches.append(wrong)
+    mismatches += [Mismatch(join(path), "is not in the plan") for path in found]
+    return Report(len(planned.leaves), elements, tuple(mismatches))
+
+
+def misfit(leaf: Leaf, value: Any) -> Mismatch | None:
+    """What is wrong before any value is looked at."""
+    name = join(leaf.path)
+    if value is None:
+        return Mismatch(name, "is missing")
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        return Mismatch(name, f"is no array, but of type {type(value).__name__}")
+    if tuple(value.shape) != leaf.shape:
+        return Mismatch(name, f"has shape {tuple(value.shape)}, not {leaf.shape}")
+    if value.dtype != leaf.dtype:
+        return Mismatch(name, f"has dtype {value.dtype}, not {leaf.dtype}")
+    return None
+
+
+def slices(leaf: Leaf, words: Any, value: Any, sample: int) -> Iterator[tuple[Index, Any]]:
+    """Parts of a parameter that lie here: where they are, and what they should be."""
+    draw = leaf.draw
+    if draw is None or draw.recipe.law not in ELEMENTWISE or not leaf.layer_shape:
+        whole = np.asarray(next(make([dataclasses.replace(leaf, sharding=None)], [words])))
+        for index in regions(leaf.shape, value):
+            yield index, whole[index]
+        return
+    keys = words[None] if leaf.layers is None else layer_keys(words, leaf.layers)
+    for index in regions(leaf.shape, value):
+        for layer, first, last in blocks(leaf, index, sample):
+            key = jax.random.wrap_key_data(keys[layer], impl="threefry2x32")
+            rows = np.asarray(draw.rows(first, last)(key))
+            inner = [*index]
+            if leaf.stack is not None:
+                del inner[leaf.stack]
+            inner[0] = slice(first, last)
+            expected = rows[(slice(None), *inner[1:])]
+            if leaf.stack is not None:
+                inner.insert(leaf.stack, slice(layer, layer + 1))
+                expected = np.expand_dims(expected, leaf.stack)
+            yield tuple(inner), expected
+
+
+def regions(shape: tuple[int, ...], value: Any) -> list[Index]:
+    """The parts of an array that this host holds, each once."""
+    everything = tuple(slice(0, size) for size in shape)
+    if not isinstance(value, jax.Array) or value.is_fully_replicated:
+        return [everything]
+    held = {
+        tuple(s.indices(size)[:2] for s, size in zip(shard.index, shape, strict=True))
+        for shard in value.addressable_shards
+    }
+    return [tuple(slice(*bounds) for bounds in region) for region in sorted(held)]
+
+
+def blocks(leaf: Leaf, index: Index, sample: int) -> Iterator[tuple[int, int, int]]:
+    """Blocks of rows within a region, spread evenly: the layer, the first row, the last."""
+    shape = leaf.layer_shape
+    inner = [*index]
+    layers = [0]
+    if leaf.stack is not None:
+        stack = inner.pop(leaf.stack)
+        layers = list(range(stack.start, stack.stop))
+    start, stop = inner[0].start, inner[0].stop
+    width = max(1, math.prod(shape[1:]))
+    if start >= stop or not layers or 0 in shape:
+        return
+    rows = stop - start
+    wanted = min(rows, math.ceil(sample / width / len(layers))) if sample else rows
+    if wanted < rows:
+        count = min(PLACES, rows)
+        size = math.ceil(wanted / count)
+        starts = [start + (rows - size) * number // max(1, count - 1) for number in range(count)]
+    else:
+        size = min(rows, max(1, LARGEST_BLOCK // width))
+        starts = list(range(start, stop, size))
+    for layer in layers:
+        for first in starts:
+            yield layer, first, min(first + size, stop)
+
+
+def part(value: Any, index: Index) -> Any:
+    """The elements of a region that this host holds."""
+    if not isinstance(value, jax.Array):
+        return np.asarray(value[index])
+    for shard in value.addressable_shards:
+        bounds = [s.indices(n)[:2] for s, n in zip(shard.index, value.shape, strict=True)]
+        pairs = list(zip(bounds, index, strict=True))
+        if all(low <= s.start and s.stop <= high for (low, high), s in pairs):
+            local = tuple(slice(s.start - low, s.stop - low) for (low, _), s in pairs)
+            # Slicing needs a program; reading the host's memory does not.
+            near = shard.device.platform == "cpu"
+            return np.asarray(shard.data)[local] if near else np.asarray(shard.data[local])
+    raise AssertionError(f"no shard of this host holds {index}")
+
+
+def bytes_of(array: Any) -> Any:
+    """The bytes of each element, along one more axis."""
+    array = np.asarray(array)
+    flat = np.ascontiguousarray(array).view(np.uint8)
+    return flat.reshape(*array.shape, array.dtype.itemsize)
+
+
+def difference(path: Path, index: Index, expected: Any, actual: Any) -> Mismatch | None:
+    """The first element that differs, bit by bit."""
+    wrong = np.any(bytes_of(expected) != bytes_of(actual), axis=-1)
+    if not wrong.any():
+        return None
+    first = tuple(map(int, np.unravel_index(int(np.argmax(wrong)), wrong.shape)))
+    place = tuple(s.start + offset for s, offset in zip(index, first, strict=True))
+    share = float(np.mean(wrong))
+    return Mismatch(
+        join(path),
+        f"{share:.3%} of the elements looked at differ, the first at {place}",
+        place,
+        expected[first].item() if expected.dtype.kind in "fiuc" else str(expected[first]),
+        actual[first].item() if actual.dtype.kind in "fiuc" else str(actual[first]),
+    )

@@ -1,0 +1,255 @@
+"""Unit draws and their scales: the laws behind every random initializer.
+
+Each function here returns a `Draw`: a compiled program with its runtime
+scalars, which wait for a key. float32 values equal those of the jitted
+`jax.nn.initializers` bit for bit; narrower types are the float32 values,
+rounded. `rows=(first, last)` draws these rows of the array alone, at their own
+cost. `VERSION` changes when any number does.
+"""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax.sharding import NamedSharding
+
+from cthulhu.random._laws import (
+    complex_disk_law,
+    complex_normal_law,
+    delta_orthogonal_law,
+    eye_law,
+    fill_law,
+    is_complex,
+    normal_law,
+    orthogonal_law,
+    truncated_normal_law,
+    uniform_law,
+)
+from cthulhu.random._programs import Draw, compute_dtype, draw
+
+__all__ = [
+    "VERSION",
+    "delta_orthogonal",
+    "eye",
+    "fill",
+    "normal",
+    "orthogonal",
+    "truncated_disk",
+    "truncated_normal",
+    "uniform",
+    "uniform_disk",
+]
+
+VERSION = 1
+
+DType = np.dtype[Any]
+Rows = tuple[int, int] | None
+
+# Truncation at two standard deviations leaves this standard deviation.
+TRUNCATED_STDDEV = 0.87962566103423978
+COMPLEX_TRUNCATED_STDDEV = 0.95311164380491208
+
+# Inversion of 23 or 52 random bits reaches no further, in standard deviations.
+NORMAL_REACH = {4: 5.5, 8: 8.3}
+
+NO_SHIFT = -0.0  # The additive identity that keeps the sign of a zero.
+
+
+def number(dtype: DType, value: Any) -> Any:
+    """`value` in the arithmetic of `dtype`: computed on the host unless traced."""
+    if isinstance(value, jax.core.Tracer):
+        return lax.convert_element_type(value, dtype)
+    with np.errstate(over="ignore"):
+        converted = dtype.type(value)
+    refuse_overflow(dtype, converted, value)
+    return converted
+
+
+def refuse_overflow(dtype: DType, converted: Any, *given: Any) -> None:
+    """Refuse numbers that `dtype` cannot hold: they would become infinite, or NaN."""
+    if not isinstance(converted, jax.core.Tracer) and not np.isfinite(converted):
+        listed = " and ".join(repr(value) for value in given)
+        raise ValueError(
+            f"the values overflow {dtype} with {listed}; use smaller ones, or a wider dtype"
+        )
+
+
+def refuse_extent(dtype: DType, scale: Any, reach: float, shift: Any = 0.0) -> None:
+    """Refuse a law whose values, up to `reach` scales away from `shift`, overflow `dtype`."""
+    if isinstance(scale, jax.core.Tracer) or isinstance(shift, jax.core.Tracer):
+        return
+    extent = reach * abs(float(np.real(scale))) + abs(float(np.real(shift)))
+    with np.errstate(over="ignore"):
+        refuse_overflow(dtype, dtype.type(extent), extent)
+
+
+def bound_of(low: Any, high: Any) -> float:
+    """The largest absolute value of an interval, as far as it is known."""
+    known = [abs(float(end)) for end in (low, high) if not isinstance(end, jax.core.Tracer)]
+    return max(known, default=0.0)
+
+
+def shift_of(dtype: DType, mean: Any) -> Any:
+    """The shift that adds `mean`."""
+    if not isinstance(mean, jax.core.Tracer) and mean == 0:
+        mean = NO_SHIFT
+    return number(dtype, mean)
+
+
+def uniform(
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None = None,
+    *,
+    minval: Any = 0.0,
+    maxval: Any = 1.0,
+    scale: Any = 1.0,
+    rows: Rows = None,
+) -> Draw:
+    """Uniform on [minval, maxval), times `scale`."""
+    compute = compute_dtype(dtype)
+    low = number(compute, minval)
+    high = number(compute, maxval)
+    with np.errstate(over="ignore"):
+        width = high - low
+    refuse_overflow(compute, width, minval, maxval)
+    factor = number(compute, scale)
+    refuse_extent(dtype, factor, bound_of(minval, maxval))
+    return draw(uniform_law, (width, low, factor), shape, dtype, sharding, rows)
+
+
+def normal(
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None = None,
+    *,
+    stddev: Any = 1.0,
+    mean: Any = 0.0,
+    rows: Rows = None,
+) -> Draw:
+    """Normal with this mean and standard deviation."""
+    compute = compute_dtype(dtype)
+    scale, shift = number(compute, stddev), shift_of(compute, mean)
+    if is_complex(dtype):
+        return draw(complex_normal_law, (scale, shift), shape, dtype, sharding, rows)
+    refuse_extent(dtype, scale, NORMAL_REACH[compute.itemsize], shift)
+    scale = compute.type(math.sqrt(2)) * scale
+    return draw(normal_law, (scale, shift), shape, dtype, sharding, rows)
+
+
+def truncated_normal(
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None = None,
+    *,
+    stddev: Any = 1.0,
+    mean: Any = 0.0,
+    lower: Any = -2.0,
+    upper: Any = 2.0,
+    rows: Rows = None,
+) -> Draw:
+    """Normal, cut at `lower` and `upper` standard deviations from the mean.
+
+    `stddev` is that of the normal before it is cut.
+    """
+    compute = compute_dtype(dtype)
+    scale = number(compute, stddev)
+    low, high = error_function(compute, lower), error_function(compute, upper)
+    if not isinstance(high - low, jax.core.Tracer) and high <= low:
+        raise ValueError(
+            f"in {compute} no probability is left between lower={lower!r} and upper={upper!r}; "
+            "move the bounds closer to 0, or use dtype float64"
+        )
+    shift = shift_of(compute, mean)
+    refuse_extent(dtype, scale, bound_of(lower, upper), shift)
+    scalars = (
+        high - low,
+        low,
+        next_after(compute, lower, math.inf),
+        next_after(compute, upper, -math.inf),
+        scale,
+        shift,
+    )
+    return draw(truncated_normal_law, scalars, shape, dtype, sharding, rows)
+
+
+def uniform_disk(
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None = None,
+    *,
+    stddev: Any,
+) -> Draw:
+    """Complex, uniform on a disk around 0, with this standard deviation."""
+    return draw(complex_disk_law, (stddev,), shape, dtype, sharding, truncated=False)
+
+
+def truncated_disk(
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None = None,
+    *,
+    stddev: Any,
+) -> Draw:
+    """Complex normal of this standard deviation, cut where its modulus is twice that."""
+    return draw(complex_disk_law, (stddev,), shape, dtype, sharding, truncated=True)
+
+
+def orthogonal(
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None = None,
+    *,
+    gain: Any = 1.0,
+    axis: int = -1,
+    batch: tuple[int, ...] = (),
+) -> Draw:
+    """Matrices with orthonormal rows or columns, times `gain`; `axis` holds the columns."""
+    scalars = (number(compute_dtype(dtype), gain),)
+    return draw(
+        orthogonal_law, scalars, shape, dtype, sharding, axis=axis % len(shape), batch=batch
+    )
+
+
+def delta_orthogonal(
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None = None,
+    *,
+    gain: Any = 1.0,
+    axis: int = -1,
+) -> Draw:
+    """An orthogonal matrix at the centre of a convolution kernel, 0 elsewhere."""
+    scalars = (number(compute_dtype(dtype), gain),)
+    return draw(delta_orthogonal_law, scalars, shape, dtype, sharding, axis=axis % 2)
+
+
+def eye(
+    shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, gain: Any
+) -> Draw:
+    """`gain` on the diagonal, 0 elsewhere; the key plays no part."""
+    return draw(eye_law, (gain,), shape, dtype, sharding)
+
+
+def fill(
+    shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, value: Any
+) -> Draw:
+    """The same value everywhere; the key plays no part."""
+    return draw(fill_law, (value,), shape, dtype, sharding)
+
+
+def error_function(dtype: DType, bound: Any) -> Any:
+    """erf(bound / sqrt(2)): rounded from double precision on the host, as XLA folds it."""
+    scaled = number(dtype, bound) / dtype.type(math.sqrt(2))
+    if isinstance(bound, jax.core.Tracer):
+        return lax.erf(scaled)
+    return dtype.type(math.erf(scaled))
+
+
+def next_after(dtype: DType, bound: Any, towards: float) -> Any:
+    """The neighbour of `bound` in the direction of `towards`."""
+    if isinstance(bound, jax.core.Tracer):
+        return lax.nextafter(number(dtype, bound), dtype.type(towards))
+    return np.nextafter(dtype.type(bound), dtype.type(towards))

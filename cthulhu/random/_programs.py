@@ -1,0 +1,279 @@
+"""Compiled programs: one for each (law, shape, dtype, sharding).
+
+A law is a traceable function `law(key, shape, dtype, start, *scalars, **static)`
+that draws in `dtype`, the type of the computation. A program runs a law and
+rounds the result once to the type asked for. Scales, shifts and bounds are its
+runtime scalars, so they never cause another compilation.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from cthulhu import extend
+from cthulhu.random._bits import Counter
+from cthulhu.random._laws import ELEMENTWISE
+from cthulhu.typing import OutSharding
+
+__all__ = [
+    "Draw",
+    "Program",
+    "Recipe",
+    "check_divides",
+    "compute_dtype",
+    "draw",
+    "options_of_platform",
+    "place",
+    "resolve_sharding",
+    "rounded",
+]
+
+Law = Callable[..., jax.Array]
+Program = Callable[..., jax.Array]
+
+
+class Recipe(NamedTuple):
+    """What a program computes, apart from the scalars: the identity of the program."""
+
+    law: Law
+    static: tuple[tuple[str, Any], ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    sharding: NamedSharding | None
+
+
+class Draw(NamedTuple):
+    """A program and the scalars to run it with; its values wait for a key only."""
+
+    program: Program
+    scalars: tuple[Any, ...]
+    recipe: Recipe
+
+    def __call__(self, key: jax.Array) -> jax.Array:
+        """Make the values that belong to `key`."""
+        return self.program(key, *self.scalars)
+
+    def rows(self, first: int, last: int) -> "Draw":
+        """The draw of these rows alone: equal to slicing the whole, at their own cost.
+
+        The rows' place is a runtime scalar, so blocks of one size share a program.
+        Only elementwise laws have random access.
+        """
+        law, static, shape, dtype, sharding = self.recipe
+        if not shape or not 0 <= first <= last <= shape[0]:
+            raise ValueError(
+                f"{law.__name__}: rows must be a pair (first, last) with 0 <= first <= last <= "
+                f"{shape[0] if shape else 0}, the first dimension of shape {shape!r}; "
+                f"got {(first, last)!r}"
+            )
+        block = Recipe(law, static, (last - first, *shape[1:]), dtype, sharding)
+        offset = first * math.prod(shape[1:])
+        start = (np.uint32(offset >> 32), np.uint32(offset & 0xFFFFFFFF))
+        return Draw(block_program(block), (start, *self.scalars), block)
+
+
+def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type to draw in: at least float32, so that narrow types are rounded once."""
+    if jnp.issubdtype(dtype, np.complexfloating) or dtype == np.float64:
+        return dtype
+    return np.dtype(np.float32)
+
+
+def rounded(values: jax.Array, dtype: np.dtype[Any]) -> jax.Array:
+    """Finite `values` in another type, rounded to nearest, ties to even.
+
+    XLA:CPU takes longer to convert float32 to bfloat16 than to draw it. The same
+    rounding in integers: add half a unit of what stays, less one bit where that
+    is even, and cut off the rest.
+    """
+    if values.dtype != np.float32 or dtype != jnp.bfloat16:
+        return lax.convert_element_type(values, dtype)
+
+    def on_cpu(values: jax.Array) -> jax.Array:
+        bits = lax.bitcast_convert_type(values, np.uint32)
+        odd = lax.bitwise_and(lax.shift_right_logical(bits, np.uint32(16)), np.uint32(1))
+        carried = lax.add(lax.add(bits, np.uint32(0x7FFF)), odd)
+        kept = lax.convert_element_type(lax.shift_right_logical(carried, np.uint32(16)), np.uint16)
+        return lax.bitcast_convert_type(kept, jnp.bfloat16)
+
+    def elsewhere(values: jax.Array) -> jax.Array:
+        return lax.convert_element_type(values, dtype)
+
+    result: jax.Array = lax.platform_dependent(values, cpu=on_cpu, default=elsewhere)
+    return result
+
+
+def resolve_sharding(owner: str, sharding: OutSharding) -> NamedSharding | None:
+    """A sharding with its mesh; a bare `PartitionSpec` takes the mesh in use."""
+    if sharding is None or isinstance(sharding, NamedSharding):
+        return sharding
+    if isinstance(sharding, PartitionSpec):
+        traced = extend.under_trace()
+        mesh = jax.sharding.get_abstract_mesh() if traced else jax.sharding.get_mesh()
+        if mesh.empty:
+            raise ValueError(
+                f"{owner}: out_sharding is the bare {sharding}, and no mesh is in use. "
+                "Enter one with jax.set_mesh(mesh), or pass NamedSharding(mesh, spec)"
+            )
+        return NamedSharding(mesh, sharding)
+    raise TypeError(
+        f"{owner}: out_sharding must be a NamedSharding, a PartitionSpec or None; "
+        f"got {sharding!r} of type {type(sharding).__name__}"
+    )
+
+
+def check_divides(owner: str, shape: tuple[int, ...], sharding: NamedSharding) -> None:
+    """Refuse a sharding that does not divide `shape` evenly."""
+    try:
+        sharding.shard_shape(shape)
+    except ValueError as error:
+        raise ValueError(
+            f"{owner}: out_sharding {sharding.spec} on a mesh of {dict(sharding.mesh.shape)} "
+            f"does not divide shape {shape!r}: {error}"
+        ) from None
+
+
+# Where the innermost dimension is shorter than this, XLA:CPU writes loops that LLVM
+# unrolls, and since JAX 0.11 contracts to fused multiply-adds in other places: the
+# same draw would differ in its last bits. It is made flat there, as a loop of its own.
+SHORT = 32
+SHORT_LOOPS_DIFFER = jax.__version_info__ >= (0, 11)
+
+
+@functools.lru_cache(maxsize=4096)
+def program(recipe: Recipe) -> Program:
+    """The compiled program of a law."""
+    law, static, shape, dtype, sharding = recipe
+    options = dict(static)
+
+    short = SHORT_LOOPS_DIFFER and sharding is None and law in ELEMENTWISE
+    flat = short and len(shape) > 1 and shape[-1] < SHORT
+
+    def run(key: jax.Array, *scalars: Any) -> jax.Array:
+        extent = (math.prod(shape),) if flat else shape
+        values = law(key, extent, compute_dtype(dtype), None, *scalars, **options)
+        if flat:
+            values = lax.optimization_barrier(values).reshape(shape)
+        return rounded(values, dtype)
+
+    run.__name__ = run.__qualname__ = law.__name__
+    return compiled(run, sharding)
+
+
+@functools.lru_cache(maxsize=1024)
+def block_program(recipe: Recipe) -> Program:
+    """The compiled program of a law over a block, whose place is a runtime scalar."""
+    law, static, shape, dtype, sharding = recipe
+    options = dict(static)
+
+    def run(key: jax.Array, start: Counter, *scalars: Any) -> jax.Array:
+        values = law(key, shape, compute_dtype(dtype), start, *scalars, **options)
+        return rounded(values, dtype)
+
+    run.__name__ = run.__qualname__ = f"{law.__name__}_block"
+    return compiled(run, sharding)
+
+
+def compiled(run: Program, sharding: NamedSharding | None) -> Program:
+    """`run` as a program of its own and as a part of others, whichever a call is.
+
+    JAX accepts compiler options for a program of its own only.
+    """
+    options = options_of_platform()
+    inside: Program
+    outside: Program
+    if sharding is None:
+        inside, outside = jax.jit(run), jax.jit(run, compiler_options=options)
+    else:
+        inside = constrained(run, sharding)
+        outside = jax.jit(run, out_shardings=sharding, compiler_options=options)
+
+    def either(*arguments: Any) -> jax.Array:
+        values: jax.Array = (inside if extend.under_trace() else outside)(*arguments)
+        return values
+
+    return either
+
+
+NEXT_JAX = (0, 13)  # From here on it is to be tried whether XLA still has the option.
+
+
+@functools.cache
+def options_of_platform() -> dict[str, Any]:
+    """The compiler options for programs of draws; they change no value.
+
+    XLA:CPU prefers vectors of 256 bits, for the sake of processors that slowed
+    down on wider ones. A draw is hundreds of operations on each element, and
+    nearly twice as fast on 512 bits; processors without them use what they have.
+    """
+    options = {"xla_cpu_prefer_vector_width": 512}
+    if jax.default_backend() != "cpu":
+        return {}
+    if jax.__version_info__ < NEXT_JAX:
+        return options
+    try:  # Options belong to XLA and not to JAX's interface: this one may go.
+        jax.jit(lambda: np.int32(0), compiler_options=options).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return options
+
+
+def constrained(run: Program, sharding: NamedSharding) -> Program:
+    """`run` with its result in `sharding`, as a part of other programs."""
+    explicit = tuple(
+        name
+        for name, kind in zip(sharding.mesh.axis_names, sharding.mesh.axis_types, strict=True)
+        if kind == AxisType.Explicit
+    )
+
+    def isolated(*arguments: Any) -> jax.Array:
+        # Draws that share a key and a shape would otherwise share parts of their loops,
+        # and XLA would round some of them otherwise than a draw that stands alone.
+        return run(*lax.optimization_barrier(arguments))
+
+    def inside(*arguments: Any) -> jax.Array:
+        values: jax.Array
+        if explicit:
+            placed = jax.sharding.auto_axes(isolated, axes=explicit, out_sharding=sharding)
+            values = placed(*arguments)
+        else:
+            values = lax.with_sharding_constraint(isolated(*arguments), sharding)
+        return values
+
+    return inside
+
+
+def place(array: jax.Array, sharding: NamedSharding) -> jax.Array:
+    """An array that exists already, in another layout."""
+    moved: jax.Array
+    if not extend.under_trace():
+        moved = jax.device_put(array, sharding)
+    elif AxisType.Explicit in sharding.mesh.axis_types:
+        moved = jax.sharding.reshard(array, sharding)
+    else:
+        moved = lax.with_sharding_constraint(array, sharding)
+    return moved
+
+
+def draw(
+    law: Law,
+    scalars: tuple[Any, ...],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    sharding: NamedSharding | None,
+    rows: tuple[int, int] | None = None,
+    **static: Any,
+) -> Draw:
+    """Bind a law's program to its scalars, for a whole array or for some of its rows."""
+    recipe = Recipe(law, tuple(sorted(static.items())), shape, dtype, sharding)
+    if sharding is not None and rows is None:
+        check_divides(law.__name__.removesuffix("_law"), shape, sharding)
+    whole = Draw(program(recipe), scalars, recipe)
+    return whole if rows is None else whole.rows(*rows)
