@@ -2,11 +2,12 @@
 
 import contextvars
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cthulhu import checks
 from cthulhu.initializers._signatures import accepts, first_argument
@@ -153,6 +154,24 @@ class Initializer:
             "__call__(self, shape, dtype=None) or __call__(self, key, shape, dtype=None)"
         )
 
+    def __eq__(self, other: object) -> bool:
+        """Whether `other` is of the same class and config; without a config, the same object."""
+        if type(other) is not type(self):
+            return NotImplemented
+        mine = self._identity()
+        return self is other if mine is None else mine == other._identity()
+
+    def __hash__(self) -> int:
+        """A hash of the class and the config, so that equal instances share a trace."""
+        mine = self._identity()
+        return object.__hash__(self) if mine is None else hash((type(self), mine))
+
+    def _identity(self) -> Hashable:
+        """What tells instances of a class apart; `None` if no config holds their state."""
+        if type(self).get_config is Initializer.get_config and vars(self):
+            return None
+        return frozen(self.get_config())
+
     def __repr__(self) -> str:
         """The constructor call, as far as `get_config` tells."""
         given = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
@@ -194,6 +213,18 @@ class Initializer:
         if not accepts(cls.__init__, "dtype"):
             known.pop("dtype", None)
         return cls(**known)
+
+
+def frozen(value: Any) -> Hashable:
+    """A value of a config as one that can be hashed; equal values stay equal."""
+    if isinstance(value, Mapping):
+        return tuple(sorted((str(name), frozen(item)) for name, item in value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(map(frozen, value))
+    if isinstance(value, jax.Array | np.ndarray):
+        array = np.asarray(value)
+        return (array.shape, str(array.dtype), array.tobytes())
+    return value  # type: ignore[no-any-return]
 
 
 _running: contextvars.ContextVar[Initializer | None] = contextvars.ContextVar(

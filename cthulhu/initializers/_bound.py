@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import jax
 
 from cthulhu import checks
-from cthulhu.functional._plans import draw_of
+from cthulhu.functional._plans import draw_of, unknown_option
 from cthulhu.initializers._base import Initializer
 from cthulhu.random._programs import Draw
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
@@ -67,6 +67,17 @@ class Bound(Initializer):
     """A frozen value that binds a pure function of `cthulhu.functional` to its options."""
 
     function: ClassVar[Callable[..., jax.Array]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make an instance; name an option of JAX or of torch that is called otherwise here."""
+        parameters = cls.__dict__.get("__dataclass_params__")
+        if parameters is not None and parameters.init:
+            options = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+            for name in kwargs:
+                if name not in options:
+                    asked = cls.function.__name__
+                    raise TypeError(unknown_option(cls.__name__, name, options, asked))
+        return super().__new__(cls, *args, **kwargs)
 
     def __post_init__(self) -> None:
         """Check each field, and keep the options that the function takes."""

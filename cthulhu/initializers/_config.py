@@ -5,7 +5,7 @@ from typing import Any
 
 from cthulhu import checks
 from cthulhu.initializers._base import Initializer
-from cthulhu.initializers._names import CLASSES, NAMES
+from cthulhu.initializers._names import CLASSES, KNOWN_AS, NAMES
 
 __all__ = ["deserialize", "serialize"]
 
@@ -105,8 +105,10 @@ def deserialize(
         )
     known = {**NAMES, **({} if custom_objects is None else custom_objects)}
     if name not in known:
+        alias = KNOWN_AS.get(name.lower())
+        hint = f" (did you mean {alias!r}?)" if alias else checks.did_you_mean(name, known)
         raise ValueError(
-            f"unknown initializer {name!r}{checks.did_you_mean(name, known)}. Known names: "
+            f"unknown initializer {name!r}{hint}. Known names: "
             f"{', '.join(sorted(n for n in known if n == n.lower()))}; pass "
             "custom_objects={'Name': class} for your own"
         )

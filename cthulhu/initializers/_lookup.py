@@ -10,9 +10,32 @@ from cthulhu import typing
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._config import deserialize
 from cthulhu.initializers._custom import FromArray, FromCallable
+from cthulhu.initializers._names import NAMES
 from cthulhu.initializers._signatures import first_argument
 
 __all__ = ["get"]
+
+
+KERAS_MODULES = ("keras.src.initializers.", "keras.initializers")
+
+
+def keras_config(identifier: Any) -> dict[str, Any] | None:
+    """The config of one of Keras's own instances that this library has a class for.
+
+    Called by itself, it would draw from its own seed and ignore the key, so that
+    all layers would share their weights.
+    """
+    cls = type(identifier)
+    if not cls.__module__.startswith(KERAS_MODULES) or cls.__name__ not in NAMES:
+        return None
+    config = dict(identifier.get_config())
+    if hasattr(identifier, "gain"):  # Keras's Identity leaves it out.
+        config["gain"] = identifier.gain
+    if np.ndim(
+        getattr(identifier, "value", 0)
+    ):  # Keras's Constant takes arrays, and draws nothing.
+        return None
+    return {"class_name": cls.__name__, "config": config}
 
 
 @overload
@@ -34,7 +57,8 @@ def get(
             - a name, as ``"he_normal"`` or ``"HeNormal"``;
             - a config, as `serialize` and Keras write it;
             - a class, which is called without arguments;
-            - an instance, which is returned as it is;
+            - an instance, which is returned as it is; one of Keras's own classes
+              becomes this library's, by its config;
             - a callable ``(key, shape, dtype)``, as those of
               `cthulhu.functional` and `jax.nn.initializers`, which is returned as
               it is;
@@ -64,6 +88,8 @@ def get(
         return identifier()
     if isinstance(identifier, Initializer):
         return identifier
+    if (config := keras_config(identifier)) is not None:
+        return deserialize(config, custom_objects)
     if isinstance(identifier, jax.Array | np.ndarray):
         return FromArray(identifier)
     if isinstance(identifier, type):
