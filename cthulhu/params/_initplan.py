@@ -11,7 +11,7 @@ from cthulhu import checks
 from cthulhu.params import _flat as flat
 from cthulhu.params._graph import Literal
 from cthulhu.params._launch import Launch
-from cthulhu.params._paths import flatten, join
+from cthulhu.params._paths import Path, join
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.params._trace import fast_init
 from cthulhu.random import path_digest
@@ -37,12 +37,14 @@ class InitPlan(Rows):
         are those of the law that was traced, where it is one of a single draw.
         """
         launch, _ = self._launch(self.args, self.kwargs)
-        avals = [launch.output_aval(at) for at in range(len(launch.graph.outputs))]
-        paths, leaves, _ = flatten(jax.tree.unflatten(launch.tree, avals))
-        return [
-            row(launch, at, join(path), leaf)
-            for at, (path, leaf) in enumerate(zip(paths, leaves, strict=True))
-        ]
+        return [row(launch, at, path) for at, path in enumerate(launch.paths())]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all parameters."""
+        launch, _ = self._launch(self.args, self.kwargs)
+        avals = map(launch.output_aval, range(len(launch.graph.outputs)))
+        return sum(aval.size * aval.dtype.itemsize for aval in avals)
 
     @property
     def programs(self) -> int:
@@ -75,10 +77,9 @@ class InitPlan(Rows):
             The path of a leaf, joined by slashes, and its array.
         """
         launch, arguments = self._launch(*self._with_key(key))
-        names = [row.path for row in self.rows]
         values = launch.stream(arguments)
-        for name in names:  # A zip would hold an array while the next is made.
-            yield name, next(values)
+        for path in launch.paths():  # A zip would hold an array while the next is made.
+            yield join(path), next(values)
 
     def _launch(self, args: Any, kwargs: Any) -> tuple[Launch, list[Any]]:
         found: tuple[Launch, list[Any]] = self.function.traces.launch(args, kwargs)  # type: ignore[attr-defined]
@@ -115,12 +116,13 @@ def init_plan(function: Callable[..., Any], shardings: Any, args: Any, kwargs: A
     return made
 
 
-def row(launch: Launch, at: int, path: str, aval: Any) -> LeafPlan:
+def row(launch: Launch, at: int, path: Path) -> LeafPlan:
     """The row of one leaf."""
+    aval = launch.output_aval(at)
     called, moments = describe(launch, at)
     sharding = launch.shardings[at]
     return LeafPlan(
-        path=path,
+        path=join(path),
         shape=tuple(aval.shape),
         dtype=str(aval.dtype),
         sharding=None if sharding is None else str(getattr(sharding, "spec", sharding)),
@@ -130,7 +132,7 @@ def row(launch: Launch, at: int, path: str, aval: Any) -> LeafPlan:
         fan_out=None,
         mean=None if moments is None else moments[0],
         stddev=None if moments is None else moments[1],
-        digest="".join(f"{word:08x}" for word in path_digest(tuple(path.split("/")))),
+        digest="".join(f"{word:08x}" for word in path_digest(path)),
     )
 
 

@@ -15,6 +15,7 @@ from cthulhu.params import _drawing as drawing
 from cthulhu.params import _flat as flat
 from cthulhu.params._graph import Graph, Literal, is_key
 from cthulhu.params._parts import Component, parts
+from cthulhu.params._paths import Path, flatten
 from cthulhu.params._placement import runs_on_cpu
 
 __all__ = ["Launch"]
@@ -116,6 +117,10 @@ class Launch:
         ref = self.graph.outputs[at]
         return ref.aval if isinstance(ref, Literal) else self.graph.avals[ref]
 
+    def paths(self) -> list[Path]:
+        """The paths of the leaves."""
+        return flatten(jax.tree.unflatten(self.tree, range(len(self.graph.outputs))))[0]
+
     def run(self, arguments: Sequence[Any]) -> Any:
         """Make the results."""
         values = self.derive(arguments)
@@ -156,6 +161,7 @@ class Launch:
                     job = drawing.Job(program, draw, size, [values[key] for key in draw.keys])
                     (array,) = drawing.draw([job])
                     made[ref] = jax.device_put(array, self.shardings[self.first[ref]])
+                    del array  # Only the one who asked holds it while the next is made.
                 elif ref in tasks:
                     task = tasks[ref]
                     inputs = (values[number] for number in task.component.inputs)
