@@ -64,6 +64,11 @@ class Plan(Rows):
         return [describe(leaf) for leaf in self.leaves]
 
     @property
+    def nbytes(self) -> int:
+        """The bytes of all parameters."""
+        return sum(leaf.nbytes for leaf in self.leaves)
+
+    @property
     def programs(self) -> int:
         """The number of distinct programs that `run` needs."""
         return making.count_programs(self.leaves)
@@ -85,12 +90,9 @@ class Plan(Rows):
         words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
         if extend.under_trace():
             return jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
-        values = []
         with Progress(transient=True, disable=not progress) as bar:
             task = bar.add_task("Initializing", total=max(1, self.nbytes))
-            for leaf, value in zip(self.leaves, making.make(self.leaves, words), strict=True):
-                values.append(value)
-                bar.advance(task, leaf.nbytes)
+            values = making.make_all(self.leaves, words, lambda nbytes: bar.advance(task, nbytes))
         return jax.tree.unflatten(self.structure, values)
 
     def stream(self, key: Any) -> Iterator[tuple[str, Any]]:

@@ -1,8 +1,10 @@
 """A plan says what will be made, and then makes it."""
 
+import concurrent.futures
 import functools
 import json
 import math
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from jax.sharding import PartitionSpec as P
 
 from cthulhu import functional, initializers
 from cthulhu.params import Keep, init_params, plan
+from cthulhu.params import _drawing as drawing
 from cthulhu.random import path_digest
 from tests.cases import KEY, same_bits
 
@@ -128,6 +131,45 @@ def test_run_makes_what_init_params_makes():
     assert params["frozen"] is TREE["frozen"]
     jitted = jax.jit(planned().run)(KEY)
     jax.tree.map(same_bits, jitted, expected)
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_running_builds_no_rows(monkeypatch, progress):
+    made = planned()
+    monkeypatch.setattr("cthulhu.params._plan.describe", refuse)
+    made.run(KEY, progress=progress)
+    assert len(list(made.stream(KEY))) == 4
+    assert made.nbytes == 1848
+
+
+def refuse(*args):
+    raise AssertionError("nothing asked for a row")
+
+
+def test_leaves_are_drawn_at_once(monkeypatch):
+    both = threading.Barrier(2, timeout=60)
+
+    def fill(span):
+        both.wait()  # Passes when two leaves are being written.
+        span.row[:] = 0
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        monkeypatch.setattr("cthulhu.params._compiled.workers", lambda: pool)
+        monkeypatch.setattr("cthulhu.params._drawing.fill", fill)
+        tree = {name: Spec((drawing.SPAN,), np.float32) for name in "ab"}
+        plan(tree, [(".*", "normal")]).run(KEY)
+    assert not both.broken
+
+
+def test_small_leaves_share_a_task(monkeypatch):
+    handed = []
+    monkeypatch.setattr(
+        "cthulhu.params._drawing.fill_all", lambda spans, wide: handed.append(len(spans))
+    )
+    tree = {str(number): Spec((32, 32), np.float32) for number in range(300)}
+    plan(tree, [(".*", "normal")]).run(KEY)
+    assert sum(handed) == 300
+    assert len(handed) == -(-300 * drawing.SMALL_BLOCK // drawing.SPAN)
 
 
 def test_planning_makes_no_array():
