@@ -31,10 +31,8 @@ def keras_config(identifier: Any) -> dict[str, Any] | None:
     config = dict(identifier.get_config())
     if hasattr(identifier, "gain"):  # Keras's Identity leaves it out.
         config["gain"] = identifier.gain
-    if np.ndim(
-        getattr(identifier, "value", 0)
-    ):  # Keras's Constant takes arrays, and draws nothing.
-        return None
+    if np.ndim(getattr(identifier, "value", 0)):
+        return None  # Keras's Constant takes arrays too, and draws nothing.
     return {"class_name": cls.__name__, "config": config}
 
 
