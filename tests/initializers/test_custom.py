@@ -168,16 +168,6 @@ def test_equal_callables_are_equal_initializers() -> None:
     assert get(my_init) == FromCallable(my_init)
 
 
-def test_a_keras_initializer_is_a_callable() -> None:
-    keras = pytest.importorskip("keras")
-    theirs = keras.initializers.HeNormal(seed=3)
-    init = get(theirs)
-    assert np.array_equal(init(KEY, (4, 3)), theirs((4, 3)))
-    assert init(KEY, (4, 3), "bfloat16").dtype == jnp.bfloat16
-    kernel = nn.Dense(3, kernel_init=init).init(KEY, jnp.ones((1, 4)))["params"]["kernel"]
-    assert np.array_equal(kernel, theirs((4, 3)))
-
-
 def test_it_goes_into_a_sharding() -> None:
     mesh = jax.make_mesh((8,), ("x",), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
