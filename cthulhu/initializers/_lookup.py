@@ -1,27 +1,33 @@
 """`get`: whatever names an initializer, as an initializer."""
 
 from collections.abc import Mapping
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import jax
 import numpy as np
 
 from cthulhu import typing
 from cthulhu.initializers._base import Initializer
+from cthulhu.initializers._bound import Bound
 from cthulhu.initializers._config import deserialize
 from cthulhu.initializers._custom import FromArray, FromCallable
 from cthulhu.initializers._signatures import first_argument
 
 __all__ = ["get"]
 
+BuiltIn = TypeVar("BuiltIn", bound=Bound)
+CustomObjects = Mapping[str, type[Initializer]] | None
+
 
 @overload
-def get(
-    identifier: None, custom_objects: Mapping[str, type[Initializer]] | None = None
-) -> None: ...
+def get(identifier: None, custom_objects: CustomObjects = None) -> None: ...
+@overload
+def get(identifier: BuiltIn | type[BuiltIn], custom_objects: CustomObjects = None) -> BuiltIn: ...
+@overload
+def get(identifier: str | Mapping[str, Any], custom_objects: None = None) -> Bound: ...
 @overload
 def get(
-    identifier: Any, custom_objects: Mapping[str, type[Initializer]] | None = None
+    identifier: typing.InitializerLike, custom_objects: CustomObjects = None
 ) -> typing.Initializer: ...
 def get(
     identifier: Any, custom_objects: Mapping[str, type[Initializer]] | None = None

@@ -4,12 +4,12 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from cthulhu import initializers, typing
 from cthulhu.params._paths import Path, join
 
-__all__ = ["Keep", "Rules"]
+__all__ = ["Keep", "Rules", "RulesLike"]
 
 SHOWN = 10  # Paths that a message lists.
 
@@ -54,8 +54,8 @@ class Rules:
 
     rules: tuple[tuple[str, Any], ...]
 
-    def __init__(self, rules: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
-        pairs: list[Any] = list(rules.items()) if isinstance(rules, Mapping) else list(rules)
+    def __init__(self, rules: "Pairs") -> None:
+        pairs: list[Any] = list(rules.items() if isinstance(rules, Mapping) else rules)
         checked = []
         for number, pair in enumerate(pairs, 1):
             if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
@@ -129,6 +129,13 @@ class Rules:
                 why = f"no path matches; the closest are {', '.join(map(repr, close))}"
             lines.append(f"  rule {at + 1}, {pattern!r}: {why}")
         return "Rules: these rules are never used:\n" + "\n".join(lines)
+
+
+# Not so strict for a mapping: of a dict of several kinds, mypy makes a dict of objects.
+Pairs: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, typing.InitializerLike | Keep]]
+
+RulesLike: TypeAlias = Rules | Pairs
+"""What `Rules` are made of, or `Rules`."""
 
 
 def initializer(number: int, identifier: Any) -> Any:
