@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import jax
 import numpy as np
@@ -18,14 +18,29 @@ from cthulhu.random import path_digest
 
 __all__ = ["InitPlan"]
 
+Result = TypeVar("Result")
+
 GRID = 2**16  # Points at which a law is looked at for its mean and standard deviation.
 
 
 @dataclasses.dataclass(frozen=True)
-class InitPlan(Rows):
-    """What `fast_init` will do for an init function and its arguments. Made by `plan`."""
+class InitPlan(Rows, Generic[Result]):
+    """What `fast_init` will do for an init function and its arguments. Made by `plan`.
 
-    function: Callable[..., Any]
+    Args:
+        function: what `fast_init` returned.
+        args: the arguments of the call.
+        kwargs: its keyword arguments.
+
+    Example:
+        >>> import jax
+        >>> from cthulhu.params import plan
+        >>> planned = plan(lambda key: jax.random.normal(key, (8, 8)), jax.random.key(0))
+        >>> planned.nbytes, planned.run().nbytes
+        (256, 256)
+    """
+
+    function: Callable[..., Result]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
@@ -51,7 +66,7 @@ class InitPlan(Rows):
         """The number of distinct programs that `run` needs."""
         return self._launch(self.args, self.kwargs, dry=True)[0].count()
 
-    def run(self, key: Any = None) -> Any:
+    def run(self, key: Any = None) -> Result:
         """Make all parameters.
 
         Args:
@@ -109,7 +124,9 @@ def is_key_argument(leaf: Any) -> bool:
     return is_key(leaf) or (leaf.dtype == np.uint32 and leaf.shape == (2,))
 
 
-def init_plan(function: Callable[..., Any], shardings: Any, args: Any, kwargs: Any) -> InitPlan:
+def init_plan(
+    function: Callable[..., Result], shardings: Any, args: Any, kwargs: Any
+) -> InitPlan[Result]:
     """The plan of an init function, wrapped by `fast_init` already or not."""
     if not hasattr(function, "traces"):
         function = fast_init(function, out_shardings=shardings)

@@ -1,8 +1,8 @@
 """`plan`: the dry run of an initialization, which can be read, saved and run."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar, overload
 
 import jax
 import numpy as np
@@ -16,9 +16,13 @@ from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._moments import moments
 from cthulhu.params._paths import join, leaf_keys
 from cthulhu.params._rows import LeafPlan, Rows
+from cthulhu.params._rules import RulesLike
 from cthulhu.random import path_digest
 
 __all__ = ["Plan", "init_params", "plan"]
+
+Tree = TypeVar("Tree")
+Result = TypeVar("Result")
 
 FAN_AXES = ("in_axis", "out_axis", "batch_axis")
 
@@ -52,8 +56,21 @@ def describe(leaf: Leaf) -> LeafPlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan(Rows):
-    """An initialization that has been checked, but not run. Made by `plan`."""
+class Plan(Rows, Generic[Tree]):
+    """An initialization that has been checked, but not run. Made by `plan`.
+
+    Args:
+        leaves: the parameters.
+        structure: that of the tree that they form.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from cthulhu.params import plan
+        >>> shapes = {"kernel": jax.ShapeDtypeStruct((4, 8), np.float32)}
+        >>> planned = plan(shapes, {"kernel": "he_normal"})
+        >>> planned.nbytes, planned.run(0)["kernel"].nbytes
+        (128, 128)
+    """
 
     leaves: tuple[Leaf, ...]
     structure: Any
@@ -73,7 +90,7 @@ class Plan(Rows):
         """The number of distinct programs that `run` needs."""
         return making.count_programs(self.leaves)
 
-    def run(self, key: Any, *, progress: bool = False) -> Any:
+    def run(self, key: Any, *, progress: bool = False) -> Tree:
         """Make all parameters.
 
         Args:
@@ -88,12 +105,15 @@ class Plan(Rows):
             TypeError, ValueError: `key` is neither a single key nor a seed.
         """
         words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
+        made: Tree
         if extend.under_trace():
-            return jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
+            made = jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
+            return made
         with Progress(transient=True, disable=not progress) as bar:
             task = bar.add_task("Initializing", total=max(1, self.nbytes))
             values = making.make_all(self.leaves, words, lambda nbytes: bar.advance(task, nbytes))
-        return jax.tree.unflatten(self.structure, values)
+        made = jax.tree.unflatten(self.structure, values)
+        return made
 
     def stream(self, key: Any) -> Iterator[tuple[str, Any]]:
         """Make the parameters one at a time, for a model larger than memory.
@@ -111,13 +131,21 @@ class Plan(Rows):
             yield join(leaf.path), next(values)
 
 
+@overload
+def plan(
+    source: Callable[..., Result], *args: Any, shardings: Any = None, **kwargs: Any
+) -> InitPlan[Result]: ...
+@overload
+def plan(
+    source: Tree, rules: RulesLike, /, *, shardings: Any = None, stacked: Stacked = None
+) -> Plan[Tree]: ...
 def plan(
     source: Any,
     *args: Any,
     shardings: Any = None,
     stacked: Stacked = None,
     **kwargs: Any,
-) -> Plan | InitPlan:
+) -> Plan[Any] | InitPlan[Any]:
     """Check an initialization, and say what it will do, without doing it.
 
     Either way of initializing a model has its plan: ``plan(tree, rules)`` is that
@@ -169,7 +197,9 @@ def plan(
     return rules_plan("plan", source, args[0], shardings, stacked)
 
 
-def rules_plan(owner: str, tree: Any, rules: Any, shardings: Any, stacked: Stacked) -> Plan:
+def rules_plan(
+    owner: str, tree: Tree, rules: RulesLike, shardings: Any, stacked: Stacked
+) -> Plan[Tree]:
     """The plan of an initialization by rules."""
     leaves, structure = leaves_of(owner, tree, rules, shardings, stacked)
     return Plan(tuple(leaves), structure)
@@ -177,13 +207,13 @@ def rules_plan(owner: str, tree: Any, rules: Any, shardings: Any, stacked: Stack
 
 def init_params(
     key: Any,
-    tree: Any,
-    rules: Any,
+    tree: Tree,
+    rules: RulesLike,
     *,
     shardings: Any = None,
     stacked: Stacked = None,
     progress: bool = False,
-) -> Any:
+) -> Tree:
     """Initialize the parameters of any model by rules on their paths.
 
     The key of a parameter follows from `key` and its path alone, so adding,

@@ -15,6 +15,7 @@ from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import layer_keys, make
 from cthulhu.params._paths import Path, flatten, join, leaf_keys
 from cthulhu.params._plan import Plan, rules_plan
+from cthulhu.params._rules import RulesLike
 from cthulhu.random import from_seed
 from cthulhu.random._laws import ELEMENTWISE
 
@@ -28,7 +29,21 @@ LARGEST_BLOCK = 2**22  # Elements recomputed at a time.
 
 @dataclasses.dataclass(frozen=True)
 class Mismatch:
-    """A parameter whose values are not those of the plan."""
+    """A parameter whose values are not those of the plan.
+
+    Args:
+        path: the path of the parameter, joined by slashes.
+        reason: what is wrong.
+        index: where, if a value is.
+        expected: the value that the plan makes.
+        found: the value that is there.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from cthulhu.params import verify
+        >>> verify({"bias": np.array([0, 7], np.float32)}, 0, {"bias": "zeros"}).mismatches[0].index
+        (1,)
+    """
 
     path: str
     reason: str
@@ -39,7 +54,20 @@ class Mismatch:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What `verify` found: true if every value it looked at is right."""
+    """What `verify` found: true if every value it looked at is right.
+
+    Args:
+        checked: the number of parameters in the plan.
+        elements: the number of values that were compared.
+        mismatches: what is not as planned.
+
+    Example:
+        >>> import numpy as np
+        >>> from cthulhu.params import verify
+        >>> report = verify({"bias": np.zeros(3, np.float32)}, 0, {"bias": "zeros"})
+        >>> bool(report), report.elements
+        (True, 3)
+    """
 
     checked: int
     elements: int
@@ -79,7 +107,7 @@ class Report:
 def verify(
     params: Any,
     key: Any,
-    plan_or_rules: Any,
+    plan_or_rules: Plan[Any] | RulesLike,
     *,
     sample: int = 4096,
     stacked: Stacked = None,
@@ -141,7 +169,7 @@ def verify(
     return Report(len(planned.leaves), elements, tuple(mismatches))
 
 
-def verify_init(params: Any, key: Any, planned: InitPlan) -> Report:
+def verify_init(params: Any, key: Any, planned: InitPlan[Any]) -> Report:
     """Compare parameters with what an init function makes, a leaf at a time, each whole."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         key = from_seed(int(key))
