@@ -39,6 +39,7 @@ ORDER = {
         ("_draws",),
     ),
     "cthulhu.functional": (
+        ("_misuse",),
         ("_plans",),
         ("_constant", "_identity", "_normal", "_orthogonal", "_uniform", "_variance_scaling"),
         ("_glorot", "_he", "_lecun"),

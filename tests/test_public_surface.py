@@ -279,7 +279,7 @@ def test_the_names_in_all_are_sorted_and_exist(name: str) -> None:
 def test_a_family_of_functions_is_exported_whole(name: str) -> None:
     module = importlib.import_module(name)
     own = {n for n in module.__all__ if n.islower() and not n.startswith("plan")}
-    if name != "cthulhu.functional._plans":
+    if name not in ("cthulhu.functional._misuse", "cthulhu.functional._plans"):
         assert own <= set(functional.__all__)
 
 

@@ -119,6 +119,7 @@ def models() -> None:
     assert_type(plan(make, KEY), InitPlan[dict[str, jax.Array]])
     assert_type(plan(make, KEY).run(), dict[str, jax.Array])
     assert_type(fast_init(make)(KEY), dict[str, jax.Array])
+    verify(plan(make, KEY).run(), KEY, plan(make, KEY)).raise_if_wrong()
 
 
 RIGHT: tuple[Callable[[], None], ...] = (calls, names, layers, models)

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import checks
-from cthulhu.functional._plans import draw_of, unknown_option
+from cthulhu.functional._misuse import unknown_option
+from cthulhu.functional._plans import draw_of
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._keras import register
 from cthulhu.random._programs import Draw

@@ -107,7 +107,7 @@ class Report:
 def verify(
     params: Any,
     key: Any,
-    plan_or_rules: Plan[Any] | RulesLike,
+    plan_or_rules: Plan[Any] | InitPlan[Any] | RulesLike,
     *,
     sample: int = 4096,
     stacked: Stacked = None,

@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import re
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from cthulhu import functional, initializers
+from cthulhu.functional._misuse import FOREIGN_OPTIONS
 from cthulhu.layers import Daoloth
 from cthulhu.models import Sequential
 from cthulhu.params import init_params
@@ -39,6 +41,19 @@ SPEC = jax.ShapeDtypeStruct((16, 16), np.float32)
 def test_a_wrong_call_is_explained(call: Any, said: str) -> None:
     with pytest.raises(TypeError, match=said):
         call()
+
+
+@pytest.mark.parametrize(("name", "option"), FOREIGN_OPTIONS)
+def test_an_option_of_another_library_is_named_as_it_is_here(name: str, option: str) -> None:
+    """By the function and by the class; and the option that is named exists."""
+    said = FOREIGN_OPTIONS[name, option]
+    function, cls = getattr(functional, name), getattr(initializers, name)
+    for call in (lambda: function(KEY, (4, 4), **{option: 1.0}), lambda: cls(**{option: 1.0})):
+        with pytest.raises(TypeError, match=f"unknown argument '{option}'") as caught:
+            call()
+        assert said in str(caught.value)
+    (written, *_) = re.findall(r"write (\w+)=", said)
+    assert written in function.__kwdefaults__
 
 
 @pytest.mark.parametrize("name", ["Constant", "constant"])
