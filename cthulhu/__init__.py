@@ -29,6 +29,11 @@ __all__ = [
 _LAZY = ("layers", "models", "params")
 
 
+def __dir__() -> list[str]:
+    """The public names, those that are loaded on first use too."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
 def __getattr__(name: str) -> Any:
     """Import what needs Flax, or what it brings along, when it is first asked for."""
     import importlib
@@ -36,8 +41,3 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"cthulhu.{name}")
     raise AttributeError(f"module 'cthulhu' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """What a user may type, whether it is loaded yet or not."""
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -64,6 +64,6 @@ napoleon_use_rtype = False
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|contextlib|enum|numbers|os|pathlib|types)\..*"),
     (r"py:.*", r"(flax|haiku|jax|jaxlib|keras|np|numpy|nn|optax|equinox|rich)\..*"),
-    (r"py:.*", r"(Arguments|Result|Tree)(\..*)?|Activation|Console|CustomObjects|Layer|Path"),
-    (r"py:.*", r"RulesLike|Stacked"),
+    (r"py:.*", r"(Arguments|Result|Tree)(\..*)?|Activation|CustomObjects|Layer|Path"),
+    (r"py:.*", r"Console|RulesLike|Stacked|Table"),
 ]

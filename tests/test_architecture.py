@@ -26,6 +26,7 @@ FLOORS = {
     "cthulhu.params": 5,
     "cthulhu.layers": 6,
     "cthulhu.models": 6,
+    "cthulhu.adapters": 6,
     "cthulhu": 7,
 }
 
@@ -43,7 +44,7 @@ ORDER = {
         ("_glorot", "_he", "_lecun"),
     ),
     "cthulhu.initializers": (
-        ("_signatures",),
+        ("_foreign_draws", "_keras", "_signatures"),
         ("_base",),
         ("_bound", "_custom"),
         ("_constant", "_identity", "_normal", "_orthogonal", "_uniform", "_variance_scaling"),

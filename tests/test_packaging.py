@@ -16,9 +16,6 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 PAGES = ("README.md", "docs/index.md")
 
-# `serialize` writes configs in its form.
-EXCHANGED = {"keras"}
-
 
 def name_of(requirement: str) -> str:
     found = re.match(r"[\w-]+", requirement)
@@ -41,12 +38,12 @@ def imported() -> dict[str, set[str]]:
 
 def test_every_library_that_is_imported_is_declared() -> None:
     always = {name_of(requirement) for requirement in PROJECT["dependencies"]}
-    assert always == {"jax", "numpy", "rich"}
+    assert always == {"jax", "numpy", "regex", "rich"}
     assert set(imported()) - {"cthulhu"} <= always | EXTRAS.keys()
 
 
 def test_every_extra_is_for_a_library_that_is_imported() -> None:
-    assert EXTRAS.keys() - {"all"} <= set(imported()) | EXCHANGED
+    assert EXTRAS.keys() - {"all"} <= set(imported())
     for extra, requirements in EXTRAS.items():
         if extra != "all":
             assert [name_of(requirement) for requirement in requirements] == [extra]

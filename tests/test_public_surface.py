@@ -12,6 +12,7 @@ import pytest
 
 import cthulhu
 from cthulhu import (
+    adapters,
     backend,
     fans,
     functional,
@@ -22,6 +23,7 @@ from cthulhu import (
     random,
     typing,
 )
+from cthulhu.adapters import keras
 
 CLASSES = (
     "Constant",
@@ -42,6 +44,15 @@ CLASSES = (
     "Zeros",
 )
 
+ALIASES = {
+    "kaiming_normal": "he_normal",
+    "kaiming_uniform": "he_uniform",
+    "normal": "random_normal",
+    "uniform": "random_uniform",
+    "xavier_normal": "glorot_normal",
+    "xavier_uniform": "glorot_uniform",
+}
+
 SNAKE = {name: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in CLASSES}
 
 SURFACE: dict[ModuleType, set[str]] = {
@@ -55,10 +66,11 @@ SURFACE: dict[ModuleType, set[str]] = {
         "params",
         "random",
     },
-    functional: set(SNAKE.values()),
+    functional: {*SNAKE.values(), *ALIASES},
     initializers: {
         *CLASSES,
         *SNAKE.values(),
+        *ALIASES,
         "Initializer",
         "deserialize",
         "get",
@@ -89,6 +101,8 @@ SURFACE: dict[ModuleType, set[str]] = {
     fans: {"Fans", "compute_fans"},
     layers: {"Daoloth", "get_activation"},
     models: {"Sequential"},
+    adapters: set(),
+    keras: {"register"},
     params: {
         "InitPlan",
         "Keep",
@@ -173,6 +187,7 @@ SECTIONS = ("Law", "Args", "Returns", "Raises", "Example", "References")
 # Their arguments cannot be wrong, or are checked by what they call.
 RAISE_NOTHING = frozenset(
     {
+        "cthulhu.adapters.keras.register",
         "cthulhu.backend.cast",
         "cthulhu.backend.eye",
         "cthulhu.backend.floatx",
@@ -192,7 +207,9 @@ RAISE_NOTHING = frozenset(
     }
 )
 
-SETTERS = frozenset({"cthulhu.backend.set_floatx", "cthulhu.random.set_seed"})
+SETTERS = frozenset(
+    {"cthulhu.adapters.keras.register", "cthulhu.backend.set_floatx", "cthulhu.random.set_seed"}
+)
 CONTEXTS = frozenset({"cthulhu.random.scope"})
 
 
@@ -244,7 +261,9 @@ PACKAGES = [module for module in SURFACE if hasattr(module, "__path__") and modu
 @pytest.mark.parametrize("module", PACKAGES, ids=lambda module: module.__name__)
 def test_a_package_leaks_nothing(module: ModuleType) -> None:
     """No file takes a name that a user of JAX types, as `initializers.normal`."""
-    assert {name for name in vars(module) if is_public(name)} == set(module.__all__)
+    public = {name for name in vars(module) if is_public(name)}
+    files = {name for name in public if getattr(module, name) in SURFACE}
+    assert public - files == set(module.__all__)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -297,7 +316,20 @@ def test_a_function_has_the_four_arguments_and_keyword_options(name: str) -> Non
 
 def test_the_tables_name_everything() -> None:
     assert set(CONSTRUCTORS) == set(CLASSES)
-    assert set(FUNCTIONS) == set(functional.__all__)
+    assert {*FUNCTIONS, *ALIASES} == set(functional.__all__)
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_an_alias_is_the_thing_itself(alias: str) -> None:
+    for face in (functional, initializers):
+        assert getattr(face, alias) is getattr(face, ALIASES[alias])
+    assert initializers.get(alias) == initializers.get(ALIASES[alias])
+
+
+def test_dir_shows_the_public_names_and_nothing_else() -> None:
+    assert {name for name in dir(cthulhu) if is_public(name)} == set(cthulhu.__all__) - {
+        "__version__"
+    }
 
 
 def sections(docstring: str) -> dict[str, str]:

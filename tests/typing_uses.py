@@ -142,7 +142,7 @@ WRONG: tuple[Callable[[], Any], ...] = (
     lambda: Daoloth(64, bias_initializer=None),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     lambda: Daoloth(2.5),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     lambda: Rules([("kernel", 3.5)]),  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
-    lambda: init_params(0, {"kernel": SPEC}, "zeros"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    lambda: init_params(0, {"kernel": SPEC}, 3.5),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     lambda: plan({"kernel": SPEC}),  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     lambda: compute_fans(64),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 )

@@ -60,7 +60,7 @@ class Equation:
 
 
 class Graph:
-    """The equations that `outputs` need, in order."""
+    """The equations that `outputs` need, in order; `needed` are the values they read."""
 
     def __init__(self, jaxpr: Any) -> None:
         opened, constants = jaxpr.jaxpr, jaxpr.consts
@@ -123,6 +123,7 @@ class Graph:
                 kept.append(equation)
                 needed.update(equation.sources())
         self.equations = kept[::-1]
+        self.needed = needed
 
     def size(self, ref: Ref) -> int:
         """The number of elements of a value."""

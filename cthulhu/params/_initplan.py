@@ -9,11 +9,11 @@ import numpy as np
 
 from cthulhu import checks
 from cthulhu.params import _flat as flat
-from cthulhu.params._graph import Literal
+from cthulhu.params._graph import Literal, is_key
 from cthulhu.params._launch import Launch
-from cthulhu.params._paths import flatten, join
+from cthulhu.params._paths import Path, join
 from cthulhu.params._rows import LeafPlan, Rows
-from cthulhu.params._trace import fast_init
+from cthulhu.params._trace import Traces, fast_init
 from cthulhu.random import path_digest
 
 __all__ = ["InitPlan"]
@@ -51,18 +51,20 @@ class InitPlan(Rows, Generic[Result]):
         The fans are the init function's own affair, and not known. The moments
         are those of the law that was traced, where it is one of a single draw.
         """
-        launch, _ = self._launch(self.args, self.kwargs)
-        avals = [launch.output_aval(at) for at in range(len(launch.graph.outputs))]
-        paths, leaves, _ = flatten(jax.tree.unflatten(launch.tree, avals))
-        return [
-            row(launch, at, join(path), leaf)
-            for at, (path, leaf) in enumerate(zip(paths, leaves, strict=True))
-        ]
+        launch, _ = self._launch(self.args, self.kwargs, dry=True)
+        return [row(launch, at, path) for at, path in enumerate(launch.paths())]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all parameters."""
+        launch, _ = self._launch(self.args, self.kwargs, dry=True)
+        avals = map(launch.output_aval, range(len(launch.graph.outputs)))
+        return sum(aval.size * aval.dtype.itemsize for aval in avals)
 
     @property
     def programs(self) -> int:
         """The number of distinct programs that `run` needs."""
-        return self._launch(self.args, self.kwargs)[0].count()
+        return self._launch(self.args, self.kwargs, dry=True)[0].count()
 
     def run(self, key: Any = None) -> Result:
         """Make all parameters.
@@ -90,14 +92,13 @@ class InitPlan(Rows, Generic[Result]):
             The path of a leaf, joined by slashes, and its array.
         """
         launch, arguments = self._launch(*self._with_key(key))
-        names = [row.path for row in self.rows]
         values = launch.stream(arguments)
-        for name in names:  # A zip would hold an array while the next is made.
-            yield name, next(values)
+        for path in launch.paths():  # A zip would hold an array while the next is made.
+            yield join(path), next(values)
 
-    def _launch(self, args: Any, kwargs: Any) -> tuple[Launch, list[Any]]:
-        found: tuple[Launch, list[Any]] = self.function.traces.launch(args, kwargs)  # type: ignore[attr-defined]
-        return found
+    def _launch(self, args: Any, kwargs: Any, *, dry: bool = False) -> tuple[Launch, list[Any]]:
+        traces: Traces = self.function.traces  # type: ignore[attr-defined]
+        return traces.launch(args, kwargs, dry=dry)
 
     def _with_key(self, key: Any) -> tuple[Any, Any]:
         """The arguments, with another key."""
@@ -106,7 +107,7 @@ class InitPlan(Rows, Generic[Result]):
         checks.single_key("InitPlan.run", key)
         leaves, tree = jax.tree.flatten((self.args, self.kwargs))
         for at, leaf in enumerate(leaves):
-            if checks.is_key(leaf):
+            if is_key_argument(leaf):
                 leaves[at] = key
                 args, kwargs = jax.tree.unflatten(tree, leaves)
                 return args, kwargs
@@ -114,6 +115,13 @@ class InitPlan(Rows, Generic[Result]):
             "InitPlan.run: a key was given, and there is none among the arguments of the plan "
             "that it could take the place of"
         )
+
+
+def is_key_argument(leaf: Any) -> bool:
+    """Whether an argument is a key, or the shape of one."""
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
+        return checks.is_key(leaf)
+    return is_key(leaf) or (leaf.dtype == np.uint32 and leaf.shape == (2,))
 
 
 def init_plan(
@@ -132,12 +140,13 @@ def init_plan(
     return made
 
 
-def row(launch: Launch, at: int, path: str, aval: Any) -> LeafPlan:
+def row(launch: Launch, at: int, path: Path) -> LeafPlan:
     """The row of one leaf."""
+    aval = launch.output_aval(at)
     called, moments = describe(launch, at)
     sharding = launch.shardings[at]
     return LeafPlan(
-        path=path,
+        path=join(path),
         shape=tuple(aval.shape),
         dtype=str(aval.dtype),
         sharding=None if sharding is None else str(getattr(sharding, "spec", sharding)),
@@ -147,7 +156,7 @@ def row(launch: Launch, at: int, path: str, aval: Any) -> LeafPlan:
         fan_out=None,
         mean=None if moments is None else moments[0],
         stddev=None if moments is None else moments[1],
-        digest="".join(f"{word:08x}" for word in path_digest(tuple(path.split("/")))),
+        digest="".join(f"{word:08x}" for word in path_digest(path)),
     )
 
 

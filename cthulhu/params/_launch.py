@@ -14,7 +14,9 @@ from cthulhu.params import _derivation as derivation
 from cthulhu.params import _drawing as drawing
 from cthulhu.params import _flat as flat
 from cthulhu.params._graph import Graph, Literal, is_key
+from cthulhu.params._outputs import Outputs
 from cthulhu.params._parts import Component, parts
+from cthulhu.params._paths import Path
 from cthulhu.params._placement import runs_on_cpu
 
 __all__ = ["Launch"]
@@ -34,9 +36,9 @@ class Task(NamedTuple):
 class Launch:
     """The programs of one init function for one kind of arguments."""
 
-    def __init__(self, graph: Graph, tree: Any, shardings: list[Sharding | None]) -> None:
+    def __init__(self, graph: Graph, result: Outputs, shardings: list[Sharding | None]) -> None:
         self.graph = graph
-        self.tree = tree
+        self.result = result
         self.shardings = shardings
         self.context = compiled.context()
         self.mesh = jax.sharding.get_mesh()
@@ -116,6 +118,10 @@ class Launch:
         ref = self.graph.outputs[at]
         return ref.aval if isinstance(ref, Literal) else self.graph.avals[ref]
 
+    def paths(self) -> list[Path]:
+        """The paths of the leaves."""
+        return self.result.paths([self.output_aval(at) for at in range(len(self.graph.outputs))])
+
     def run(self, arguments: Sequence[Any]) -> Any:
         """Make the results."""
         values = self.derive(arguments)
@@ -133,7 +139,7 @@ class Launch:
             results = program.result()(*(values[ref] for ref in task.component.inputs))
             made.update(zip(task.component.outputs, results, strict=True))
         leaves = [self.leaf(at, made, values) for at in range(len(self.graph.outputs))]
-        return jax.tree.unflatten(self.tree, leaves)
+        return self.result.unflatten(leaves)
 
     def stream(self, arguments: Sequence[Any]) -> Iterator[Any]:
         """The leaves in order, each made when it is asked for, and held no longer."""
@@ -156,6 +162,7 @@ class Launch:
                     job = drawing.Job(program, draw, size, [values[key] for key in draw.keys])
                     (array,) = drawing.draw([job])
                     made[ref] = jax.device_put(array, self.shardings[self.first[ref]])
+                    del array  # Only the one who asked holds it while the next is made.
                 elif ref in tasks:
                     task = tasks[ref]
                     inputs = (values[number] for number in task.component.inputs)
@@ -176,6 +183,8 @@ class Launch:
         needed = {ref for equation in self.derivation for ref in equation.sources()}
         known = {}
         for ref in (*graph.inputs, *graph.constants):
+            if ref not in graph.needed:
+                continue  # It may be no more than a shape.
             if is_key(graph.avals[ref]):
                 values[ref] = known[ref] = np.asarray(jax.random.key_data(values[ref]))
             elif ref in needed:

@@ -8,7 +8,7 @@ sharding or lies on an accelerator, has a program for its shape and layout.
 import collections
 import functools
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -20,21 +20,21 @@ from jax.sharding import NamedSharding
 from cthulhu import extend
 from cthulhu.params import _compiled as compiled
 from cthulhu.params import _drawing as drawing
+from cthulhu.params._derivation import hash_words
 from cthulhu.params._leaves import Leaf
 from cthulhu.params._paths import join
 from cthulhu.params._placement import runs_on_cpu
 from cthulhu.random import _laws as laws
-from cthulhu.random._bits import threefry2x32
 from cthulhu.random._programs import Recipe, compute_dtype, options_of_platform, place, rounded
 
-__all__ = ["count_programs", "make", "make_traced"]
+__all__ = ["count_programs", "make", "make_all", "make_traced"]
 
 LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
 SMALL = drawing.BLOCK // 4  # Elements of a draw that wastes most of a block.
 
 
 def make(leaves: Sequence[Leaf], words: Any) -> Iterator[Any]:
-    """The values of the leaves, in order, each as soon as it is there.
+    """The values of the leaves, in order, each made when it is asked for.
 
     All programs are compiled from the start, in threads; `words` holds the key
     data of each leaf.
@@ -42,29 +42,68 @@ def make(leaves: Sequence[Leaf], words: Any) -> Iterator[Any]:
     sizes = block_sizes(leaves)
     programs = [program_of(leaf, size) for leaf, size in zip(leaves, sizes, strict=True)]
     for leaf, size, program, key in zip(leaves, sizes, programs, words, strict=True):
-        yield make_leaf(leaf, size, program, key)
+        keys = keys_of(leaf, key)
+        if program is None or not in_blocks(leaf):
+            yield make_leaf(leaf, program, keys)
+            continue
+        array, spans = drawn(leaf, size, program, keys.reshape(-1, 2))
+        yield written(leaf, array, drawing.write(spans))
+        del array, spans  # Only the one who asked holds it while the next is made.
 
 
-def make_leaf(leaf: Leaf, size: int, program: "Future[compiled.Program] | None", key: Any) -> Any:
-    """The value of one leaf."""
+def make_all(
+    leaves: Sequence[Leaf], words: Any, advance: Callable[[int], None] = lambda nbytes: None
+) -> list[Any]:
+    """The values of all leaves, made by all cores at once; `advance` hears of their bytes."""
+    sizes = block_sizes(leaves)
+    programs = [program_of(leaf, size) for leaf, size in zip(leaves, sizes, strict=True)]
+    arrays: dict[int, np.ndarray[Any, Any]] = {}
+    waited: dict[int, slice] = {}
+    spans: list[drawing.Span] = []
+    for at, (leaf, size, program, key) in enumerate(
+        zip(leaves, sizes, programs, words, strict=True)
+    ):
+        if program is not None and in_blocks(leaf):
+            arrays[at], own = drawn(leaf, size, program, keys_of(leaf, key).reshape(-1, 2))
+            waited[at] = slice(len(spans), len(spans) + len(own))
+            spans += own
+    futures = drawing.write(spans)
+    values = []
+    for at, (leaf, program, key) in enumerate(zip(leaves, programs, words, strict=True)):
+        if at in arrays:
+            values.append(written(leaf, arrays.pop(at), futures[waited[at]]))
+        else:
+            values.append(make_leaf(leaf, program, keys_of(leaf, key)))
+        advance(leaf.nbytes)
+    return values
+
+
+def keys_of(leaf: Leaf, key: Any) -> Any:
+    """The key data of a leaf, or of each of its layers."""
+    return key if leaf.layers is None else layer_keys(key, leaf.layers)
+
+
+def make_leaf(leaf: Leaf, program: "Future[compiled.Program] | None", keys: Any) -> Any:
+    """The value of a leaf that is not written in blocks."""
     if leaf.kept:
         return leaf.value if leaf.sharding is None else jax.device_put(leaf.value, leaf.sharding)
     if program is None:
         return filled(leaf)
-    keys = key if leaf.layers is None else layer_keys(key, leaf.layers)
-    if in_blocks(leaf):
-        return drawn(leaf, size, program, keys.reshape(-1, 2))
     scalars = () if leaf.draw is None else leaf.draw.scalars
     return program.result()(keys, *scalars)
+
+
+def written(leaf: Leaf, array: Any, futures: "Sequence[Future[None]]") -> Any:
+    """A leaf of the host's memory, once all of it is written."""
+    for future in futures:
+        future.result()
+    return jax.device_put(array, leaf.sharding)
 
 
 def layer_keys(key: Any, layers: int) -> Any:
     """The keys of stacked layers: `jax.random.fold_in(key, layer)` for each."""
     count = np.arange(layers, dtype=np.uint32)
-    left, right = threefry2x32(
-        (np.broadcast_to(key[0], layers), np.broadcast_to(key[1], layers)), (count * 0, count)
-    )
-    return np.stack([left, right], axis=1)
+    return hash_words(np.asarray(key), np.zeros_like(count), count)
 
 
 def is_fill(leaf: Leaf) -> bool:
@@ -111,26 +150,20 @@ def block_sizes(leaves: Sequence[Leaf]) -> list[int]:
     ]
 
 
-def drawn(leaf: Leaf, size: int, program: "Future[compiled.Program]", keys: Any) -> Any:
-    """A leaf of the host's memory, written block by block by all cores."""
+def drawn(
+    leaf: Leaf, size: int, program: "Future[compiled.Program]", keys: Any
+) -> tuple[np.ndarray[Any, Any], list[drawing.Span]]:
+    """The memory of a leaf that lies on the host, and what has to be written into it."""
     assert leaf.draw is not None
     array = drawing.aligned(math.prod(leaf.shape), leaf.dtype)
     rows = array.reshape(len(keys), math.prod(leaf.layer_shape))
-    config: Any = jax.config
-    wide = config.jax_enable_x64  # This thread's setting, which the workers do not see.
-    write = functools.partial(drawing.fill, program.result(), size, leaf.draw.scalars, wide)
+    run, scalars = program.result(), leaf.draw.scalars
     spans = [
-        (row, key, first)
+        span
         for row, key in zip(rows, keys, strict=True)
-        for first in range(0, row.size, drawing.SPAN)
+        for span in drawing.spans_of(run, size, scalars, row, key)
     ]
-    if array.size <= SMALL:
-        for span in spans:
-            write(*span)
-    else:
-        for future in [compiled.workers().submit(write, *span) for span in spans]:
-            future.result()
-    return jax.device_put(array.reshape(leaf.shape), leaf.sharding)
+    return array.reshape(leaf.shape), spans
 
 
 def identity(leaf: Leaf, size: int) -> Hashable:

@@ -17,15 +17,15 @@ class Moments(NamedTuple):
     stddev: float
 
 
-def moments(draw: Draw) -> Moments:
+def moments(draw: Draw) -> Moments | None:
     """The mean and the standard deviation that the law of a draw gives.
 
     Args:
         draw: a draw with concrete scalars.
 
     Returns:
-        A pair of numbers. For a complex draw, the standard deviation is that of
-        the modulus around the mean.
+        A pair of numbers; `None` if the law is none of this library's. For a
+        complex draw, the standard deviation is that of the modulus around the mean.
 
     Example:
         >>> import numpy as np
@@ -53,6 +53,8 @@ def moments(draw: Draw) -> Moments:
         return Moments(0.0, abs(values[0]) * remaining)
     if law is laws.fill_law:
         return Moments(values[0], 0.0)
+    if law not in (laws.eye_law, laws.orthogonal_law, laws.delta_orthogonal_law):
+        return None
     size = math.prod(shape)
     if not size:
         return Moments(0.0, 0.0)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import checks, extend
+from cthulhu.params._derivation import hash_words
 from cthulhu.random import from_seed, path_digest
 from cthulhu.random._bits import threefry2x32
 
@@ -92,15 +93,8 @@ def typed_key(owner: str, key: Any) -> tuple[Any, Any]:
             same = (high == words[0]) & (low == words[1])
             left, right = jnp.where(same, left, mixed[0]), jnp.where(same, right, mixed[1])
         elif (high, low) != (words[0], words[1]):
-            left, right = hashed((left, right), (high, low))
+            left, right = hash_words(np.array([left, right]), np.array([high]), np.array([low]))[0]
     return left, right
-
-
-def hashed(key: tuple[Any, Any], count: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Threefry on the host, over arrays."""
-    arrays = [np.atleast_1d(np.asarray(word, np.uint32)) for word in (*key, *count)]
-    left, right = threefry2x32((arrays[0], arrays[1]), (arrays[2], arrays[3]))
-    return left[0], right[0]
 
 
 def leaf_keys(owner: str, key: Any, paths: Sequence[Path]) -> Any:
@@ -137,10 +131,12 @@ def leaf_keys(owner: str, key: Any, paths: Sequence[Path]) -> Any:
     words = np.array(list(digests), np.uint32).reshape(-1, 2)
     left, right = typed_key(owner, key)
     zero = np.zeros(len(words), np.uint32)
-    xp: Any = np
-    if checks.is_traced(left) or extend.under_trace():
-        xp = jnp
-    left, right = xp.broadcast_to(left, zero.shape), xp.broadcast_to(right, zero.shape)
+    if not (checks.is_traced(left) or extend.under_trace()):
+        keys = np.array([left, right], np.uint32)
+        for column in range(2):
+            keys = hash_words(keys, zero, words[:, column])
+        return keys
+    left, right = jnp.broadcast_to(left, zero.shape), jnp.broadcast_to(right, zero.shape)
     for column in range(2):
         left, right = threefry2x32((left, right), (zero, words[:, column]))
-    return xp.stack([left, right], axis=1)
+    return jnp.stack([left, right], axis=1)

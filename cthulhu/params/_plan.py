@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
 import jax
+import numpy as np
 from rich.progress import Progress
 
-from cthulhu import extend
+from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
 from cthulhu.params import _making as making
 from cthulhu.params._initplan import InitPlan, init_plan
@@ -80,6 +81,11 @@ class Plan(Rows, Generic[Tree]):
         return [describe(leaf) for leaf in self.leaves]
 
     @property
+    def nbytes(self) -> int:
+        """The bytes of all parameters."""
+        return sum(leaf.nbytes for leaf in self.leaves)
+
+    @property
     def programs(self) -> int:
         """The number of distinct programs that `run` needs."""
         return making.count_programs(self.leaves)
@@ -103,12 +109,9 @@ class Plan(Rows, Generic[Tree]):
         if extend.under_trace():
             made = jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
             return made
-        values = []
         with Progress(transient=True, disable=not progress) as bar:
             task = bar.add_task("Initializing", total=max(1, self.nbytes))
-            for leaf, value in zip(self.leaves, making.make(self.leaves, words), strict=True):
-                values.append(value)
-                bar.advance(task, leaf.nbytes)
+            values = making.make_all(self.leaves, words, lambda nbytes: bar.advance(task, nbytes))
         made = jax.tree.unflatten(self.structure, values)
         return made
 
@@ -249,5 +252,11 @@ def init_params(
         >>> bool(np.array_equal(params["dense"]["kernel"], again["dense"]["kernel"]))
         True
     """
+    if checks.is_key(rules) or isinstance(rules, int | np.integer):
+        raise TypeError(
+            "init_params: the key comes first, init_params(key, tree, rules); got "
+            f"{type(key).__name__}, {type(tree).__name__} and, for the rules, "
+            f"{'a key' if checks.is_key(rules) else repr(rules)}"
+        )
     planned = rules_plan("init_params", tree, rules, shardings, stacked)
     return planned.run(key, progress=progress)

@@ -2,16 +2,19 @@
 
 import collections
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import extend
 from cthulhu.params._graph import Graph
 from cthulhu.params._launch import Launch
+from cthulhu.params._outputs import split
 from cthulhu.params._placement import committed, leaf_shardings
 
 __all__ = ["count_programs", "fast_init"]
@@ -38,19 +41,23 @@ def fast_init(
     Args:
         init_fn: a pure function to a pytree of arrays: `model.init` of flax.linen
             or Haiku, or one that builds a model of any framework and returns its
-            arrays. It may be called with any arguments. Arrays, keys and numbers
-            are traced, as by `jax.jit`; all else (strings, flags, functions,
-            configurations) is static, and must be hashable.
+            arrays, or an `equinox.Module`. It may be called with any arguments.
+            Arrays, keys and numbers are traced, as by `jax.jit`; all else
+            (strings, flags, functions, configurations) is static, and must be
+            hashable. A `jax.ShapeDtypeStruct` stands for an array that only the
+            forward pass reads.
         out_shardings: where the results go: `None`, a sharding for all of them,
             or a pytree of shardings that is a prefix of the result's. Each device
             makes its own part and nothing else.
 
     Returns:
-        A function with the signature of `init_fn`.
+        A function with the signature of `init_fn`. An `equinox.Module` comes back
+        whole: its arrays made, its functions, flags and numbers as they are.
 
     Raises:
         TypeError: `init_fn` is not callable; and, when called, an output is not
-            an array or an argument is neither an array nor hashable.
+            an array, an argument is neither an array nor hashable, or the result
+            depends on the values of a `jax.ShapeDtypeStruct`.
         ValueError: when called, `init_fn` has side effects, `out_shardings` does
             not match the result, or one of them does not divide its shape.
 
@@ -73,7 +80,8 @@ def fast_init(
     @functools.wraps(init_fn)
     def initialize(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         if extend.under_trace():
-            return init_fn(*args, **kwargs)
+            given, named = traces.stood_in(args, kwargs)
+            return init_fn(*given, **named)
         launch, arguments = traces.launch(args, kwargs)
         result: Result = launch.run(arguments)
         return result
@@ -107,7 +115,7 @@ def count_programs(function: Callable[..., Any], *args: Any, **kwargs: Any) -> i
         raise TypeError(
             f"count_programs: function must be what fast_init returned; got {function!r}"
         )
-    return traces.launch(args, kwargs)[0].count()
+    return traces.launch(args, kwargs, dry=True)[0].count()
 
 
 class Traces:
@@ -120,8 +128,18 @@ class Traces:
         self.jitted: collections.OrderedDict[Any, Any] = collections.OrderedDict()
         self.launches: collections.OrderedDict[Any, Any] = collections.OrderedDict()
 
-    def launch(self, args: Any, kwargs: Any) -> tuple[Launch, list[Any]]:
-        """What to run for these arguments, and the arrays among them."""
+    def launch(self, args: Any, kwargs: Any, *, dry: bool = False) -> tuple[Launch, list[Any]]:
+        """What to run for these arguments, and the arrays among them.
+
+        A dry run needs no more of an argument than its shape.
+        """
+        launch, dynamic = self.prepared(args, kwargs)
+        if not dry:
+            self.check_given(launch.graph, args, kwargs)
+        return launch, dynamic
+
+    def prepared(self, args: Any, kwargs: Any) -> tuple[Launch, list[Any]]:
+        """What to run for arguments of this kind, remembered."""
         leaves, tree = jax.tree.flatten((args, kwargs))
         static = {at: leaf for at, leaf in enumerate(leaves) if not is_dynamic(leaf)}
         dynamic = [leaf for at, leaf in enumerate(leaves) if at not in static]
@@ -143,6 +161,33 @@ class Traces:
             )
         return launch, dynamic
 
+    def check_given(self, graph: Graph, args: Any, kwargs: Any) -> None:
+        """Refuse a shape where values are needed."""
+        found = jax.tree_util.tree_leaves_with_path((args, kwargs))
+        dynamic = [item for item in found if is_dynamic(item[1])]
+        for ref, (path, leaf) in zip(graph.inputs, dynamic, strict=True):
+            if isinstance(leaf, jax.ShapeDtypeStruct) and ref in graph.needed:
+                raise TypeError(
+                    f"fast_init: the argument {name_of(self.function, path)} is a "
+                    "jax.ShapeDtypeStruct, and the result depends on its values; pass an array. "
+                    "Shapes are enough for what the forward pass alone reads"
+                )
+
+    def stood_in(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """The arguments with zeros for shapes, whose values nothing needs."""
+        leaves, tree = jax.tree.flatten((args, kwargs))
+        if not any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves):
+            return args, kwargs
+        static = {at: leaf for at, leaf in enumerate(leaves) if not is_dynamic(leaf)}
+        dynamic = [leaf for at, leaf in enumerate(leaves) if at not in static]
+        self.check_given(Graph(self.jit(tree, static).trace(*dynamic).jaxpr), args, kwargs)
+        filled = [
+            jnp.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf
+            for leaf in leaves
+        ]
+        args, kwargs = jax.tree.unflatten(tree, filled)
+        return args, kwargs
+
     def jit(self, tree: Any, static: dict[int, Any]) -> Any:
         """The function of the arrays among the arguments."""
 
@@ -150,10 +195,7 @@ class Traces:
             rest = iter(dynamic)
             leaves = [static[at] if at in static else next(rest) for at in range(tree.num_leaves)]
             args, kwargs = jax.tree.unflatten(tree, leaves)
-            result = self.function(*args, **kwargs)
-            for path, leaf in jax.tree_util.tree_leaves_with_path(result):
-                check_output(path, leaf)
-            return result
+            return split(self.function(*args, **kwargs))
 
         function.__name__ = getattr(self.function, "__name__", "init_fn")
         return jax.jit(function)
@@ -161,9 +203,9 @@ class Traces:
     def prepare(self, traced: Any, place: Any) -> Launch:
         """Plan the programs."""
         check_effects(traced.jaxpr)
-        tree = jax.tree.structure(traced.out_info)
-        shardings = leaf_shardings(self.out_shardings, traced.out_info)
-        return Launch(Graph(traced.jaxpr), tree, [s or place for s in shardings])
+        shapes, outputs = traced.out_info
+        shardings = leaf_shardings(self.out_shardings, outputs.arrays_alone(shapes))
+        return Launch(Graph(traced.jaxpr), outputs, [s or place for s in shardings])
 
 
 def remember(store: "collections.OrderedDict[Any, Any]", key: Any, make: Callable[[], Any]) -> Any:
@@ -177,10 +219,11 @@ def remember(store: "collections.OrderedDict[Any, Any]", key: Any, make: Callabl
 
 
 def is_dynamic(leaf: Any) -> bool:
-    """Whether an argument is traced: arrays, keys and numbers, but no flags."""
+    """Whether an argument is traced: arrays, their shapes, keys and numbers, but no flags."""
     if isinstance(leaf, bool):
         return False
-    return isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float | complex)
+    arrays = jax.Array | jax.ShapeDtypeStruct | np.ndarray | np.generic
+    return isinstance(leaf, arrays | int | float | complex)
 
 
 def check_hashable(leaf: Any) -> None:
@@ -194,14 +237,22 @@ def check_hashable(leaf: Any) -> None:
         ) from None
 
 
-def check_output(path: Any, leaf: Any) -> None:
-    if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
-        return
-    raise TypeError(
-        "fast_init: init_fn must return a pytree of arrays; "
-        f"got {leaf!r} of type {type(leaf).__name__} at result{jax.tree_util.keystr(path)}. "
-        "Return the arrays alone: nnx.state(model), or equinox.filter(model, equinox.is_array)"
-    )
+def name_of(function: Callable[..., Any], path: Any) -> str:
+    """An argument as the caller knows it: by the name of its parameter, where it has one."""
+    (place, *inner), keyword = path[1:], path[0].idx == 1
+    rest = jax.tree_util.keystr(tuple(inner))
+    if keyword:
+        return f"{place.key}{rest}"
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    if place.idx < len(parameters) and parameters[place.idx].kind in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        return f"{parameters[place.idx].name}{rest}"
+    return f"args[{place.idx}]{rest}"
 
 
 def check_effects(jaxpr: Any) -> None:

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
+from cthulhu.params._initplan import InitPlan
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import layer_keys, make
 from cthulhu.params._paths import Path, flatten, join, leaf_keys
 from cthulhu.params._plan import Plan, rules_plan
 from cthulhu.params._rules import RulesLike
+from cthulhu.random import from_seed
 from cthulhu.random._laws import ELEMENTWISE
 
 __all__ = ["Mismatch", "Report", "verify"]
@@ -119,8 +122,10 @@ def verify(
     Args:
         params: a tree of arrays: freshly made, or read from a checkpoint.
         key: the key, or the integer seed, that they were made with.
-        plan_or_rules: the `Plan`, or the `Rules`, that made them.
-        sample: how many elements of each parameter to look at, at least; 0 is all.
+        plan_or_rules: the `Plan`, the `InitPlan`, or the `Rules`, that made them. An
+            init function is run again, a leaf at a time.
+        sample: how many elements of each parameter to look at, at least; 0 is all,
+            as it always is for an `InitPlan`.
         stacked: as for `init_params`, if rules are given.
 
     Returns:
@@ -141,6 +146,8 @@ def verify(
     if isinstance(sample, bool) or not hasattr(sample, "__index__") or sample < 0:
         raise ValueError(f"verify: sample must be an integer of at least 0; got {sample!r}")
     planned = plan_or_rules
+    if isinstance(planned, InitPlan):
+        return verify_init(params, key, planned)
     if not isinstance(planned, Plan):
         planned = rules_plan("verify", params, planned, None, stacked)
     paths, values, _ = flatten(params)
@@ -163,17 +170,51 @@ def verify(
     return Report(len(planned.leaves), elements, tuple(mismatches))
 
 
+def verify_init(params: Any, key: Any, planned: InitPlan[Any]) -> Report:
+    """Compare parameters with what an init function makes, a leaf at a time, each whole."""
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        key = from_seed(int(key))
+    paths, values, _ = flatten(params)
+    found = {join(path): (path, value) for path, value in zip(paths, values, strict=True)}
+    mismatches: list[Mismatch] = []
+    checked = elements = 0
+    for name, made in planned.stream(key):
+        checked += 1
+        path, value = found.pop(name, ((name,), None))
+        wrong = unlike(name, made.shape, made.dtype, value)
+        if wrong is None:
+            expected = np.asarray(random_data(made))
+            for index in regions(expected.shape, random_data(value)):
+                actual = part(random_data(value), index)
+                elements += actual.size
+                wrong = wrong or difference(path, index, expected[index], actual)
+        if wrong is not None:
+            mismatches.append(wrong)
+    mismatches += [Mismatch(name, "is not in the plan") for name in found]
+    return Report(checked, elements, tuple(mismatches))
+
+
+def random_data(value: Any) -> Any:
+    """An array; of PRNG keys, their words."""
+    is_key = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(value) if is_key else value
+
+
 def misfit(leaf: Leaf, value: Any) -> Mismatch | None:
-    """What is wrong before any value is looked at."""
-    name = join(leaf.path)
+    """What is wrong with a parameter before any value is looked at."""
+    return unlike(join(leaf.path), leaf.shape, leaf.dtype, value)
+
+
+def unlike(name: str, shape: tuple[int, ...], dtype: Any, value: Any) -> Mismatch | None:
+    """Whether a value is missing, or of another shape or type."""
     if value is None:
         return Mismatch(name, "is missing")
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         return Mismatch(name, f"is no array, but of type {type(value).__name__}")
-    if tuple(value.shape) != leaf.shape:
-        return Mismatch(name, f"has shape {tuple(value.shape)}, not {leaf.shape}")
-    if value.dtype != leaf.dtype:
-        return Mismatch(name, f"has dtype {value.dtype}, not {leaf.dtype}")
+    if tuple(value.shape) != shape:
+        return Mismatch(name, f"has shape {tuple(value.shape)}, not {shape}")
+    if value.dtype != dtype:
+        return Mismatch(name, f"has dtype {value.dtype}, not {dtype}")
     return None
 
 

@@ -53,6 +53,33 @@ def test_runs_and_streams_what_jit_makes(planned, key):
         assert np.array_equal(array, expected)
 
 
+def test_making_looks_at_no_law(planned, monkeypatch):
+    def refuse(*args):
+        raise AssertionError("nothing asked for a row")
+
+    monkeypatch.setattr("cthulhu.params._initplan.describe", refuse)
+    planned.run()
+    assert [path for path, _ in planned.stream()][:2] == [
+        "params/layers_0/embedding",
+        "params/layers_1/bias",
+    ]
+    assert planned.nbytes > 0
+
+
+def test_shapes_are_enough_for_a_plan():
+    shape = lambda value: jax.ShapeDtypeStruct(value.shape, value.dtype)  # noqa: E731
+    for key in (KEY, jax.random.key_data(KEY)):
+        made = plan(MODEL.init, shape(key), shape(INPUTS))
+        assert len(made.rows) == 5
+        assert made.programs >= 1
+        reference = jax.jit(MODEL.init)(KEY, INPUTS)
+        assert jax.tree.all(jax.tree.map(np.array_equal, made.run(KEY), reference))
+        with pytest.raises(TypeError, match="the argument rngs is a jax"):
+            made.run()
+        with pytest.raises(TypeError, match="the argument rngs is a jax"):
+            next(made.stream())
+
+
 def test_a_wrapped_function_is_taken_as_it_is():
     wrapped = fast_init(MODEL.init)
     assert plan(wrapped, KEY, INPUTS).function is wrapped

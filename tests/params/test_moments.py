@@ -74,6 +74,14 @@ def test_truncated(bounds, expected):
     assert truncated(*bounds) == pytest.approx(expected, abs=1e-6)
 
 
+def test_an_unknown_law_has_no_moments():
+    def cauchy_law(key, shape, dtype, start, scale):
+        return jax.random.cauchy(key, shape, dtype) * scale
+
+    known = draw_of(functional.random_normal, (4, 3))
+    assert moments(known._replace(recipe=known.recipe._replace(law=cauchy_law))) is None
+
+
 FANS = {
     "class": (initializers.HeNormal(), (3, 3, 8, 16), (72, 144)),
     "axes": (initializers.HeNormal(in_axis=1, out_axis=0), (16, 8, 3, 3), (72, 144)),

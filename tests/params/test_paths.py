@@ -7,6 +7,7 @@ import equinox as eqx
 import flax.linen as nn
 import haiku as hk
 import jax
+import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from flax import nnx
 
 from cthulhu import functional
 from cthulhu.params import init_params
+from cthulhu.params._making import layer_keys
 from cthulhu.params._paths import flatten, join, leaf_keys, typed_key
 from cthulhu.random import fold_path
 from tests.cases import same_bits
@@ -150,6 +152,20 @@ class Twins:
     @classmethod
     def tree_unflatten(cls, _, children):
         return cls(*children)
+
+
+def test_leaf_keys_are_hashed_without_jax(monkeypatch):
+    asked = []
+    bind = jax.extend.core.Primitive.bind
+
+    def count(primitive, *args, **params):
+        asked.append(primitive.name)
+        return bind(primitive, *args, **params)
+
+    monkeypatch.setattr(jax.extend.core.Primitive, "bind", count)
+    words = leaf_keys("test", KEY, PATHS)
+    layer_keys(words[0], 5)
+    assert set(asked) == {"random_unwrap"}  # The key's own words.
 
 
 def test_leaf_keys_are_those_of_fold_path():

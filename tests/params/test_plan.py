@@ -1,8 +1,10 @@
 """A plan says what will be made, and then makes it."""
 
+import concurrent.futures
 import functools
 import json
 import math
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from jax.sharding import PartitionSpec as P
 
 from cthulhu import functional, initializers
 from cthulhu.params import Keep, init_params, plan
+from cthulhu.params import _drawing as drawing
 from cthulhu.random import path_digest
 from tests.cases import KEY, same_bits
 
@@ -118,7 +121,47 @@ def test_text_and_html():
             assert part in shown, part
         for part in ("4 leaves", "526 elements", "2 programs"):
             assert part in shown, part
-    assert html.startswith("<pre>")
+    assert html.startswith("<table>")
+
+
+def test_empty_columns_are_left_out_and_digests_wait_to_be_asked_for():
+    table = planned().table()
+    names = [column.header for column in table.columns]
+    assert "digest" not in names
+    assert {"sharding", "fan_in", "stddev"} <= set(names)
+    assert planned().table(digests=True).columns[-1].header == "digest"
+    zeros = plan({"b": jax.ShapeDtypeStruct((3,), np.float32)}, "zeros")
+    bare = {column.header for column in zeros.table().columns}
+    assert bare.isdisjoint({"sharding", "fan_in", "fan_out"})
+    assert "1 leaf " in str(zeros)
+    assert "0 programs" in str(zeros)
+
+
+def test_one_program_is_singular():
+    one = plan({"w": jax.ShapeDtypeStruct((4, 8), np.float32)}, "he_normal")
+    assert "1 program " in str(one)
+    assert ">1 program<" in one._repr_html_()
+
+
+def test_a_notebook_shows_a_plan_once(monkeypatch, capsys):
+    """In a notebook rich displays what it prints: nothing may be printed by a view."""
+    import rich.console
+
+    monkeypatch.setattr(rich.console, "_is_jupyter", lambda: True)
+    assert "dense/kernel" in str(planned())
+    assert "dense/kernel" in planned()._repr_html_()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_ipython_shows_the_table():
+    shown = []
+
+    class Printer:
+        def text(self, text):
+            shown.append(text)
+
+    planned()._repr_pretty_(Printer(), False)
+    assert shown == [str(planned())]
 
 
 def test_run_makes_what_init_params_makes():
@@ -128,6 +171,45 @@ def test_run_makes_what_init_params_makes():
     assert params["frozen"] is TREE["frozen"]
     jitted = jax.jit(planned().run)(KEY)
     jax.tree.map(same_bits, jitted, expected)
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_running_builds_no_rows(monkeypatch, progress):
+    made = planned()
+    monkeypatch.setattr("cthulhu.params._plan.describe", refuse)
+    made.run(KEY, progress=progress)
+    assert len(list(made.stream(KEY))) == 4
+    assert made.nbytes == 1848
+
+
+def refuse(*args):
+    raise AssertionError("nothing asked for a row")
+
+
+def test_leaves_are_drawn_at_once(monkeypatch):
+    both = threading.Barrier(2, timeout=60)
+
+    def fill(span):
+        both.wait()  # Passes when two leaves are being written.
+        span.row[:] = 0
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        monkeypatch.setattr("cthulhu.params._compiled.workers", lambda: pool)
+        monkeypatch.setattr("cthulhu.params._drawing.fill", fill)
+        tree = {name: Spec((drawing.SPAN,), np.float32) for name in "ab"}
+        plan(tree, [(".*", "normal")]).run(KEY)
+    assert not both.broken
+
+
+def test_small_leaves_share_a_task(monkeypatch):
+    handed = []
+    monkeypatch.setattr(
+        "cthulhu.params._drawing.fill_all", lambda spans, wide: handed.append(len(spans))
+    )
+    tree = {str(number): Spec((32, 32), np.float32) for number in range(300)}
+    plan(tree, [(".*", "normal")]).run(KEY)
+    assert sum(handed) == 300
+    assert len(handed) == -(-300 * drawing.SMALL_BLOCK // drawing.SPAN)
 
 
 def test_planning_makes_no_array():

@@ -355,6 +355,50 @@ class Frozen:
         return hash(tuple(self.fields.items()))
 
 
+def shape_of(value):
+    return jax.ShapeDtypeStruct(value.shape, value.dtype)
+
+
+@pytest.mark.parametrize("name", ["dense", "transformer", "convolutions", "lstm", "scan"])
+def test_shapes_are_enough_for_what_the_forward_pass_reads(name):
+    model, inputs = LINEN[name]
+    fast, shapes = fast_init(model.init), shape_of(inputs)
+    reference = jax.jit(model.init)(KEY, inputs)
+    assert_same(fast(KEY, shapes), reference)
+    assert_same(jax.jit(lambda key: fast(key, shapes))(KEY), reference)
+    assert_same(fast(jax.random.PRNGKey(0), shapes), reference)
+    assert_same(fast_init(build_haiku)(KEY, shape_of(MATRIX)), jax.jit(build_haiku)(KEY, MATRIX))
+
+
+def reads(key, scale, *more, **named):
+    return {"w": jax.random.normal(key, (3,)) * scale["w"], "v": [sum(more), named]}
+
+
+NEEDED = {
+    "by place": (lambda spec: ((KEY, {"w": spec}), {}), r"argument scale\['w'\] is a"),
+    "by name": (lambda spec: ((KEY,), {"scale": {"w": spec}}), r"argument scale\['w'\] is a"),
+    "beyond the names": (lambda spec: ((KEY, {"w": 1.0}, spec), {}), r"argument args\[2\] is a"),
+    "further names": (lambda spec: ((KEY, {"w": 1.0}), {"b": spec}), "argument b is a"),
+    "the key": (lambda spec: ((shape_of(KEY), {"w": 1.0}), {}), "argument key is a"),
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_shape_where_values_are_needed_is_named(name, inside):
+    args, message = NEEDED[name]
+    args, named = args(jax.ShapeDtypeStruct((), np.float32))
+    fast = fast_init(reads)
+    with pytest.raises(TypeError, match=f"fast_init: the {message} jax.ShapeDtypeStruct"):
+        jax.jit(lambda: fast(*args, **named))() if inside else fast(*args, **named)
+
+
+def test_an_initialization_from_data_needs_the_data():
+    model, inputs = LINEN["actnorm"]
+    with pytest.raises(TypeError, match=r"the argument args\[1\] is a jax.ShapeDtypeStruct"):
+        fast_init(model.init)(KEY, shape_of(inputs))
+
+
 def test_inside_other_transformations():
     init_fn = nn.Dense(4).init
     fast = fast_init(init_fn)
