@@ -7,13 +7,14 @@ nothing is known of them yet.
 """
 
 import cmath
+import contextlib
 import difflib
 import functools
 import math
 import numbers
 import operator
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ __all__ = [
     "choice",
     "did_you_mean",
     "dtype",
+    "extra",
     "fill_value",
     "finite",
     "inexact_dtype",
@@ -47,6 +49,22 @@ def did_you_mean(name: object, choices: Iterable[str]) -> str:
     """The end of a message: the closest of `choices`, or nothing if none is close."""
     close = difflib.get_close_matches(str(name), list(choices), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+@contextlib.contextmanager
+def extra(owner: str, library: str) -> Iterator[None]:
+    """Around the imports of a library that an extra of its name installs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        # Something else that is missing is the library's own affair.
+        if error.name is None or error.name.split(".")[0] != library:
+            raise
+        raise ModuleNotFoundError(
+            f"{owner} needs {library}, which is not installed. "
+            f"Install it: pip install 'cthulhu-jax[{library}]'",
+            name=error.name,
+        ) from error
 
 
 def is_traced(value: object) -> bool:

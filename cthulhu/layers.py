@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from cthulhu import checks, initializers, random
 from cthulhu.typing import DTypeLike, Initializer, InitializerLike
+
+with checks.extra("cthulhu.layers", "flax"):
+    import flax.linen as nn
+    from flax.linen.dtypes import promote_dtype
 
 __all__ = ["Daoloth", "get_activation"]
 

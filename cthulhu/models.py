@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from rich.console import Console
 from rich.table import Table
 
 from cthulhu import checks, initializers, random
+
+with checks.extra("cthulhu.models", "flax"):
+    import flax.linen as nn
 
 __all__ = ["Sequential"]
 

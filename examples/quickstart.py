@@ -165,7 +165,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return placed
 
 
-def draw(runs: dict[str, Run], depth: int, path: Path) -> None:
+def draw(runs: dict[str, Run], depth: int, path: Path) -> Figure:
     """Save the loss curves, each labelled at its end."""
     figure = Figure(figsize=(9, 5.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
@@ -185,28 +185,19 @@ def draw(runs: dict[str, Run], depth: int, path: Path) -> None:
     axes.grid(which="major", color="#dddddd", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
 
-    # Labels stand beside the curves' ends; heights are fractions of the axis.
+    # Labels stand beside the curves' ends, each with a piece of its curve's line; what leads to it
+    # is thin and grey, so that nothing looks like a measurement after the last one.
+    # Heights are fractions of the axis.
     to_fraction = axes.transScale + axes.transLimits
     ends = [float(to_fraction.transform((epochs, run.losses[-1]))[1]) for run in runs.values()]
     for name, end, height in zip(runs, ends, spread(ends, 0.05), strict=True):
-        axes.annotate(
-            f"{name}  {runs[name].accuracy:.0%}",
-            xy=(1, end),
-            xytext=(1.04, height),
-            xycoords="axes fraction",
-            va="center",
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "linewidth": 2,
-                "relpos": (0, 0.5),
-                "shrinkB": 0,
-                **styles[name],
-            },
-        )
+        beside = {"transform": axes.transAxes, "clip_on": False}
+        axes.plot([1.01, 1.04], [end, height], color="#999999", linewidth=0.6, **beside)
+        axes.plot([1.05, 1.10], [height, height], linewidth=2, **styles[name], **beside)
+        axes.text(1.115, height, f"{name}  {runs[name].accuracy:.0%}", va="center", **beside)
     axes.annotate(
         "initializer and test accuracy",
-        xy=(1.04, 1.0),
+        xy=(1.05, 1.0),
         xycoords="axes fraction",
         va="bottom",
         fontsize="small",
@@ -214,6 +205,7 @@ def draw(runs: dict[str, Run], depth: int, path: Path) -> None:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+    return figure
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Run]:

@@ -2,9 +2,12 @@
 
 Only one parameter is in memory at a time, so the model may be larger than that.
 Each one is a safetensors file of its own, named after its path.
+
+Run it with a folder to keep the files: python examples/stream_checkpoint.py FOLDER
 """
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,4 +71,8 @@ def main(folder: Path) -> Report:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "checkpoint"))
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            main(Path(folder))

@@ -1,7 +1,10 @@
 """The examples run and show what they say; the documentation names everything public."""
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -33,6 +36,37 @@ def test_every_example_is_tested():
 def test_example_stream_checkpoint(tmp_path, capsys):
     report = load("stream_checkpoint").main(tmp_path)
     assert [wrong.path for wrong in report.mismatches] == ["Dense_3/kernel"]
+
+
+def test_stream_checkpoint_leaves_nothing_behind(tmp_path):
+    script = str(EXAMPLES / "stream_checkpoint.py")
+    paths = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **paths}
+    for arguments, left in (((), set()), (("kept",), {"kept"})):
+        subprocess.run(
+            [sys.executable, script, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            check=True,
+            timeout=120,
+            stdout=subprocess.DEVNULL,
+        )
+        assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_what_leads_to_a_label_does_not_look_like_a_loss(tmp_path):
+    quickstart = load("quickstart")
+    ends = {"first": 0.5, "second": 0.49, "third": 2.0}
+    runs = {name: quickstart.Run([2.3, 1.0, end], 0.5, 1.0) for name, end in ends.items()}
+    (axes,) = quickstart.draw(runs, 4, tmp_path / "curves.png").axes
+    curves = [line for line in axes.lines if line.get_transform() == axes.transData]
+    beside = [line for line in axes.lines if line not in curves]
+    assert len(curves) == len(runs)
+    assert len(beside) == 2 * len(runs)
+    for line in beside:
+        flat = line.get_ydata()[0] == line.get_ydata()[1]
+        assert min(line.get_xdata()) > 1, "outside of the axes"
+        assert flat or line.get_color() not in {curve.get_color() for curve in curves}
 
 
 def test_example_quickstart(tmp_path, capsys):

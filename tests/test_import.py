@@ -95,3 +95,44 @@ from cthulhu import layers, models, initializers, backend as K
 print(json.dumps([layers.Daoloth.__name__, models.Sequential.__name__, K.floatx()]))
 """
     ) == ["Daoloth", "Sequential", "float32"]
+
+
+def test_all_but_layers_and_models_work_without_flax() -> None:
+    whole, told = run(
+        """
+sys.modules["flax"] = None
+import jax, numpy as np
+import cthulhu
+from cthulhu.params import fast_init, init_params, plan, verify
+tree = {"kernel": jax.ShapeDtypeStruct((4, 8), np.float32)}
+params = init_params(0, tree, {"kernel": "he_normal"})
+assert verify(params, 0, {"kernel": "he_normal"})
+assert "he_normal" in str(plan(tree, {"kernel": cthulhu.functional.he_normal}))
+made = fast_init(lambda key: cthulhu.functional.orthogonal(key, (4, 4)))(jax.random.key(0))
+told = []
+for name in ("layers", "models"):
+    try:
+        getattr(cthulhu, name)
+    except ImportError as error:
+        told.append(str(error))
+print(json.dumps([made.shape, told]))
+"""
+    )
+    assert whole == [4, 4]
+    assert told == [
+        f"cthulhu.{name} needs flax, which is not installed. "
+        "Install it: pip install 'cthulhu-jax[flax]'"
+        for name in ("layers", "models")
+    ]
+
+
+def test_a_broken_flax_tells_its_own_error() -> None:
+    assert run(
+        """
+sys.modules["msgpack"] = None
+try:
+    import cthulhu.layers
+except ImportError as error:
+    print(json.dumps([error.name, "cthulhu-jax" in str(error)]))
+"""
+    ) == ["msgpack", False]

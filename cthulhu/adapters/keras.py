@@ -5,9 +5,11 @@ loading and cloning give back the same class, config and numbers. Elsewhere Kera
 class of the same name, if it has one and knows all arguments, and raises an error otherwise.
 """
 
-import keras  # noqa: F401 - only what is loaded is told
-
+from cthulhu import checks
 from cthulhu.initializers import _keras, _names
+
+with checks.extra("cthulhu.adapters.keras", "keras"):
+    import keras  # noqa: F401 - only what is loaded is told
 
 __all__ = ["register"]
 

@@ -41,7 +41,8 @@ class Mismatch:
     Example:
         >>> import jax, numpy as np
         >>> from cthulhu.params import verify
-        >>> verify({"bias": np.array([0, 7], np.float32)}, 0, {"bias": "zeros"}).mismatches[0].index
+        >>> report = verify({"bias": np.float32([0, 7])}, 0, {"bias": "zeros"})
+        >>> report.mismatches[0].index
         (1,)
     """
 

@@ -27,7 +27,12 @@ Square arrays, drawn by this library (called eagerly, as anyone would call it), 
 normal, PyTorch's peer is `trunc_normal_`; its own `kaiming_normal_` does not truncate, and is
 listed apart. A cell is a median over rounds with its quartiles; above 1×, a peer is slower than
 this library."""
-ALT = "Time of each library relative to this one, by law and size, on logarithmic axes"
+ALT = (
+    "Seven panels. Five show, a law each, the time of jax.nn, torch, keras, numpy and of writing "
+    "zeros relative to this library's, by the size of the array, on logarithmic axes. One shows "
+    "this library's time in bfloat16 relative to float32, and one the first call of jax.nn "
+    "relative to this library's. The tables below hold the same figures."
+)
 ELEMENTWISE = peers.LAWS[:-1]
 PEERS = ("jax.nn", "torch", "keras", "numpy")
 # Seconds of jax.nn and of PyTorch, and ours over the floor, at 4096 × 4096 in float32.
@@ -248,26 +253,37 @@ def write_tables(report, found, first):
 
 def picture(found, first):
     """Each library relative to this one, by law and size."""
-    figure = Figure(figsize=(13, 7.4), layout="constrained")
-    axes = figure.subplots(2, 4).ravel()
-    for axis, law in zip(axes, peers.LAWS, strict=False):
-        draw_law(axis, law, found)
-    for axis in (axes[0], axes[4]):
-        axis.set_ylabel("time / time of cthulhu")
-    draw_narrow(axes[5], found)
-    draw_first(axes[6], first)
+    # Two panels fill the width of a page, so that nothing shrinks when it is shown.
+    figure = Figure(figsize=(8.4, 14.5), layout="constrained")
+    wide = ["first", "first"]
+    places = [[*peers.LAWS[:2]], [*peers.LAWS[2:4]], [peers.LAWS[4], "narrow"], wide]
+    axes = figure.subplot_mosaic(places, height_ratios=(3, 3, 3, 2))
+    for law in peers.LAWS:
+        draw_law(axes[law], law, found)
+    for law in peers.LAWS[::2]:
+        axes[law].set_ylabel("time / time of cthulhu", fontsize=11)
+    draw_narrow(axes["narrow"], found)
+    draw_first(axes["first"], first)
 
-    axes[7].axis("off")
-    handles, labels = axes[0].get_legend_handles_labels()
+    first_law = axes[peers.LAWS[0]]
+    handles, labels = first_law.get_legend_handles_labels()
     for style, label in (
         ("-", "float32"),
         ("--", "bfloat16"),
         (GOAL_STYLE, "goal for float32, 4096²"),
     ):
-        handles.append(axes[7].plot([], [], color="#444444", linestyle=style)[0])
+        handles.append(first_law.plot([], [], color="#444444", linestyle=style)[0])
         labels.append(label)
-    axes[7].legend(handles, labels, loc="center", frameon=False, fontsize=11)
-    figure.suptitle("Time to draw a square array (above 1: slower than cthulhu)")
+    figure.legend(
+        handles,
+        labels,
+        title="Time to draw a square array (above 1: slower than cthulhu)",
+        title_fontsize=13,
+        loc="outside upper center",
+        frameon=False,
+        fontsize=11,
+        ncols=3,
+    )
     return figure
 
 
@@ -301,7 +317,7 @@ def draw_narrow(axis, found):
         axis.plot(list(cells), middle, color=color, marker=marker, markersize=5, label=law)
     axis.axhline(NARROW_GOAL, color="#444444", linestyle=GOAL_STYLE)
     axis.set_ylim(bottom=0)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=10)
     finish_axis(axis, "cthulhu: bfloat16 / float32", list(cells))
 
 
@@ -311,7 +327,7 @@ def draw_first(axis, first):
     bars(axis, list(first), against, COLORS["jax.nn"])
     axis.axvline(1, color=COLORS["cthulhu"], linewidth=2)
     axis.axvline(FIRST_GOAL, color="#444444", linestyle=GOAL_STYLE)
-    axis.set_title("first call: jax.nn / cthulhu", fontsize=10)
+    axis.set_title("first call: jax.nn / cthulhu", fontsize=12)
 
 
 GOAL_STYLE = (0, (1.5, 1))
@@ -328,8 +344,8 @@ def draw_line(axis, sizes, against, color, label, style="-"):
 def finish_axis(axis, title, sizes):
     axis.set_xscale("log", base=2)
     axis.set_xticks([], minor=True)
-    axis.set_xticks(sizes, [f"{size}²" for size in sizes], fontsize=8)
-    axis.set_title(title, fontsize=10)
+    axis.set_xticks(sizes, [f"{size}²" for size in sizes], fontsize=10)
+    axis.set_title(title, fontsize=12)
     axis.grid(axis="y", color="#eeeeee")
 
 
@@ -344,8 +360,18 @@ def bars(axis, labels, against, color):
     axis.invert_yaxis()
 
 
+def measured(folder):
+    """What the JSON file of an earlier run holds, as `picture` takes it."""
+    data = harness.stored(folder, "draws")
+    cells = {(cell["law"], cell["dtype"], cell["size"]): cell["seconds"] for cell in data["steady"]}
+    return cells, data["first_call"]
+
+
 def main():
     chosen = harness.arguments(__doc__)
+    if chosen.redraw:
+        harness.save(picture(*measured(chosen.out)), chosen.out, "draws")
+        return
     if chosen.child:
         law, size = json.loads(chosen.child[1])
         child(chosen.child[0], law, size)

@@ -309,6 +309,10 @@ GOAL_LINE = {"color": "#000000", "linestyle": (0, (1.5, 1)), "linewidth": 1.8}
 
 def main():
     chosen = harness.arguments(__doc__)
+    if chosen.redraw:
+        data = harness.stored(chosen.out, "models")
+        harness.save(picture(data["traced"], data["ruled"]), chosen.out, "models")
+        return
     report = Report("models", "Models", ABOUT, chosen.quick, ALT)
     traced = measure_traced(report, chosen.quick)
     ruled = measure_ruled(report, chosen.quick)

@@ -293,8 +293,18 @@ class Report:
         }
         (folder / f"{self.name}.md").write_text(page, encoding="utf-8")
         (folder / f"{self.name}.json").write_text(json.dumps(data, indent=1) + "\n")
-        figure.savefig(folder / f"{self.name}.png", dpi=120, facecolor="white")
+        save(figure, folder, self.name)
         print(page)
+
+
+def stored(folder: pathlib.Path, name: str) -> Any:
+    """The measurements of an earlier run, of which a picture can be drawn anew."""
+    return json.loads((folder / f"{name}.json").read_text())["measurements"]
+
+
+def save(figure: Figure, folder: pathlib.Path, name: str) -> None:
+    """Write a picture beside its page."""
+    figure.savefig(folder / f"{name}.png", dpi=120, facecolor="white")
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -322,6 +332,7 @@ def arguments(about: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help="few rounds, few sizes")
     parser.add_argument("--out", type=pathlib.Path, help="folder for the results")
+    parser.add_argument("--redraw", action="store_true", help="the picture alone, from the JSON")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.out is None:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import sys
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from tests.benchmarks import harness, models
 from tests.benchmarks.harness import Goal, Report, Summary, exactly, ratio
@@ -119,6 +121,28 @@ def test_the_models_have_the_sizes_of_their_papers():
     module, image = models.resnet50()
     assert count(jax.eval_shape(module.init, key, image)["params"]) == 25_557_032
     assert len(set(models.checkpoint_paths(1000))) == 1000
+
+
+PAGE_WIDTH = 7.6  # Inches, in the documentation's theme: a wider picture is shrunk to it.
+
+
+def test_the_picture_of_draws_can_be_read_on_its_page(monkeypatch):
+    draws = script(monkeypatch, "bench_draws")
+    figure = draws.picture(*draws.measured(harness.ROOT / "docs/benchmarks"))
+    shrunk = min(1.0, PAGE_WIDTH / figure.get_figwidth())
+    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+    assert len(sizes) > 50
+    assert min(sizes) * shrunk >= 9
+
+
+@pytest.mark.parametrize("name", ["bench_draws", "bench_models", "bench_overhead"])
+def test_a_picture_can_be_drawn_anew_from_what_was_measured(name, monkeypatch, tmp_path):
+    page = name.removeprefix("bench_")
+    shutil.copy(harness.ROOT / f"docs/benchmarks/{page}.json", tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--redraw", "--out", str(tmp_path)])
+    script(monkeypatch, name).main()
+    assert {path.name for path in tmp_path.iterdir()} == {f"{page}.json", f"{page}.png"}
+    assert f"({page}.png)" in (harness.ROOT / f"docs/benchmarks/{page}.md").read_text()
 
 
 def script(monkeypatch, name):
