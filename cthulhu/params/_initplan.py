@@ -14,7 +14,7 @@ from cthulhu.params._launch import Launch
 from cthulhu.params._paths import Path, join
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.params._trace import Traces, fast_init
-from cthulhu.random import path_digest
+from cthulhu.random import from_seed, path_digest
 
 __all__ = ["InitPlan"]
 
@@ -43,8 +43,7 @@ class InitPlan(Rows):
     def nbytes(self) -> int:
         """The bytes of all parameters."""
         launch, _ = self._launch(self.args, self.kwargs, dry=True)
-        avals = map(launch.output_aval, range(len(launch.graph.outputs)))
-        return sum(aval.size * aval.dtype.itemsize for aval in avals)
+        return sum(aval.size * aval.dtype.itemsize for aval in launch.avals())
 
     @property
     def programs(self) -> int:
@@ -55,14 +54,15 @@ class InitPlan(Rows):
         """Make all parameters.
 
         Args:
-            key: takes the place of the first key among the arguments; default: that
-                key itself.
+            key: one PRNG key or an integer seed, which takes the place of the first
+                key among the arguments; default: that key itself.
 
         Returns:
             What the init function returns.
 
         Raises:
-            TypeError: `key` is not a key, or there was none among the arguments.
+            TypeError, ValueError: `key` is neither a single key nor a seed, or there
+                was none among the arguments.
         """
         args, kwargs = self._with_key(key)
         return self.function(*args, **kwargs)
@@ -76,10 +76,19 @@ class InitPlan(Rows):
         Yields:
             The path of a leaf, joined by slashes, and its array.
         """
-        launch, arguments = self._launch(*self._with_key(key))
-        values = launch.stream(arguments)
-        for path in launch.paths():  # A zip would hold an array while the next is made.
+        paths, values = self.made(key)
+        for path in paths:  # A zip would hold an array while the next is made.
             yield join(path), next(values)
+
+    def made(self, key: Any) -> tuple[list[Path], Iterator[Any]]:
+        """The paths of the leaves, and the leaves, each made when it is asked for."""
+        launch, arguments = self._launch(*self._with_key(key))
+        return launch.paths(), launch.stream(arguments)
+
+    @property
+    def others(self) -> set[Path]:
+        """The paths of what an `equinox.Module` holds beside its arrays."""
+        return self._launch(self.args, self.kwargs, dry=True)[0].other_paths()
 
     def _launch(self, args: Any, kwargs: Any, *, dry: bool = False) -> tuple[Launch, list[Any]]:
         traces: Traces = self.function.traces  # type: ignore[attr-defined]
@@ -89,6 +98,8 @@ class InitPlan(Rows):
         """The arguments, with another key."""
         if key is None:
             return self.args, self.kwargs
+        if isinstance(key, int | np.integer) and not isinstance(key, bool):
+            key = from_seed(int(key))
         checks.single_key("InitPlan.run", key)
         leaves, tree = jax.tree.flatten((self.args, self.kwargs))
         for at, leaf in enumerate(leaves):

@@ -120,7 +120,15 @@ class Launch:
 
     def paths(self) -> list[Path]:
         """The paths of the leaves."""
-        return self.result.paths([self.output_aval(at) for at in range(len(self.graph.outputs))])
+        return self.result.paths(self.avals())[0]
+
+    def other_paths(self) -> set[Path]:
+        """The paths of what the result holds beside arrays."""
+        return set(self.result.paths(self.avals())[1])
+
+    def avals(self) -> list[Any]:
+        """The shapes and the types of the leaves."""
+        return [self.output_aval(at) for at in range(len(self.graph.outputs))]
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """Make the results."""
