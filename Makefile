@@ -36,7 +36,7 @@ types: $(INSTALLED)/test $(INSTALLED)/lint ## Check the types of the package
 	@$(BIN)/mypy --strict cthulhu
 
 doctest: $(INSTALLED)/test ## Run the examples in the docstrings and the README
-	@$(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md \
+	@KERAS_BACKEND=jax $(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md \
 		cthulhu $$(grep -ls '^ *>>> ' README.md)
 
 docs: $(INSTALLED)/test $(INSTALLED)/docs ## Build the documentation, running its code

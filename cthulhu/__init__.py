@@ -27,6 +27,11 @@ __all__ = [
 _LAZY = ("layers", "models", "params")
 
 
+def __dir__() -> list[str]:
+    """The public names, those that are loaded on first use too."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
 def __getattr__(name: str) -> ModuleType:
     """Import what needs Flax, or what it brings along, when it is first asked for."""
     if name in _LAZY:

@@ -25,6 +25,7 @@ __all__ = [
     "choice",
     "did_you_mean",
     "dtype",
+    "fill_value",
     "finite",
     "inexact_dtype",
     "is_key",
@@ -104,6 +105,20 @@ def scalar(owner: str, argument: str, value: Any) -> Any:
     )
 
 
+def fill_value(owner: str, argument: str, value: Any) -> Any:
+    """A number that some dtype can hold; infinities and NaN too."""
+    value = scalar(owner, argument, value)
+    if isinstance(value, int):
+        try:
+            float(value)
+        except OverflowError:
+            raise ValueError(
+                f"{owner}: {argument} is an integer of {value.bit_length()} bits, which no dtype "
+                "can hold"
+            ) from None
+    return value
+
+
 def finite(owner: str, argument: str, value: Any) -> Any:
     """A finite real number."""
     value = scalar(owner, argument, value)
@@ -172,6 +187,17 @@ def unordered(
 
 def shape(owner: str, value: Any) -> tuple[int, ...]:
     """A tuple of integers of at least 0."""
+    if is_key(value) and value.dtype != np.uint32:
+        raise TypeError(
+            f"{owner}: shape must be a sequence of integers; got a PRNG key. "
+            "The key comes first and the shape after it: (key, shape, dtype)"
+        )
+    if hasattr(value, "ndim") and hasattr(value, "dtype") and value.ndim != 1:
+        one = f". For one dimension write ({value},)" if value.ndim == 0 else ""
+        raise TypeError(
+            f"{owner}: shape must be a sequence of integers; got an array of dtype {value.dtype} "
+            f"and shape {tuple(value.shape)}{one if not is_traced(value) else ''}"
+        )
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise TypeError(
             f"{owner}: shape must be a sequence of integers; got {value!r} "

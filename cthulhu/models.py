@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from rich.console import Console
 from rich.table import Table
 
-from cthulhu import checks, initializers
+from cthulhu import checks, initializers, random
 
 __all__ = ["Sequential"]
 
@@ -90,7 +90,7 @@ class Sequential(nn.Module):
         """Initialize the parameters.
 
         Args:
-            rngs: one key, or Flax's dict of them.
+            rngs: one key, an integer seed, or Flax's dict of keys.
             *args: the inputs, or their shape (a tuple of integers), for which
                 nothing is computed.
             **kwargs: what `flax.linen.Module.init` takes.
@@ -105,6 +105,8 @@ class Sequential(nn.Module):
             >>> variables["params"]["layers_0"]["kernel"].shape
             (3, 4)
         """
+        if isinstance(rngs, int) and not isinstance(rngs, bool):
+            rngs = random.from_seed(rngs)
         if args and _is_shape(args[0]):
             inputs = _spec(args[0])
             object.__setattr__(self, "_seen", inputs)

@@ -45,7 +45,7 @@ ORDER = {
         ("_glorot", "_he", "_lecun"),
     ),
     "cthulhu.initializers": (
-        ("_signatures",),
+        ("_foreign_draws", "_keras", "_signatures"),
         ("_base",),
         ("_bound", "_custom"),
         ("_constant", "_identity", "_normal", "_orthogonal", "_uniform", "_variance_scaling"),

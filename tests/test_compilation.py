@@ -12,6 +12,7 @@ import pytest
 
 from cthulhu import functional, initializers, random
 from cthulhu.layers import Daoloth
+from cthulhu.params import init_params, verify
 
 KEY = jax.random.key(0)
 COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -35,6 +36,29 @@ def compilations() -> Iterator[Callable[[], int]]:
     initializers.HeNormal()(KEY, (2, 2))
     before = len(_counted)
     yield lambda: len(_counted) - before
+
+
+CONSTANT_KEY_SHAPES = [(1,), (3,), (7,), (8,), (17,), (33,), (65, 1), (100, 7), (129,), (257,)]
+
+
+@pytest.mark.parametrize("name", ["HeNormal", "RandomNormal", "RandomUniform", "TruncatedNormal"])
+def test_a_key_known_to_the_compiler_draws_the_same_bits(name: str) -> None:
+    """LLVM would compute a remainder of the loop itself, without fused multiply-add."""
+    inits = [getattr(initializers, name)(seed=seed) for seed in range(4)]
+    calls = [(init, shape) for init in inits for shape in CONSTANT_KEY_SHAPES]
+    jitted = jax.jit(lambda: [init(shape) for init, shape in calls])()
+    derived = jax.jit(lambda: [init(jax.random.key(init.seed), shape) for init, shape in calls])()
+    for (init, shape), *others in zip(calls, jitted, derived, strict=True):
+        eager = np.asarray(init(shape))
+        for other in others:
+            assert np.array_equal(eager, np.asarray(other)), (init, shape)
+
+
+def test_verify_finds_nothing_wrong_with_a_jitted_init_params_of_a_seed() -> None:
+    shapes = {str(n): jax.ShapeDtypeStruct((n, 1), np.float32) for n in (17, 33, 65, 129)}
+    rules = [(".*", "he_normal")]
+    params = jax.jit(lambda: init_params(0, shapes, rules))()
+    assert verify(params, 0, rules, sample=0)
 
 
 def test_a_compilation_is_counted() -> None:

@@ -32,6 +32,15 @@ CLASSES = (
     "Zeros",
 )
 
+ALIASES = {
+    "kaiming_normal": "he_normal",
+    "kaiming_uniform": "he_uniform",
+    "normal": "random_normal",
+    "uniform": "random_uniform",
+    "xavier_normal": "glorot_normal",
+    "xavier_uniform": "glorot_uniform",
+}
+
 SNAKE = {name: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in CLASSES}
 
 SURFACE: dict[ModuleType, set[str]] = {
@@ -45,10 +54,11 @@ SURFACE: dict[ModuleType, set[str]] = {
         "params",
         "random",
     },
-    functional: set(SNAKE.values()),
+    functional: {*SNAKE.values(), *ALIASES},
     initializers: {
         *CLASSES,
         *SNAKE.values(),
+        *ALIASES,
         "Initializer",
         "deserialize",
         "get",
@@ -230,7 +240,20 @@ def test_a_function_has_the_four_arguments_and_keyword_options(name: str) -> Non
 
 def test_the_tables_name_everything() -> None:
     assert set(CONSTRUCTORS) == set(CLASSES)
-    assert set(FUNCTIONS) == set(functional.__all__)
+    assert {*FUNCTIONS, *ALIASES} == set(functional.__all__)
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_an_alias_is_the_thing_itself(alias: str) -> None:
+    for face in (functional, initializers):
+        assert getattr(face, alias) is getattr(face, ALIASES[alias])
+    assert initializers.get(alias) == initializers.get(ALIASES[alias])
+
+
+def test_dir_shows_the_public_names_and_nothing_else() -> None:
+    assert {name for name in dir(cthulhu) if is_public(name)} == set(cthulhu.__all__) - {
+        "__version__"
+    }
 
 
 def sections(docstring: str) -> dict[str, str]:

@@ -14,6 +14,14 @@ from cthulhu.functional._orthogonal import delta_orthogonal, orthogonal
 from cthulhu.functional._uniform import random_uniform
 from cthulhu.functional._variance_scaling import variance_scaling
 
+# The names that users of JAX and torch type.
+kaiming_normal = he_normal
+kaiming_uniform = he_uniform
+normal = random_normal
+uniform = random_uniform
+xavier_normal = glorot_normal
+xavier_uniform = glorot_uniform
+
 __all__ = [
     "constant",
     "delta_orthogonal",
@@ -22,13 +30,19 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "identity",
+    "kaiming_normal",
+    "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "normal",
     "ones",
     "orthogonal",
     "random_normal",
     "random_uniform",
     "truncated_normal",
+    "uniform",
     "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
     "zeros",
 ]

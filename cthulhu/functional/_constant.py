@@ -18,7 +18,7 @@ __all__ = ["constant", "ones", "zeros"]
 def plan_constant(shape: Any, dtype: Any, sharding: Any, value: Any) -> Draw:
     """Check the value against the type, and name the program that fills an array."""
     owner = "constant"
-    number = checks.scalar(owner, "value", value)
+    number = checks.fill_value(owner, "value", value)
     target = checks.dtype(owner, dtype)
     if isinstance(number, jax.core.Tracer):
         return draws.fill(shape, target, sharding, value=lax.convert_element_type(number, target))

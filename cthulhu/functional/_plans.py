@@ -8,9 +8,10 @@ own dispatch.
 
 import contextlib
 import functools
+import inspect
 import operator
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
 import jax
 
@@ -18,7 +19,7 @@ from cthulhu import checks
 from cthulhu.random._programs import Draw, resolve_sharding
 from cthulhu.typing import DTypeLike, OutSharding, Shape
 
-__all__ = ["axes_key", "draw_of", "is_planned", "planned", "planner", "run"]
+__all__ = ["axes_key", "draw_of", "is_planned", "planned", "planner", "run", "unknown_option"]
 
 
 Function = TypeVar("Function", bound=Callable[..., jax.Array])
@@ -66,7 +67,7 @@ def run(
     *options: Any,
 ) -> jax.Array:
     """Make the values of a planned draw that belong to `key`."""
-    if not isinstance(key, jax.Array) or key.ndim:
+    if not isinstance(key, jax.Array) or key.ndim or not checks.is_key(key):
         checks.single_key(plan.owner, key)
     program, scalars, _ = plan(shape, dtype, out_sharding, *options)
     return program(key, *scalars)
@@ -79,10 +80,61 @@ def planned(plan: Planner) -> Callable[[Function], Function]:
     """Mark a public function as the one that runs this plan; its keywords are the options."""
 
     def mark(function: Function) -> Function:
-        _PLANNERS[function] = plan
-        return function
+        @functools.wraps(function)
+        def initializer(*args: Any, **kwargs: Any) -> jax.Array:
+            try:
+                return function(*args, **kwargs)
+            except TypeError:
+                explain_misuse(plan.owner, function, args, kwargs)
+                raise
+
+        setattr(initializer, "__kwdefaults__", function.__kwdefaults__)  # noqa: B010
+        _PLANNERS[initializer] = plan
+        return cast(Function, initializer)
 
     return mark
+
+
+# Options of JAX's and of torch's initializers that mean something else here.
+FOREIGN_OPTIONS = {
+    ("random_uniform", "scale"): "jax.nn.initializers.uniform(scale) draws on [0, scale): write "
+    "minval=0, maxval=scale; its default scale is 0.01",
+    ("random_normal", "scale"): "write stddev=…; the default of jax.nn.initializers.normal is 0.01",
+    ("random_normal", "std"): "write stddev=…",
+    ("truncated_normal", "std"): "write stddev=…",
+    ("truncated_normal", "a"): "write lower=…, in standard deviations from the mean",
+    ("truncated_normal", "b"): "write upper=…, in standard deviations from the mean",
+    ("random_uniform", "a"): "write minval=…",
+    ("random_uniform", "b"): "write maxval=…",
+    ("orthogonal", "scale"): "write gain=…",
+    ("orthogonal", "column_axis"): "write axis=…",
+    ("delta_orthogonal", "scale"): "write gain=…",
+    ("delta_orthogonal", "column_axis"): "write axis=…",
+}
+
+
+def unknown_option(owner: str, asked: str, known: Iterable[str], name: str) -> str:
+    """The message for an option that `name`, a function or its class, does not have."""
+    options = list(known)
+    hint = FOREIGN_OPTIONS.get((name, asked))
+    hint = f"; {hint}" if hint else checks.did_you_mean(asked, options)
+    return f"{owner}: unknown argument {asked!r}{hint}; it has {', '.join(options) or 'none'}"
+
+
+def explain_misuse(
+    owner: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    """Say what is wrong with the arguments, if Python could not bind them."""
+    for name in kwargs:
+        if name not in inspect.signature(function).parameters:
+            options = list(function.__kwdefaults__ or {})
+            raise TypeError(unknown_option(owner, name, options, owner)) from None
+    if len(args) + ("key" in kwargs) + ("shape" in kwargs) < 2:
+        raise TypeError(
+            f"{owner}: an initializer, not a function that builds one: it takes "
+            f"(key, shape, dtype). Pass it as it is, kernel_init={owner}, or bind options with "
+            f"functools.partial({owner}, …)"
+        ) from None
 
 
 def draw_of(

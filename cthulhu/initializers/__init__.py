@@ -39,6 +39,14 @@ truncated_normal = TruncatedNormal
 variance_scaling = VarianceScaling
 zeros = Zeros
 
+# The names that users of JAX and torch type.
+kaiming_normal = HeNormal
+kaiming_uniform = HeUniform
+normal = RandomNormal
+uniform = RandomUniform
+xavier_normal = GlorotNormal
+xavier_uniform = GlorotUniform
+
 __all__ = [
     "Constant",
     "DeltaOrthogonal",
@@ -66,14 +74,20 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "identity",
+    "kaiming_normal",
+    "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "normal",
     "ones",
     "orthogonal",
     "random_normal",
     "random_uniform",
     "serialize",
     "truncated_normal",
+    "uniform",
     "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
     "zeros",
 ]

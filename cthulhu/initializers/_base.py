@@ -2,21 +2,26 @@
 
 import contextvars
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cthulhu import checks
+from cthulhu.initializers._foreign_draws import refuse_foreign_draws
+from cthulhu.initializers._keras import DRAWN_SEED, called_by_keras, drawn_seed
 from cthulhu.initializers._signatures import accepts, first_argument
 from cthulhu.random import from_seed, next_key, scope
 from cthulhu.random._programs import check_divides, place, resolve_sharding
+from cthulhu.random._scope import in_scope, keys_drawn
 from cthulhu.typing import DTypeLike, OutSharding, Shape
 
 __all__ = ["Initializer"]
 
 ARGUMENTS = ("key", "shape", "dtype", "out_sharding")
+DRAWN = {DRAWN_SEED}
 
 
 class Initializer:
@@ -28,17 +33,21 @@ class Initializer:
     decides. Called without one, the instance's seed decides: an integer gives
     the same values at every call, as `jax.random.key` of that integer does; with
     `None` every call draws a fresh key from the ambient `cthulhu.random.scope`,
-    or from the default generator.
+    or from the default generator. Outside any scope, a layer of Keras gets what
+    Keras documents: an instance without a seed draws one for itself, once, and
+    `keras.utils.set_random_seed` governs it.
 
     Subclass it with the documented signature, drawing from
     `cthulhu.backend`, or with `key` as the first argument. Both kinds can then
     be called both ways, jitted, vmapped, and handed to Flax. A subclass with
-    arguments implements `get_config`, so that it can be saved.
+    arguments implements `get_config`, so that it can be saved, and so that
+    instances of one class and config are equal.
 
     Law: a subclass's own.
 
     Raises:
         TypeError: a call has neither a shape nor a key and a shape.
+        ValueError: called with a key, a subclass draws from elsewhere.
         RuntimeError: a call without key and seed, under a JAX trace, outside of
             any scope.
         NotImplementedError: the subclass implements no `__call__`.
@@ -92,11 +101,17 @@ class Initializer:
 
     def _completed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments of a call, the key first, whichever way it was made."""
+        return self._keyed(self._given(args, kwargs))
+
+    def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The same, with `None` for a key that was not given."""
         if kwargs or not 2 <= len(args) <= 4 or not isinstance(args[0], jax.Array):
-            args = self._arguments(args, kwargs)
-        if args[0] is None and self.draws:
-            args = (self._own_key(), *args[1:])
+            return self._arguments(args, kwargs)
         return args
+
+    def _keyed(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments with a key."""
+        return (self._own_key(), *given[1:]) if given[0] is None and self.draws else given
 
     def _arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Sort out which way of calling this is."""
@@ -138,7 +153,17 @@ class Initializer:
         if _running.get() is self:
             return next_key(owner)  # `super().__call__(shape)`: the key of the outer call decides.
         seed = checks.seed(owner, getattr(self, "seed", None))
+        if seed is None and not in_scope() and called_by_keras():
+            seed = drawn_seed(self)
         return next_key(owner) if seed is None else from_seed(seed)
+
+    def _owner(self) -> str:
+        """The name that messages begin with."""
+        return type(self).__name__
+
+    def _source(self) -> Any:
+        """The user's object whose code runs in a call."""
+        return self
 
     def _draw(
         self,
@@ -152,6 +177,32 @@ class Initializer:
             f"{type(self).__name__}: a subclass of Initializer implements "
             "__call__(self, shape, dtype=None) or __call__(self, key, shape, dtype=None)"
         )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the class and the config are the same."""
+        if type(other) is not type(self):
+            return NotImplemented
+        if other is self:
+            return True
+        identity = self._identity()
+        return identity is not None and identity == other._identity()
+
+    def __hash__(self) -> int:
+        """Equal instances are one static argument, so they do not trace twice."""
+        identity = self._identity()
+        return object.__hash__(self) if identity is None else hash((type(self), identity))
+
+    def _identity(self) -> Hashable:
+        """The config as a value to compare; `None` if it does not tell all."""
+        silent = type(self).get_config is Initializer.get_config
+        if silent and (type(self).__init__ is not object.__init__ or vars(self).keys() - DRAWN):
+            return None
+        try:
+            identity = frozen(self.get_config())
+            hash(identity)
+        except TypeError:
+            return None
+        return identity
 
     def __repr__(self) -> str:
         """The constructor call, as far as `get_config` tells."""
@@ -206,12 +257,15 @@ def _both_ways(cls: type[Initializer], own: Callable[..., Any]) -> Callable[...,
     style = first_argument(f"{cls.__name__}.__call__", own, skip_self=True)
 
     def call(self: Initializer, *args: Any, **kwargs: Any) -> jax.Array:
-        completed = (*self._completed(args, kwargs), None, None)
+        given = self._given(args, kwargs)
+        completed = (*self._keyed(given), None, None)
         key, shape, dtype, out_sharding = completed[:4]
         bound = functools.partial(own, self)
+        # Without a key, a seed of its own may decide.
+        source = None if given[0] is None else self._source()
         token = _running.set(self)
         try:
-            return call_custom(type(self).__name__, bound, style, key, shape, dtype, out_sharding)
+            return call_custom(self._owner(), bound, style, key, shape, dtype, out_sharding, source)
         finally:
             _running.reset(token)
 
@@ -228,17 +282,26 @@ def call_custom(
     shape: Shape,
     dtype: DTypeLike | None,
     out_sharding: OutSharding,
+    source: Any = None,
 ) -> jax.Array:
-    """Run a user's function, of either signature, as a pure function of the key."""
+    """Run a user's function, of either signature, as a pure function of the key.
+
+    If the key is the caller's, `source` is the object whose code runs, and what
+    draws from elsewhere is refused.
+    """
     checks.single_key(owner, key)
     assert key is not None
     dims = checks.shape(owner, shape)
     target = None if dtype is None else checks.dtype(owner, dtype)
+    key_ignored = False
     if style == "key":
         value = function(key, dims, target) if target is not None else function(key, dims)
     else:
+        if accepts(function, "dtype"):
+            function = functools.partial(function, dtype=target)
         with scope(key):
-            value = function(dims, dtype=target) if accepts(function, "dtype") else function(dims)
+            value = function(dims)
+            key_ignored = keys_drawn() == 0
     try:
         array = jnp.asarray(value, dtype=target)
     except (TypeError, ValueError):
@@ -250,6 +313,8 @@ def call_custom(
         raise ValueError(
             f"{owner}: asked for shape {dims!r}, and it returned an array of shape {array.shape!r}"
         )
+    if key_ignored and source is not None:
+        refuse_foreign_draws(owner, source, functools.partial(function, dims), array)
     return finish(owner, array, out_sharding)
 
 
@@ -260,3 +325,16 @@ def finish(owner: str, array: jax.Array, out_sharding: OutSharding) -> jax.Array
         return array
     check_divides(owner, array.shape, sharding)
     return place(array, sharding)
+
+
+def frozen(value: Any) -> Hashable:
+    """A part of a config as a value that can be compared and hashed."""
+    if isinstance(value, Mapping):
+        return frozenset((name, frozen(item)) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(frozen(item) for item in value)
+    if isinstance(value, np.ndarray | jax.Array):
+        array = np.asarray(value)
+        return array.shape, array.dtype.str, array.tobytes()
+    # 1, 1.0 and True are equal, and do not trace alike.
+    return type(value), value

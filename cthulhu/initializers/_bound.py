@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from cthulhu import checks
-from cthulhu.functional._plans import draw_of
+from cthulhu.functional._plans import draw_of, unknown_option
 from cthulhu.initializers._base import Initializer
+from cthulhu.initializers._keras import register
 from cthulhu.random._programs import Draw
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
@@ -63,10 +66,29 @@ def listed(axes: Axes) -> list[int]:
     return [axes] if isinstance(axes, int) else list(axes)
 
 
+def plain(value: Any) -> Any:
+    """A number, where a config of Keras wraps it as a tensor."""
+    if isinstance(value, Mapping) and value.get("class_name") in ("__tensor__", "__numpy__"):
+        held = value["config"]
+        return np.asarray(held["value"], jnp.dtype(held["dtype"]))
+    return value
+
+
 class Bound(Initializer):
     """A frozen value that binds a pure function of `cthulhu.functional` to its options."""
 
     function: ClassVar[Callable[..., jax.Array]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make an instance; name an option of JAX or of torch that is called otherwise here."""
+        parameters = cls.__dict__.get("__dataclass_params__")
+        if parameters is not None and parameters.init:
+            options = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+            for name in kwargs:
+                if name not in options:
+                    asked = cls.function.__name__
+                    raise TypeError(unknown_option(cls.__name__, name, options, asked))
+        return super().__new__(cls, *args, **kwargs)
 
     def __post_init__(self) -> None:
         """Check each field, and keep the options that the function takes."""
@@ -118,6 +140,7 @@ class Bound(Initializer):
         Returns:
             A dict from which `from_config` makes an equal instance.
         """
+        register(type(self))  # Keras asks for the config just before it asks for the name.
         values = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)  # type: ignore[arg-type]
@@ -153,7 +176,8 @@ class Bound(Initializer):
 
         Args:
             config: what `get_config` returned. Keras 2's ``"dtype"`` is read and
-                ignored: the dtype belongs to the call.
+                ignored: the dtype belongs to the call. A seed is read modulo
+                2**32, as Keras reads it.
 
         Returns:
             An instance.
@@ -161,7 +185,16 @@ class Bound(Initializer):
         Raises:
             TypeError: `config` has an argument that the class does not know.
         """
-        known = {name: value for name, value in config.items() if name != "dtype"}
+        known = {name: plain(value) for name, value in config.items() if name != "dtype"}
+        seed = known.get("seed")
+        if isinstance(seed, Mapping):
+            raise TypeError(
+                f"{cls.__name__}: the seed in a config must be an integer or None; got a "
+                f"{seed.get('class_name', 'dict')}, which gives other values at every call. "
+                "Pass an integer seed, or call the instance with a key"
+            )
+        if isinstance(seed, int) and not isinstance(seed, bool):
+            known["seed"] = seed % (checks.LARGEST_SEED + 1)
         axes = {ours: known.pop(theirs, None) for ours, theirs in KERAS_NAMES.items()}
         # Keras ignores the one where the other is missing.
         if None not in axes.values():

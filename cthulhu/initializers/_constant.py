@@ -49,14 +49,15 @@ class Constant(Bound):
 
     Raises:
         TypeError: `value` is not a number.
-        ValueError: `value` is an array that is not a scalar.
+        ValueError: `value` is an array that is not a scalar, or an integer that no
+            dtype can hold.
 
     Example:
         >>> Constant(3)((2,)).tolist()
         [3.0, 3.0]
     """
 
-    value: complex = option(0.0, checks.scalar)
+    value: complex = option(0.0, checks.fill_value)
 
     draws = False
     function = staticmethod(functional.constant)

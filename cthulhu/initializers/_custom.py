@@ -7,11 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from cthulhu import checks
-from cthulhu.initializers._base import Initializer, call_custom, finish
+from cthulhu import checks, typing
+from cthulhu.initializers._base import Initializer, finish
+from cthulhu.initializers._signatures import accepts, first_argument
 from cthulhu.typing import DTypeLike, OutSharding, Shape
 
-__all__ = ["FromArray", "FromCallable"]
+__all__ = ["FromArray", "FromCallable", "from_callable"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,8 @@ class FromCallable(Initializer):
             returns an array of that shape.
 
     Raises:
-        ValueError: in a call, the callable returns another shape.
+        ValueError: in a call, the callable returns another shape; or it draws,
+            but not from the key.
         TypeError: in a call, it returns no array.
 
     Example:
@@ -43,15 +45,17 @@ class FromCallable(Initializer):
 
     function: Callable[..., Any]
 
-    def _draw(
-        self,
-        key: jax.Array | None,
-        shape: Shape,
-        dtype: DTypeLike | None = None,
-        out_sharding: OutSharding = None,
-    ) -> jax.Array:
-        name = getattr(self.function, "__name__", type(self.function).__name__)
-        return call_custom(name, self.function, "shape", key, shape, dtype, out_sharding)
+    def __call__(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
+        """Run the function."""
+        if accepts(self.function, "dtype"):
+            return self.function(shape, dtype=dtype)
+        return self.function(shape)
+
+    def _owner(self) -> str:
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    def _source(self) -> Any:
+        return self.function
 
 
 class FromArray(Initializer):
@@ -92,3 +96,13 @@ class FromArray(Initializer):
             )
         values = jnp.array(self.array, dtype=checks.dtype(owner, dtype), copy=True)
         return finish(owner, values, out_sharding)
+
+
+def from_callable(function: Callable[..., Any]) -> typing.Initializer:
+    """A user's callable, of either signature, as an initializer."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if first_argument(name, function) == "key":
+        return function
+    made: Any = FromCallable(function)
+    initializer: typing.Initializer = made
+    return initializer

@@ -7,24 +7,18 @@ import jax
 import numpy as np
 
 from cthulhu import typing
-from cthulhu.initializers._base import Initializer
-from cthulhu.initializers._config import deserialize
-from cthulhu.initializers._custom import FromArray, FromCallable
-from cthulhu.initializers._signatures import first_argument
+from cthulhu.initializers._config import as_initializer, deserialize
+from cthulhu.initializers._custom import FromArray
 
 __all__ = ["get"]
 
 
 @overload
-def get(
-    identifier: None, custom_objects: Mapping[str, type[Initializer]] | None = None
-) -> None: ...
+def get(identifier: None, custom_objects: Mapping[str, Any] | None = None) -> None: ...
 @overload
+def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> typing.Initializer: ...
 def get(
-    identifier: Any, custom_objects: Mapping[str, type[Initializer]] | None = None
-) -> typing.Initializer: ...
-def get(
-    identifier: Any, custom_objects: Mapping[str, type[Initializer]] | None = None
+    identifier: Any, custom_objects: Mapping[str, Any] | None = None
 ) -> typing.Initializer | None:
     """Make an initializer of whatever names one.
 
@@ -34,15 +28,17 @@ def get(
             - a name, as ``"he_normal"`` or ``"HeNormal"``;
             - a config, as `serialize` and Keras write it;
             - a class, which is called without arguments;
-            - an instance, which is returned as it is;
+            - an instance, which is returned as it is; one of Keras's built-in
+              classes becomes the instance of this library with its config;
             - a callable ``(key, shape, dtype)``, as those of
               `cthulhu.functional` and `jax.nn.initializers`, which is returned as
               it is;
             - a callable ``(shape, dtype=None)``, which becomes a pure function of
-              the key: it draws from `cthulhu.backend`;
+              the key: it draws from `cthulhu.backend`. One that draws from
+              elsewhere is refused when it is first called with a key;
             - an array, which initializes weights of its very shape;
             - `None`, which is returned.
-        custom_objects: further classes by name.
+        custom_objects: further classes and functions by name.
 
     Returns:
         An initializer ``(key, shape, dtype=None, out_sharding=None)``, or `None`.
@@ -60,21 +56,14 @@ def get(
         return None
     if isinstance(identifier, str | Mapping):
         return deserialize(identifier, custom_objects)
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    if isinstance(identifier, Initializer):
-        return identifier
-    if isinstance(identifier, jax.Array | np.ndarray):
-        return FromArray(identifier)
     if isinstance(identifier, type):
         made: typing.Initializer | None = get(identifier(), custom_objects)
         return made
+    if isinstance(identifier, jax.Array | np.ndarray):
+        array: Any = FromArray(identifier)
+        return array  # type: ignore[no-any-return]
     if callable(identifier):
-        name = getattr(identifier, "__name__", type(identifier).__name__)
-        if first_argument(name, identifier) == "key":
-            function: typing.Initializer = identifier
-            return function
-        return FromCallable(identifier)
+        return as_initializer(identifier)
     raise TypeError(
         "an initializer is named by a string, a config dict, a class, an instance, a callable or "
         f"an array; got {identifier!r} of type {type(identifier).__name__}"

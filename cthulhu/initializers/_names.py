@@ -19,7 +19,7 @@ from cthulhu.initializers._variance_scaling import (
     VarianceScaling,
 )
 
-__all__ = ["CLASSES", "NAMES", "snake_case"]
+__all__ = ["CLASSES", "KNOWN_AS", "NAMES", "snake_case"]
 
 CLASSES: tuple[type[Initializer], ...] = (
     Constant,
@@ -61,8 +61,43 @@ LEGACY: Mapping[str, type[Initializer]] = {
     },
 }
 
+# Other libraries' names, of JAX and of torch.
+ALIASES: Mapping[str, type[Initializer]] = {
+    "kaiming_normal": HeNormal,
+    "kaiming_uniform": HeUniform,
+    "xavier_normal": GlorotNormal,
+    "xavier_uniform": GlorotUniform,
+}
+
+# What people type for these, and what it is called here: better than a near spelling.
+KNOWN_AS: Mapping[str, str] = {
+    "constant_": "constant",
+    "eye": "identity",
+    "eye_": "identity",
+    "gaussian": "random_normal",
+    "he": "he_normal",
+    "kaiming": "he_normal",
+    "kaiming_normal_": "he_normal",
+    "kaiming_uniform_": "he_uniform",
+    "glorot": "glorot_uniform",
+    "lecun": "lecun_normal",
+    "normal_": "random_normal",
+    "ones_": "ones",
+    "ones_init": "ones",
+    "orthogonal_": "orthogonal",
+    "trunc_normal": "truncated_normal",
+    "trunc_normal_": "truncated_normal",
+    "uniform_": "random_uniform",
+    "xavier": "glorot_uniform",
+    "xavier_normal_": "glorot_normal",
+    "xavier_uniform_": "glorot_uniform",
+    "zeros_": "zeros",
+    "zeros_init": "zeros",
+}
+
 NAMES: Mapping[str, type[Initializer]] = {
     **{cls.__name__: cls for cls in CLASSES},
     **{snake_case(cls.__name__): cls for cls in CLASSES},
     **LEGACY,
+    **ALIASES,
 }

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from jax.sharding import NamedSharding, Sharding
 from cthulhu import checks
 from cthulhu.functional._plans import draw_of, is_planned
 from cthulhu.initializers._bound import Bound
+from cthulhu.params import _patterns as patterns
 from cthulhu.params._paths import Path, flatten, join
 from cthulhu.params._placement import leaf_shardings
 from cthulhu.params._rules import Keep, Rules
@@ -127,14 +127,8 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
         )
     axes: list[int | None] = [None] * len(paths)
     for pattern, axis in stacked.items():
-        try:
-            compiled = re.compile(pattern)
-        except re.error as error:
-            raise ValueError(
-                f"{owner}: stacked has the invalid regular expression {pattern!r}: {error.msg} "
-                f"at position {error.pos}"
-            ) from None
-        matching = [at for at, path in enumerate(paths) if compiled.fullmatch(join(path))]
+        compiled = patterns.Pattern(f"{owner}: stacked has", pattern)
+        matching = [at for at, path in enumerate(paths) if compiled.matches(join(path))]
         if not matching:
             raise ValueError(f"{owner}: stacked names {pattern!r}, which matches no parameter")
         for at in matching:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import numpy as np
 from rich.progress import Progress
 
-from cthulhu import extend
+from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
 from cthulhu.params import _making as making
 from cthulhu.params._initplan import InitPlan, init_plan
@@ -221,5 +222,11 @@ def init_params(
         >>> bool(np.array_equal(params["dense"]["kernel"], again["dense"]["kernel"]))
         True
     """
+    if checks.is_key(rules) or isinstance(rules, int | np.integer):
+        raise TypeError(
+            "init_params: the key comes first, init_params(key, tree, rules); got "
+            f"{type(key).__name__}, {type(tree).__name__} and, for the rules, "
+            f"{'a key' if checks.is_key(rules) else repr(rules)}"
+        )
     planned = rules_plan("init_params", tree, rules, shardings, stacked)
     return planned.run(key, progress=progress)

@@ -1,14 +1,22 @@
 """What a plan says, as data and as a table."""
 
 import dataclasses
-import io
+import html
 import json
 import math
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 __all__ = ["LeafPlan", "Rows"]
+
+COLUMNS = (
+    *("path", "shape", "dtype", "sharding", "bytes", "initializer"),
+    *("fan_in", "fan_out", "mean", "stddev", "digest"),
+)
+ALWAYS = ("path", "shape", "dtype", "bytes", "initializer")
+NUMBERS = ("bytes", "fan_in", "fan_out", "mean", "stddev")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,52 +72,97 @@ class Rows:
             }
         )
 
+    def table(self, *, digests: bool = False) -> Table:
+        """The plan as a table, without the columns that would be empty.
+
+        Args:
+            digests: whether to show the digest of each path, from which its key follows.
+
+        Returns:
+            A table of the `rich` library.
+        """
+        names, rows, totals = self._cells(digests)
+        table = Table(title="Initialization plan")
+        for name in names:
+            justify: Any = "right" if name in NUMBERS else "left"
+            table.add_column(name, justify=justify, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        table.add_section()
+        table.add_row(*totals)
+        return table
+
+    def _cells(self, digests: bool) -> tuple[list[str], list[list[str]], list[str]]:
+        """The names of the columns, the cells of the rows, and those of the last row."""
+        rows = self.rows
+        cells = [
+            {
+                "path": row.path,
+                "shape": str(row.shape),
+                "dtype": row.dtype,
+                "sharding": row.sharding or "",
+                "bytes": f"{row.nbytes:,}",
+                "initializer": row.initializer,
+                "fan_in": shown(row.fan_in),
+                "fan_out": shown(row.fan_out),
+                "mean": shown(row.mean),
+                "stddev": shown(row.stddev),
+                "digest": row.digest if digests else "",
+            }
+            for row in rows
+        ]
+        names = [name for name in COLUMNS if name in ALWAYS or any(cell[name] for cell in cells)]
+        count = sum(math.prod(row.shape) for row in rows)
+        totals = {
+            "path": counted(len(rows), "leaf", "leaves"),
+            "shape": counted(count, "element", "elements"),
+            "bytes": f"{self.nbytes:,}",
+            "initializer": counted(self.programs, "program", "programs"),
+        }
+        return (
+            names,
+            [[cell[name] for name in names] for cell in cells],
+            [totals.get(name, "") for name in names],
+        )
+
     def __rich__(self) -> Table:
         """The plan as a table."""
-        table = Table(title="Initialization plan")
-        for name in ("path", "shape", "dtype", "sharding"):
-            table.add_column(name, overflow="fold")
-        table.add_column("bytes", justify="right")
-        table.add_column("initializer", overflow="fold")
-        for name in ("fan_in", "fan_out", "mean", "stddev"):
-            table.add_column(name, justify="right")
-        table.add_column("digest")
-        rows = self.rows
-        for row in rows:
-            table.add_row(
-                row.path,
-                str(row.shape),
-                row.dtype,
-                row.sharding or "",
-                f"{row.nbytes:,}",
-                row.initializer,
-                *(shown(value) for value in (row.fan_in, row.fan_out, row.mean, row.stddev)),
-                row.digest,
-            )
-        table.add_section()
-        count = sum(math.prod(row.shape) for row in rows)
-        table.add_row(
-            f"{len(rows)} leaves",
-            f"{count:,} elements",
-            "",
-            "",
-            f"{self.nbytes:,}",
-            f"{self.programs} programs",
-        )
-        return table
+        return self.table()
 
     def __str__(self) -> str:
         """The table as text."""
-        console = Console(width=160, color_system=None)
+        # In a notebook, rich would display the table too, and capture nothing.
+        console = Console(width=160, color_system=None, force_jupyter=False)
         with console.capture() as captured:
             console.print(self)
         return captured.get()
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """The table for IPython's prompt."""
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         """The table for a notebook."""
-        console = Console(width=160, record=True, file=io.StringIO())
-        console.print(self)
-        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+        names, rows, totals = self._cells(digests=False)
+
+        def line(tag: str, texts: list[str]) -> str:
+            aligned = zip(names, texts, strict=True)
+            return "".join(
+                f'<{tag} style="text-align: {"right" if name in NUMBERS else "left"}">'
+                f"{html.escape(text)}</{tag}>"
+                for name, text in aligned
+            )
+
+        body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+        return (
+            "<table><caption>Initialization plan</caption>"
+            f"<thead><tr>{line('th', names)}</tr></thead><tbody>{body}</tbody>"
+            f"<tfoot><tr>{line('th', totals)}</tr></tfoot></table>"
+        )
+
+
+def counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def shown(value: float | None) -> str:

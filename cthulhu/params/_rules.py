@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cthulhu import initializers, typing
+from cthulhu.params import _patterns as patterns
 from cthulhu.params._paths import Path, join
 
 __all__ = ["Keep", "Rules"]
@@ -40,7 +41,8 @@ class Rules:
 
     Args:
         rules: pairs of a regular expression and whatever
-            `cthulhu.initializers.get` takes, or `Keep`; or a mapping of them.
+            `cthulhu.initializers.get` takes, or `Keep`; or a mapping of them; or one
+            initializer, for all parameters.
 
     Raises:
         ValueError: a regular expression is invalid, or a name is unknown.
@@ -54,8 +56,8 @@ class Rules:
 
     rules: tuple[tuple[str, Any], ...]
 
-    def __init__(self, rules: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
-        pairs: list[Any] = list(rules.items()) if isinstance(rules, Mapping) else list(rules)
+    def __init__(self, rules: Any) -> None:
+        pairs = listed(rules)
         checked = []
         for number, pair in enumerate(pairs, 1):
             if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
@@ -64,13 +66,7 @@ class Rules:
                     f"got {pair!r}"
                 )
             pattern, identifier = pair
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(
-                    f"Rules: rule {number} is the invalid regular expression {pattern!r}: "
-                    f"{error.msg} at position {error.pos}"
-                ) from None
+            patterns.check(f"Rules: rule {number} is", pattern)
             checked.append((pattern, initializer(number, identifier)))
         object.__setattr__(self, "rules", tuple(checked))
 
@@ -87,14 +83,17 @@ class Rules:
             ValueError: a parameter that no rule matches, or a rule that matches
                 nothing or comes after others that take all it matches.
         """
-        patterns = [re.compile(pattern) for pattern, _ in self.rules]
+        compiled = [
+            patterns.Pattern(f"Rules: rule {number} is", pattern)
+            for number, (pattern, _) in enumerate(self.rules, 1)
+        ]
         names = [join(path) for path in paths]
-        taken = [0] * len(patterns)
-        reached = [0] * len(patterns)
+        taken = [0] * len(compiled)
+        reached = [0] * len(compiled)
         found: list[Any] = []
         unmatched = []
         for name in names:
-            matching = [at for at, pattern in enumerate(patterns) if pattern.fullmatch(name)]
+            matching = [at for at, pattern in enumerate(compiled) if pattern.matches(name)]
             for at in matching:
                 reached[at] += 1
             if matching:
@@ -129,6 +128,23 @@ class Rules:
                 why = f"no path matches; the closest are {', '.join(map(repr, close))}"
             lines.append(f"  rule {at + 1}, {pattern!r}: {why}")
         return "Rules: these rules are never used:\n" + "\n".join(lines)
+
+
+def listed(rules: Any) -> list[Any]:
+    """The pairs that `rules` holds; one initializer is a rule for all parameters."""
+    if isinstance(rules, Rules):
+        return list(rules.rules)
+    is_config = isinstance(rules, Mapping) and "class_name" in rules
+    if is_config or isinstance(rules, str | Keep) or callable(rules):
+        return [(".*", rules)]
+    if isinstance(rules, Mapping):
+        return list(rules.items())
+    if not isinstance(rules, Iterable) or hasattr(rules, "dtype"):
+        raise TypeError(
+            "Rules: pairs (regular expression, initializer) are needed, or one initializer for all "
+            f"parameters; got {rules!r} of type {type(rules).__name__}"
+        )
+    return list(rules)
 
 
 def initializer(number: int, identifier: Any) -> Any:

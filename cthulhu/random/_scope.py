@@ -18,7 +18,7 @@ import numpy as np
 from cthulhu import checks, extend
 from cthulhu.random import _keys as keys
 
-__all__ = ["next_key", "scope", "set_seed"]
+__all__ = ["in_scope", "keys_drawn", "next_key", "scope", "set_seed"]
 
 
 @dataclasses.dataclass
@@ -89,6 +89,18 @@ def scope(key: jax.Array) -> Iterator[None]:
         yield
     finally:
         _ambient.reset(token)
+
+
+def in_scope() -> bool:
+    """Whether `next_key` takes its keys from a scope here."""
+    source = _ambient.get()
+    return source is not None and (source.entered_under_trace or not extend.under_trace())
+
+
+def keys_drawn() -> int:
+    """How many keys the innermost scope has given so far."""
+    source = _ambient.get()
+    return 0 if source is None else source.drawn
 
 
 def next_key(owner: str = "next_key") -> jax.Array:

@@ -253,6 +253,116 @@ def test_one_instance_is_one_trace() -> None:
     assert len(traces) == 1
 
 
+class Silent(Initializer):
+    """Has an argument, and no config that tells it."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return self.factor * K.random_normal(shape, dtype=dtype)
+
+
+class Configured(Initializer):
+    """Has a config of any values."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return K.random_normal(shape, dtype=dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+
+def traces_of(*instances: Initializer) -> int:
+    traces = []
+
+    def draw(init: Initializer, key: jax.Array) -> jax.Array:
+        traces.append(init)
+        return init(key, (3,))
+
+    jitted = jax.jit(draw, static_argnums=0)
+    for init in instances:
+        jitted(init, KEY)
+    return len(traces)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        ShapeFirst,
+        Child,
+        lambda: KeyFirst(2.0, seed=1),
+        lambda: Doubled(2.0),
+        lambda: Configured([1, {"a": (2.0, None)}]),
+        lambda: Configured(np.arange(3)),
+        lambda: Configured(jnp.arange(3)),
+    ],
+    ids=["ShapeFirst", "Child", "KeyFirst", "Doubled", "nested", "NumPy", "JAX"],
+)
+def test_equal_instances_of_a_subclass_are_one_trace(make: Any) -> None:
+    assert make() == make()
+    assert hash(make()) == hash(make())
+    assert traces_of(make(), make(), make()) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (ShapeFirst(), Child()),
+        (KeyFirst(2.0), KeyFirst(3.0)),
+        (KeyFirst(2.0), Doubled(2.0)),
+        (Silent(2.0), Silent(2.0)),
+        (Configured(1), Configured(True)),
+        (Configured(1), Configured(1.0)),
+        (Configured(np.arange(3)), Configured(np.arange(3.0))),
+        (Configured(np.arange(3)), Configured(np.arange(4))),
+        (Configured({1}), Configured({1})),
+        (ShapeFirst(), "ShapeFirst"),
+    ],
+    ids=[
+        "a subclass",
+        "the config",
+        "the class",
+        "no config",
+        "a bool",
+        "a float",
+        "an array's dtype",
+        "an array's shape",
+        "what cannot be hashed",
+        "another type",
+    ],
+)
+def test_what_may_differ_is_not_equal(first: Any, second: Any) -> None:
+    assert first != second
+    assert first == first
+    if isinstance(second, Initializer):
+        assert traces_of(first, second, first) == 2
+
+
+def test_an_attribute_that_no_config_tells_makes_instances_differ() -> None:
+    first, second = ShapeFirst(), ShapeFirst()
+    first.factor = 2.0  # type: ignore[attr-defined]
+    assert first != second
+
+
+def test_an_equality_of_the_users_own_stays() -> None:
+    class Always(Initializer):
+        def __init__(self, factor: float) -> None:
+            self.factor = factor
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    assert Always(1.0) == Always(2.0)
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Always(1.0))
+
+
 class Shifted(initializers.HeNormal):
     """Builds on the class that it extends."""
 

@@ -116,12 +116,30 @@ def through_json(config: Any) -> Any:
 def test_a_default_instance_writes_the_config_that_keras_writes(name: str) -> None:
     init = getattr(initializers, name)()
     assert init.get_config() == DEFAULT_CONFIGS[name]
+    shared = name != "DeltaOrthogonal"
     assert serialize(init) == {
-        "module": "keras.initializers",
+        "module": "keras.initializers" if shared else "cthulhu.initializers",
         "class_name": name,
         "config": DEFAULT_CONFIGS[name],
-        "registered_name": None,
+        "registered_name": None if shared else f"cthulhu>{name}",
     }
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_keras_lacks_is_not_written_as_its_own(name: str) -> None:
+    config = serialize(OURS[name])
+    class_name = type(OURS[name]).__name__
+    if name in ("complex value", "default"):
+        assert (config["module"], config["registered_name"]) == ("keras.initializers", None)
+    else:
+        assert config["module"] == "cthulhu.initializers"
+        assert config["registered_name"] == f"cthulhu>{class_name}"
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_what_keras_has_is_written_as_its_own(name: str) -> None:
+    config = serialize(SHARED[name])
+    assert (config["module"], config["registered_name"]) == ("keras.initializers", None)
 
 
 @pytest.mark.parametrize("init", [*SHARED.values(), *OURS.values()], ids=[*SHARED, *OURS])
@@ -301,6 +319,157 @@ def test_custom_objects_come_first() -> None:
     assert type(initializers.get("he_normal", {"he_normal": Plain})) is Plain
     assert type(initializers.get("plain", {"plain": Plain})) is Plain
     assert initializers.get("he_normal", {"plain": Plain}) == initializers.HeNormal()
+
+
+def my_function(shape: Any, dtype: Any = None) -> Any:
+    """A user's own function."""
+    return 3 * K.random_normal(shape, dtype=dtype)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**32 + 7, -(2**40), 2**70])
+def test_a_seed_of_keras_is_read_modulo_the_seeds_there_are(keras: Any, seed: int) -> None:
+    theirs = keras.initializers.HeNormal(seed=seed)
+    expected = initializers.HeNormal(seed=seed % 2**32)
+    assert deserialize(through_json(keras.initializers.serialize(theirs))) == expected
+    assert initializers.get(theirs) == expected
+
+
+def test_the_largest_seed_comes_back() -> None:
+    for seed in (0, 2**32 - 1):
+        init = initializers.HeNormal(seed=seed)
+        assert deserialize(through_json(serialize(init))) == init
+
+
+def test_a_seed_that_is_no_number_is_refused_by_name(keras: Any) -> None:
+    theirs = keras.initializers.HeNormal(seed=keras.random.SeedGenerator(3))
+    for read in (
+        lambda: deserialize(keras.initializers.serialize(theirs)),
+        lambda: initializers.get(theirs),
+    ):
+        with pytest.raises(TypeError, match=r"HeNormal: the seed .* got a SeedGenerator"):
+            read()
+
+
+def test_a_number_that_keras_wraps_is_read(keras: Any) -> None:
+    theirs = keras.initializers.RandomNormal(mean=keras.ops.convert_to_tensor(1.5))
+    for config in (keras.initializers.serialize(theirs), theirs):
+        assert initializers.get(config) == initializers.RandomNormal(mean=1.5)
+    wrapped = {"class_name": "__tensor__", "config": {"value": 1.5, "dtype": "bfloat16"}}
+    read = deserialize({"class_name": "RandomNormal", "config": {"mean": wrapped}})
+    assert read == initializers.RandomNormal(mean=1.5)
+
+
+def test_a_function_among_the_custom_objects_is_read(keras: Any) -> None:
+    written = keras.initializers.serialize(my_function)
+    assert written["class_name"] == "function"
+    for config in ("my_function", written, {"class_name": "my_function", "config": {}}):
+        for read in (deserialize, initializers.get):
+            init = read(config, {"my_function": my_function})
+            assert init == initializers.get(my_function)
+            assert init(jax.random.key(0), (3,)).shape == (3,)
+
+
+def test_a_function_of_jaxs_style_is_read() -> None:
+    function = jax.nn.initializers.he_normal()
+    assert deserialize("mine", {"mine": function}) is function
+
+
+def test_a_function_takes_no_config() -> None:
+    config = {"class_name": "mine", "config": {"factor": 2.0}}
+    with pytest.raises(TypeError, match="'mine' is a function and no class"):
+        deserialize(config, {"mine": my_function})
+
+
+def test_a_name_of_keras_in_the_form_of_a_function_is_read() -> None:
+    for module in ("builtins", "keras.initializers"):
+        config = {
+            "module": module,
+            "class_name": "function",
+            "config": "he_normal",
+            "registered_name": "he_normal",
+        }
+        assert deserialize(config) == initializers.HeNormal()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {
+                "module": "builtins",
+                "class_name": "function",
+                "config": "my_function",
+                "registered_name": "function",
+            },
+            r"unknown initializer 'my_function'.*custom_objects=\{'my_function'",
+        ),
+        (
+            {
+                "module": "mine",
+                "class_name": "HeNormal",
+                "config": {},
+                "registered_name": "mine>HeNormal",
+            },
+            r"unknown initializer 'mine>HeNormal' of the module 'mine'.*\{'mine>HeNormal'",
+        ),
+        (
+            {
+                "module": "mine.deep",
+                "class_name": "HeNormal",
+                "config": {},
+                "registered_name": "HeNormal",
+            },
+            r"unknown initializer 'HeNormal' of the module 'mine.deep', a class or function of a",
+        ),
+        (
+            {"module": None, "class_name": "Zeros", "config": {}, "registered_name": "Zeros"},
+            r"unknown initializer 'Zeros' of the module None",
+        ),
+        (
+            {"class_name": "__lambda__", "config": {"value": "code"}},
+            r"holds code, which is never run",
+        ),
+    ],
+    ids=["function", "registered", "unregistered", "from __main__", "lambda"],
+)
+def test_what_a_user_named_is_refused_by_name(config: dict[str, Any], message: str) -> None:
+    for read in (deserialize, initializers.get):
+        with pytest.raises(ValueError, match=message):
+            read(config)
+
+
+def test_a_registered_name_is_looked_up_first() -> None:
+    config = {
+        "module": "mine",
+        "class_name": "HeNormal",
+        "config": {"factor": 3.0},
+        "registered_name": "mine>HeNormal",
+    }
+    read: Any = deserialize(config, {"mine>HeNormal": Scaled})
+    assert (type(read), read.factor) == (Scaled, 3.0)
+
+
+def test_what_is_registered_with_keras_is_known(keras: Any) -> None:
+    registered = keras.saving.register_keras_serializable("of_these_tests")(Scaled)
+    try:
+        config = through_json(keras.saving.serialize_keras_object(registered(3.0)))
+        assert config["registered_name"] == "of_these_tests>Scaled"
+        read: Any = deserialize(config)
+        assert (type(read), read.factor) == (Scaled, 3.0)
+    finally:
+        del keras.saving.get_custom_objects()["of_these_tests>Scaled"]
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_an_instance_of_keras_becomes_one_of_this_library(keras: Any, name: str) -> None:
+    theirs = getattr(keras.initializers, name)(**SHARED[name].get_config())
+    assert initializers.get(theirs) == SHARED[name]
+    assert initializers.get(type(theirs)) == getattr(initializers, name)()
+
+
+def test_a_constant_array_of_keras_stays_a_function(keras: Any) -> None:
+    init = initializers.get(keras.initializers.Constant(np.array([1.0, 2.0], np.float32)))
+    assert init(jax.random.key(0), (2,)).tolist() == [1.0, 2.0]
 
 
 def test_a_subclass_keeps_a_dtype_of_its_own() -> None:

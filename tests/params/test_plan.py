@@ -121,7 +121,47 @@ def test_text_and_html():
             assert part in shown, part
         for part in ("4 leaves", "526 elements", "2 programs"):
             assert part in shown, part
-    assert html.startswith("<pre>")
+    assert html.startswith("<table>")
+
+
+def test_empty_columns_are_left_out_and_digests_wait_to_be_asked_for():
+    table = planned().table()
+    names = [column.header for column in table.columns]
+    assert "digest" not in names
+    assert {"sharding", "fan_in", "stddev"} <= set(names)
+    assert planned().table(digests=True).columns[-1].header == "digest"
+    zeros = plan({"b": jax.ShapeDtypeStruct((3,), np.float32)}, "zeros")
+    bare = {column.header for column in zeros.table().columns}
+    assert bare.isdisjoint({"sharding", "fan_in", "fan_out"})
+    assert "1 leaf " in str(zeros)
+    assert "0 programs" in str(zeros)
+
+
+def test_one_program_is_singular():
+    one = plan({"w": jax.ShapeDtypeStruct((4, 8), np.float32)}, "he_normal")
+    assert "1 program " in str(one)
+    assert ">1 program<" in one._repr_html_()
+
+
+def test_a_notebook_shows_a_plan_once(monkeypatch, capsys):
+    """In a notebook rich displays what it prints: nothing may be printed by a view."""
+    import rich.console
+
+    monkeypatch.setattr(rich.console, "_is_jupyter", lambda: True)
+    assert "dense/kernel" in str(planned())
+    assert "dense/kernel" in planned()._repr_html_()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_ipython_shows_the_table():
+    shown = []
+
+    class Printer:
+        def text(self, text):
+            shown.append(text)
+
+    planned()._repr_pretty_(Printer(), False)
+    assert shown == [str(planned())]
 
 
 def test_run_makes_what_init_params_makes():

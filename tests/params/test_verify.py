@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -213,3 +214,26 @@ def test_the_report_as_a_table():
 def test_samples_that_are_refused(sample):
     with pytest.raises(ValueError, match="sample must be an integer of at least 0"):
         verify(params(), KEY, planned(), sample=sample)
+
+
+def test_the_plan_of_an_init_function_is_verified() -> None:
+    model = nn.Sequential([nn.Dense(33), nn.Dense(17)])
+    key, inputs = jax.random.key(3), np.ones((1, 65), np.float32)
+    planned = plan(model.init, key, inputs)
+    params = planned.run(key)
+    report = verify(params, key, planned)
+    assert report
+    assert (report.checked, report.elements) == (4, 33 * 66 + 17 * 34)
+    assert verify(params, 3, planned)
+    wrong = verify(params, jax.random.key(4), planned)
+    assert [m.path for m in wrong.mismatches] == [
+        "params/layers_0/kernel",
+        "params/layers_1/kernel",
+    ]
+    params["params"]["more"] = np.zeros(2, np.float32)
+    del params["params"]["layers_0"]["bias"]
+    reasons = {m.path: m.reason for m in verify(params, key, planned).mismatches}
+    assert reasons == {
+        "params/layers_0/bias": "is missing",
+        "params/more": "is not in the plan",
+    }

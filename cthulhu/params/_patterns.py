@@ -1,0 +1,78 @@
+"""Regular expressions on paths, matched in bounded time.
+
+Python's `re` may take time exponential in the length of a path, and cannot be
+stopped. Patterns that plainly cannot run away are its; the rest are matched by
+the `regex` package, which keeps a time limit.
+"""
+
+import re
+import time
+
+import regex
+
+__all__ = ["Pattern", "check"]
+
+SECONDS = 2.0  # That one pattern may take for all the paths of a tree.
+
+# A repeated group may hide a choice of exponentially many ways; each open-ended
+# repetition of a character or class multiplies the ways by the length of the path.
+REPEATED_GROUP = re.compile(r"\)[*+?{]")
+OPEN_ENDED = re.compile(r"[*+}]")
+MOST_OPEN_ENDED = 3
+
+
+def check(owner: str, pattern: str) -> None:
+    """Refuse an invalid regular expression; a glob is told from one.
+
+    `owner` begins the message: who asks, and where the pattern stands, as in
+    "Rules: rule 3 is".
+    """
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        glob = ""
+        if pattern.startswith(("*", "?")) or "/*" in pattern:
+            written = re.sub(r"(?<!\.)\*", ".*", pattern)
+            glob = f". It looks like a glob; as a regular expression it is {written!r}"
+        raise ValueError(
+            f"{owner} the invalid regular expression {pattern!r}: {error.msg} "
+            f"at position {error.pos}{glob}"
+        ) from None
+
+
+class Pattern:
+    """A regular expression that must match whole paths, with a limit on its time."""
+
+    def __init__(self, owner: str, pattern: str) -> None:
+        check(owner, pattern)
+        self.owner = owner
+        self.text = pattern
+        self.left = SECONDS
+        self.quick: re.Pattern[str] | None = None
+        if not REPEATED_GROUP.search(pattern) and (
+            len(OPEN_ENDED.findall(pattern)) <= MOST_OPEN_ENDED
+        ):
+            self.quick = re.compile(pattern)
+
+    def matches(self, path: str) -> bool:
+        """Whether the pattern matches the whole path.
+
+        Raises:
+            ValueError: it takes too long.
+        """
+        if self.quick is not None:
+            return self.quick.fullmatch(path) is not None
+        start = time.monotonic()
+        try:
+            if self.left <= 0:
+                raise TimeoutError
+            found = regex.fullmatch(self.text, path, timeout=self.left, concurrent=False)
+        except TimeoutError:
+            raise ValueError(
+                f"{self.owner} the regular expression {self.text!r}, which takes more than "
+                f"{SECONDS:g} s (at the path {path!r}): nested repetitions as in '(a+)+' can be "
+                "matched in very many ways. Write it without one inside the other"
+            ) from None
+        finally:
+            self.left -= time.monotonic() - start
+        return found is not None

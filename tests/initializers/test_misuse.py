@@ -1,0 +1,130 @@
+"""The natural first attempts of users of JAX, torch and Keras: what they are told."""
+
+import functools
+import pickle
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from cthulhu import functional, initializers
+from cthulhu.layers import Daoloth
+from cthulhu.models import Sequential
+from cthulhu.params import init_params
+
+KEY = jax.random.key(0)
+SPEC = jax.ShapeDtypeStruct((16, 16), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (functional.he_normal, "not a function that builds one.*functools.partial"),
+        (lambda: functional.he_normal(KEY), "it takes \\(key, shape, dtype\\)"),
+        (lambda: functional.orthogonal(scale=2.0), "'scale'; write gain="),
+        (lambda: functional.uniform(KEY, (2,), scale=0.1), "draws on \\[0, scale\\)"),
+        (lambda: functional.normal(KEY, (2,), stdev=0.1), "did you mean 'stddev'"),
+        (lambda: initializers.uniform(scale=0.1), "RandomUniform.*draws on \\[0, scale\\)"),
+        (lambda: initializers.normal(std=0.1), "RandomNormal.*write stddev"),
+        (lambda: initializers.HeNormal(sed=1), "HeNormal.*did you mean 'seed'"),
+        (lambda: functional.he_normal(jnp.array(3.0), (2, 2)), "he_normal: key must be a PRNG key"),
+        (lambda: functional.he_normal(KEY, jnp.array(3)), "write \\(3,\\)"),
+        (lambda: functional.he_normal(KEY, KEY), "shape must be.*got a PRNG key"),
+        (lambda: initializers.HeNormal()(KEY, KEY), "got a PRNG key"),
+    ],
+)
+def test_a_wrong_call_is_explained(call: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        call()
+
+
+@pytest.mark.parametrize("name", ["Constant", "constant"])
+def test_a_constant_that_no_dtype_holds_is_refused_where_it_is_known(name: str) -> None:
+    with pytest.raises(ValueError, match="1329 bits, which no dtype can hold"):
+        getattr(initializers, name)(10**400)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("kaiming", "he_normal"), ("trunc_normal_", "truncated_normal"), ("eye", "identity")],
+)
+def test_a_hint_prefers_what_the_name_means_to_a_near_spelling(name: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
+        initializers.get(name)
+
+
+def test_a_function_keeps_its_signature_and_its_pickle() -> None:
+    assert pickle.loads(pickle.dumps(functional.he_normal)) is functional.he_normal
+    half = functools.partial(functional.random_normal, stddev=0.5)
+    assert half(KEY, (3,)).shape == (3,)
+
+
+def test_sequential_takes_a_seed() -> None:
+    model = Sequential([Daoloth(4)])
+    seeded, keyed = model.init(0, (1, 3)), model.init(KEY, (1, 3))
+    assert np.array_equal(
+        seeded["params"]["layers_0"]["kernel"], keyed["params"]["layers_0"]["kernel"]
+    )
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_an_instance_of_keras_becomes_ours_and_follows_the_key(seed: int | None) -> None:
+    theirs = keras.initializers.HeNormal(seed=seed)
+    assert initializers.get(theirs) == initializers.HeNormal(seed=seed)
+    params = init_params(0, {"a": SPEC, "b": SPEC}, [(".*", theirs)])
+    other = init_params(1, {"a": SPEC, "b": SPEC}, [(".*", theirs)])
+    assert not np.array_equal(params["a"], params["b"])
+    assert not np.array_equal(params["a"], other["a"])
+
+
+def test_a_layer_with_an_instance_of_keras_shares_no_weights() -> None:
+    layers = [Daoloth(16, kernel_initializer=keras.initializers.HeNormal(seed=1)) for _ in "ab"]
+    params = Sequential(layers).init(0, (1, 16))["params"]
+    assert not np.array_equal(params["layers_0"]["kernel"], params["layers_1"]["kernel"])
+
+
+def test_the_gain_of_identity_and_an_array_of_constants_of_keras_are_kept() -> None:
+    assert initializers.get(keras.initializers.Identity(gain=2.0)) == initializers.Identity(2.0)
+    values = np.arange(3, dtype=np.float32)
+    made = initializers.get(keras.initializers.Constant(values))(KEY, (3,))
+    assert np.array_equal(made, values)
+
+
+class Fixed(initializers.Initializer):
+    def __call__(self, shape: Any, dtype: Any = None) -> jax.Array:
+        return jnp.ones(shape, dtype)
+
+
+class Scaled(Fixed):
+    def __init__(self, factors: list[float]) -> None:
+        self.factors = factors
+
+    def get_config(self) -> dict[str, Any]:
+        return {"factors": self.factors}
+
+
+class Hidden(Fixed):
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+
+def test_equal_instances_of_a_subclass_share_a_trace() -> None:
+    traced = []
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def make(init: Any) -> jax.Array:
+        traced.append(init)
+        return jnp.asarray(init(KEY, (2,)))
+
+    for init in (Fixed(), Fixed(), Scaled([1.0, 2.0]), Scaled([1.0, 2.0]), Scaled([3.0])):
+        make(init)
+    assert len(traced) == 3
+
+
+def test_a_state_that_no_config_tells_is_compared_by_identity() -> None:
+    assert Hidden(1.0) != Hidden(2.0)
+    assert Fixed() == Fixed()
+    assert Fixed() != Hidden(1.0)
