@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from cthulhu import checks
-from cthulhu.params import _flat as flat
+from cthulhu.params import _naming as naming
 from cthulhu.params._graph import Literal, is_key
 from cthulhu.params._launch import Launch
 from cthulhu.params._paths import Path, join
@@ -17,8 +17,6 @@ from cthulhu.params._trace import Traces, fast_init
 from cthulhu.random import from_seed, path_digest
 
 __all__ = ["InitPlan"]
-
-GRID = 2**16  # Points at which a law is looked at for its mean and standard deviation.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +31,10 @@ class InitPlan(Rows):
     def rows(self) -> list[LeafPlan]:
         """What will be made, a row for each leaf of the result.
 
-        The fans are the init function's own affair, and not known. The moments
-        are those of the law that was traced, where it is one of a single draw.
+        The names are this library's, for the laws that were traced: of a named
+        initializer, where the law is its law for the shape that was drawn, with the
+        default axes. The fans are those of that shape, to read the name by: which axes
+        the init function itself counted is not known.
         """
         launch, _ = self._launch(self.args, self.kwargs, dry=True)
         return [row(launch, at, path) for at, path in enumerate(launch.paths())]
@@ -136,43 +136,28 @@ def init_plan(function: Callable[..., Any], shardings: Any, args: Any, kwargs: A
 
 def row(launch: Launch, at: int, path: Path) -> LeafPlan:
     """The row of one leaf."""
-    aval = launch.output_aval(at)
-    called, moments = describe(launch, at)
-    sharding = launch.shardings[at]
+    aval, law, sharding = launch.output_aval(at), describe(launch, at), launch.shardings[at]
     return LeafPlan(
         path=join(path),
         shape=tuple(aval.shape),
         dtype=str(aval.dtype),
         sharding=None if sharding is None else str(getattr(sharding, "spec", sharding)),
         nbytes=aval.size * aval.dtype.itemsize,
-        initializer=called,
-        fan_in=None,
-        fan_out=None,
-        mean=None if moments is None else moments[0],
-        stddev=None if moments is None else moments[1],
+        initializer=law.name,
+        fan_in=None if law.fans is None else law.fans.fan_in,
+        fan_out=None if law.fans is None else law.fans.fan_out,
+        mean=law.mean,
+        stddev=law.stddev,
         digest="".join(f"{word:08x}" for word in path_digest(path)),
     )
 
 
-def describe(launch: Launch, at: int) -> tuple[str, tuple[float, float] | None]:
-    """What makes a leaf, and the mean and the standard deviation of its law."""
+def describe(launch: Launch, at: int) -> naming.Law:
+    """What makes a leaf."""
     ref = launch.graph.outputs[at]
     if isinstance(ref, Literal):
-        return "constant", (float(np.real(ref.value)), 0.0)
+        return naming.constant(ref.value)
     if ref in launch.fills:
-        return "constant", (float(np.real(launch.fills[ref].flat[:1].sum())), 0.0)
-    draw = dict(launch.draws).get(ref)
-    if draw is None:
-        return "program", None
-    names = {name for name, *_ in draw.law if not isinstance(name, str)}
-    used = {primitive.name for primitive in names}
-    called = "uniform"
-    if "erf_inv" in used:
-        called = "truncated normal" if used & {"clamp", "min"} else "normal"
-    elif used & {"log", "log1p", "exp", "sin", "cos"}:
-        called = "draw"
-    if not flat.single_draw(draw.law):
-        return "draw", None
-    values = jax.jit(flat.quantiles, static_argnums=(0, 1))(draw.law, GRID, *draw.scalars)
-    array = np.asarray(values).astype(np.float64)
-    return called, (round(float(array.mean()), 6) + 0.0, float(f"{array.std():.4g}"))
+        return naming.constant(launch.fills[ref].flat[:1].sum())
+    draw = launch.laws.get(ref)
+    return naming.Law("program") if draw is None else naming.name(draw)

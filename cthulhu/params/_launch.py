@@ -1,5 +1,6 @@
 """A traced init function, planned: what to run for its results."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
@@ -112,6 +113,16 @@ class Launch:
         laws = {(draw.law, size) for (_, draw), size in zip(self.draws, self.blocks, strict=True)}
         derives = bool(self.derivation) and not self.on_host
         return len(laws) + len({task.key for task in self.tasks}) + derives
+
+    @functools.cached_property
+    def laws(self) -> dict[int, flat.Draw]:
+        """The values that are elementwise draws, however they are run."""
+        found = dict(self.draws)
+        for task in self.tasks:
+            draw = flat.draw_of(task.component, self.graph.avals)
+            if draw is not None:
+                found[task.component.outputs[0]] = draw
+        return found
 
     def output_aval(self, at: int) -> Any:
         """The shape and the type of a leaf."""

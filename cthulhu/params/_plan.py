@@ -16,7 +16,9 @@ from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._moments import moments
 from cthulhu.params._paths import join, leaf_keys
 from cthulhu.params._rows import LeafPlan, Rows
+from cthulhu.random import _laws as laws
 from cthulhu.random import path_digest
+from cthulhu.random._programs import Draw
 
 __all__ = ["Plan", "init_params", "plan"]
 
@@ -31,6 +33,8 @@ def describe(leaf: Leaf) -> LeafPlan:
     fans = None
     if leaf.draw is not None and None not in axes:
         fans = compute_fans(leaf.layer_shape, *axes)
+    elif leaf.draw is not None and is_random(leaf.draw) and len(leaf.layer_shape) > 1:
+        fans = compute_fans(leaf.layer_shape)  # Nothing depends on them; they help to read.
     expected = None if leaf.draw is None else moments(leaf.draw)
     called = getattr(initializer, "__name__", None) or repr(initializer)
     if given:
@@ -49,6 +53,11 @@ def describe(leaf: Leaf) -> LeafPlan:
         stddev=None if expected is None else float(f"{expected.stddev:.6g}"),
         digest="".join(f"{word:08x}" for word in path_digest(leaf.path)),
     )
+
+
+def is_random(draw: Draw) -> bool:
+    """Whether the values depend on the key."""
+    return draw.recipe.law not in (laws.fill_law, laws.eye_law)
 
 
 @dataclasses.dataclass(frozen=True)
