@@ -1,7 +1,7 @@
 """`plan`: the dry run of an initialization, which can be read, saved and run."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -10,12 +10,14 @@ from rich.progress import Progress
 
 from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
+from cthulhu.initializers import Initializer
 from cthulhu.params import _making as making
 from cthulhu.params._initplan import InitPlan, init_plan
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._moments import moments
 from cthulhu.params._paths import join, leaf_keys
 from cthulhu.params._rows import LeafPlan, Rows
+from cthulhu.params._saved import Saved, recipe, restored
 from cthulhu.random import _laws as laws
 from cthulhu.random import path_digest
 from cthulhu.random._programs import Draw
@@ -66,21 +68,76 @@ class Plan(Rows):
 
     leaves: tuple[Leaf, ...]
     structure: Any
+    saved: Saved | None = None  # All there is, if JSON could not hold the initializers.
 
     @property
     def rows(self) -> list[LeafPlan]:
         """What will be made, a row for each parameter."""
+        if self.saved is not None:
+            return list(self.saved.rows)
         return [describe(leaf) for leaf in self.leaves]
 
     @property
     def nbytes(self) -> int:
         """The bytes of all parameters."""
+        if self.saved is not None:
+            return super().nbytes
         return sum(leaf.nbytes for leaf in self.leaves)
 
     @property
     def programs(self) -> int:
         """The number of distinct programs that `run` needs."""
+        if self.saved is not None:
+            return self.saved.programs
         return making.count_programs(self.leaves)
+
+    def _record(self) -> dict[str, Any]:
+        """The plan as data that JSON can hold: its rows, and what makes them."""
+        own = {} if self.saved is not None else {"recipes": list(map(recipe, self.leaves))}
+        return {**super()._record(), **own}
+
+    @classmethod
+    def from_json(
+        cls,
+        text: str,
+        *,
+        shardings: Any = None,
+        custom_objects: Mapping[str, type[Initializer]] | None = None,
+    ) -> "Plan":
+        """Read a plan that `to_json` wrote: the same rows, and when run the same values.
+
+        JSON holds the initializers of this library, and instances of your own classes
+        that have a config. With another (a bare function, `Keep`), or if `text` is the
+        plan of an init function, the plan can be shown and compared, and not run.
+
+        Args:
+            text: what `to_json` returned.
+            shardings: as for `plan`; those of the plan that was written are not kept.
+            custom_objects: your own initializers' classes, by name.
+
+        Returns:
+            A plan of nested dicts, by path, whatever the tree was that it was made of.
+
+        Raises:
+            ValueError: `text` is not what `to_json` wrote, was changed, or comes from a
+                version that derives keys otherwise.
+
+        Example:
+            >>> import jax, numpy as np
+            >>> spec = jax.ShapeDtypeStruct((4, 8), np.float32)
+            >>> made = plan({"dense": {"kernel": spec}}, [(".*", "he_normal")])
+            >>> again = Plan.from_json(made.to_json())
+            >>> kernels = made.run(0)["dense"]["kernel"], again.run(0)["dense"]["kernel"]
+            >>> again.rows == made.rows, bool(np.array_equal(*kernels))
+            (True, True)
+        """
+        leaves, structure, saved = restored(text, shardings, custom_objects)
+        return cls(tuple(leaves), structure, saved)
+
+    def _check_runs(self, owner: str) -> None:
+        """Refuse a plan that can only be looked at."""
+        if self.saved is not None:
+            self.saved.refuse(owner)
 
     def run(self, key: Any, *, progress: bool = False) -> Any:
         """Make all parameters.
@@ -94,8 +151,10 @@ class Plan(Rows):
             The tree that was planned, holding arrays.
 
         Raises:
-            TypeError, ValueError: `key` is neither a single key nor a seed.
+            TypeError, ValueError: `key` is neither a single key nor a seed. Or the plan
+                was read from JSON, which could not hold an initializer.
         """
+        self._check_runs("Plan.run")
         words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
         if extend.under_trace():
             return jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
@@ -114,6 +173,7 @@ class Plan(Rows):
             The path of a parameter, joined by slashes, and its array. Only one
             parameter is held at a time.
         """
+        self._check_runs("Plan.stream")
         words = leaf_keys("Plan.stream", key, [leaf.path for leaf in self.leaves])
         values = making.make(self.leaves, words)
         for leaf in self.leaves:  # A zip would hold an array while the next is made.

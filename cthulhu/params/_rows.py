@@ -63,14 +63,16 @@ class Rows:
         return sum(row.nbytes for row in self.rows)
 
     def to_json(self) -> str:
-        """The plan as JSON: the rows, and the totals."""
-        return json.dumps(
-            {
-                "parameters": [dataclasses.asdict(row) for row in self.rows],
-                "nbytes": self.nbytes,
-                "programs": self.programs,
-            }
-        )
+        """The plan as JSON: the rows and the totals, which `Plan.from_json` reads."""
+        return json.dumps(self._record())
+
+    def _record(self) -> dict[str, Any]:
+        """The plan as data that JSON can hold."""
+        return {
+            "parameters": [dataclasses.asdict(row) for row in self.rows],
+            "nbytes": self.nbytes,
+            "programs": self.programs,
+        }
 
     def table(self, *, digests: bool = False) -> Table:
         """The plan as a table, without the columns that would be empty.

@@ -151,6 +151,8 @@ def verify(
 
 def of_leaves(planned: Plan, key: Any, sample: int) -> Iterator[Recomputed]:
     """The leaves of a plan by rules."""
+    if planned.saved is not None:
+        planned.saved.refuse("verify")
     words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
     for leaf, own in zip(planned.leaves, words, strict=True):
         yield leaf.path, leaf, functools.partial(slices, leaf, own, sample)
