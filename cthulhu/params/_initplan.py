@@ -19,7 +19,7 @@ from cthulhu.random import from_seed, path_digest
 __all__ = ["InitPlan"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class InitPlan(Rows):
     """What `fast_init` will do for an init function and its arguments. Made by `plan`."""
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from rich.progress import Progress
 
 from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
@@ -16,6 +15,7 @@ from cthulhu.params._initplan import InitPlan, init_plan
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._moments import moments
 from cthulhu.params._paths import join, leaf_keys
+from cthulhu.params._progress import bar
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.params._saved import Saved, recipe, restored
 from cthulhu.random import _laws as laws
@@ -62,7 +62,7 @@ def is_random(draw: Draw) -> bool:
     return draw.recipe.law not in (laws.fill_law, laws.eye_law)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Plan(Rows):
     """An initialization that has been checked, but not run. Made by `plan`."""
 
@@ -158,9 +158,8 @@ class Plan(Rows):
         words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
         if extend.under_trace():
             return jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
-        with Progress(transient=True, disable=not progress) as bar:
-            task = bar.add_task("Initializing", total=max(1, self.nbytes))
-            values = making.make_all(self.leaves, words, lambda nbytes: bar.advance(task, nbytes))
+        with bar("Initializing", max(1, self.nbytes), shown=progress) as advance:
+            values = making.make_all(self.leaves, words, advance)
         return jax.tree.unflatten(self.structure, values)
 
     def stream(self, key: Any) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from rich.table import Table
 
 from cthulhu.params._graph import is_key
 from cthulhu.params._initplan import InitPlan
@@ -16,6 +15,7 @@ from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import layer_keys, make
 from cthulhu.params._paths import Path, flatten, join, leaf_keys
 from cthulhu.params._plan import Plan, rules_plan
+from cthulhu.params._views import Grid, View, counted
 from cthulhu.random._laws import ELEMENTWISE
 
 __all__ = ["Mismatch", "Report", "verify"]
@@ -40,7 +40,7 @@ class Mismatch:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class Report(View):
     """What `verify` found: true if every value it looked at is right."""
 
     checked: int
@@ -64,18 +64,19 @@ class Report:
                 f"\n{lines}"
             )
 
-    def __rich__(self) -> Table:
-        """The mismatches as a table."""
-        table = Table(
-            title=f"{self.checked} parameters, {self.elements:,} elements: "
-            + ("all as planned" if self else f"{len(self.mismatches)} wrong")
+    def _grid(self) -> Grid:
+        names = [field.name for field in dataclasses.fields(Mismatch)]
+        return Grid(
+            f"{counted(self.checked, 'parameter', 'parameters')}, "
+            f"{counted(self.elements, 'element', 'elements')}: "
+            + ("all as planned" if self else f"{len(self.mismatches):,} wrong"),
+            names,
+            [
+                ["" if getattr(m, name) is None else str(getattr(m, name)) for name in names]
+                for m in self.mismatches
+            ],
+            [],
         )
-        for name in ("path", "reason", "index", "expected", "found"):
-            table.add_column(name)
-        for m in self.mismatches:
-            index = "" if m.index is None else str(m.index)
-            table.add_row(m.path, m.reason, index, str(m.expected), str(m.found))
-        return table
 
 
 def verify(
