@@ -32,8 +32,9 @@ format: $(INSTALLED)/lint ## Rewrite the code in the house format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-types: $(INSTALLED)/test $(INSTALLED)/lint ## Check the types of the package
-	@$(BIN)/mypy --strict cthulhu
+types: $(INSTALLED)/test $(INSTALLED)/lint ## Check the types of the package, and of right and wrong uses
+	@$(BIN)/mypy
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 doctest: $(INSTALLED)/test ## Run the examples in the docstrings and the README
 	@KERAS_BACKEND=jax $(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md \

@@ -6,10 +6,12 @@ functions for custom callables. `cthulhu.layers`, `cthulhu.models` and
 `cthulhu.params` are loaded on first use, the first two with Flax.
 """
 
-import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from cthulhu import backend, functional, initializers, random
+
+if TYPE_CHECKING:
+    from cthulhu import layers, models, params
 
 __version__ = "0.1.0"
 
@@ -32,8 +34,10 @@ def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     """Import what needs Flax, or what it brings along, when it is first asked for."""
+    import importlib
+
     if name in _LAZY:
         return importlib.import_module(f"cthulhu.{name}")
     raise AttributeError(f"module 'cthulhu' has no attribute {name!r}")

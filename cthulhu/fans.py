@@ -10,7 +10,17 @@ __all__ = ["Fans", "compute_fans"]
 
 
 class Fans(NamedTuple):
-    """The numbers of inputs and outputs of a weight tensor."""
+    """The numbers of inputs and outputs of a weight tensor.
+
+    Args:
+        fan_in: the number of inputs.
+        fan_out: the number of outputs.
+
+    Example:
+        >>> fan_in, fan_out = compute_fans((64, 8))
+        >>> fan_in, fan_out
+        (64, 8)
+    """
 
     fan_in: int
     fan_out: int

@@ -11,7 +11,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from cthulhu import checks, initializers, random
-from cthulhu.typing import DTypeLike, Initializer
+from cthulhu.typing import DTypeLike, Initializer, InitializerLike
 
 __all__ = ["Daoloth", "get_activation"]
 
@@ -117,8 +117,8 @@ class Daoloth(nn.Module):
     units: int
     activation: str | Activation | None = None
     use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
+    kernel_initializer: InitializerLike = "glorot_uniform"
+    bias_initializer: InitializerLike = "zeros"
     dtype: DTypeLike | None = None
     param_dtype: DTypeLike = jnp.float32
 

@@ -1,13 +1,25 @@
 """Types of the public interface."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 import jax
+import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jax.typing import DTypeLike
 
-__all__ = ["Axes", "BatchAxes", "DTypeLike", "Initializer", "OutSharding", "Scalar", "Shape"]
+__all__ = [
+    "Axes",
+    "BatchAxes",
+    "DTypeLike",
+    "Distribution",
+    "Initializer",
+    "InitializerLike",
+    "Mode",
+    "OutSharding",
+    "Scalar",
+    "Shape",
+]
 
 Shape: TypeAlias = Sequence[int]
 """The shape of an array: a sequence of integers, each at least 0."""
@@ -17,6 +29,12 @@ Axes: TypeAlias = int | Sequence[int]
 
 BatchAxes: TypeAlias = Axes | Literal["rest"]
 """Axes that stack independent tensors; `"rest"` is all that are not named otherwise."""
+
+Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
+"""Which number variance scaling divides by."""
+
+Distribution: TypeAlias = Literal["truncated_normal", "normal", "untruncated_normal", "uniform"]
+"""What variance scaling draws from; `"normal"` is a synonym of `"truncated_normal"`."""
 
 OutSharding: TypeAlias = NamedSharding | PartitionSpec | None
 """How a result is laid out; a bare `PartitionSpec` refers to the mesh in use."""
@@ -28,8 +46,16 @@ Scalar: TypeAlias = float | jax.Array | Any
 class Initializer(Protocol):
     """A pure function from a key, a shape and a dtype to an array.
 
-    Every function of `cthulhu.functional`, every instance of a class of
+    Every function of `cthulhu.functional`, every instance of a built-in class of
     `cthulhu.initializers` and everything `jax.nn.initializers` builds is one.
+
+    Example:
+        >>> import jax
+        >>> from cthulhu import functional, initializers
+        >>> def first(init: Initializer) -> list[float]:
+        ...     return init(jax.random.key(0), (2,)).tolist()
+        >>> first(functional.ones) == first(initializers.Ones()) == [1.0, 1.0]
+        True
     """
 
     def __call__(
@@ -41,3 +67,10 @@ class Initializer(Protocol):
     ) -> jax.Array:
         """Make the array of this `shape` and `dtype` that belongs to `key`."""
         ...
+
+
+InitializerLike: TypeAlias = (
+    str | Mapping[str, Any] | Callable[..., Any] | jax.Array | np.ndarray[Any, Any]
+)
+"""Whatever names an initializer: a name, a config, a class, an instance, a function
+``(key, shape, dtype)`` or ``(shape, dtype)``, or an array."""

@@ -60,6 +60,8 @@ napoleon_use_rtype = False
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|enum|numbers|os|pathlib|types)\..*"),
     (r"py:.*", r"(flax|haiku|jax|jaxlib|keras|np|numpy|optax|equinox|rich)\..*"),
+    # Type variables and the private base of the built-in classes, in signatures.
+    (r"py:class", r"cthulhu\..*\._\w+\.(BuiltIn|Bound|Result|Tree)"),
 ]
 
 

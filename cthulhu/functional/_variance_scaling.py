@@ -1,7 +1,7 @@
 """Variance scaling, and the named initializers that are cases of it."""
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,16 @@ from cthulhu.fans import Fans, fans_of
 from cthulhu.functional._plans import Planner, axes_key, planned, planner, run
 from cthulhu.random import _draws as draws
 from cthulhu.random._programs import Draw, compute_dtype
-from cthulhu.typing import Axes, BatchAxes, DTypeLike, OutSharding, Scalar, Shape
+from cthulhu.typing import (
+    Axes,
+    BatchAxes,
+    Distribution,
+    DTypeLike,
+    Mode,
+    OutSharding,
+    Scalar,
+    Shape,
+)
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -21,8 +30,8 @@ __all__ = [
     "variance_scaling",
 ]
 
-MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
-DISTRIBUTIONS = ("truncated_normal", "normal", "untruncated_normal", "uniform")
+MODES: tuple[str, ...] = get_args(Mode)
+DISTRIBUTIONS: tuple[str, ...] = get_args(Distribution)
 
 
 def denominator(fans: Fans, mode: str) -> float:
@@ -97,8 +106,8 @@ def variance_scaling(
     out_sharding: OutSharding = None,
     *,
     scale: Scalar = 1.0,
-    mode: str = "fan_in",
-    distribution: str = "normal",
+    mode: Mode = "fan_in",
+    distribution: Distribution = "truncated_normal",
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: BatchAxes = (),
@@ -109,7 +118,7 @@ def variance_scaling(
     `mode`, ``fan_in``, ``fan_out``, their average (``fan_avg``) or their
     geometric average (``fan_geo_avg``), at least 1. The distribution is
 
-    - ``"normal"``, or its synonym ``"truncated_normal"``: normal, cut at two
+    - ``"truncated_normal"``, or its synonym ``"normal"``: normal, cut at two
       standard deviations of the normal before the cut, and widened by 1 / 0.8796
       so that the standard deviation after the cut is the one above. (In
       `jax.nn.initializers`, ``"normal"`` is the untruncated one.)
@@ -129,7 +138,7 @@ def variance_scaling(
         scale: the factor, greater than 0; a number or a scalar array, possibly
             traced.
         mode: ``"fan_in"``, ``"fan_out"``, ``"fan_avg"`` or ``"fan_geo_avg"``.
-        distribution: ``"normal"``, ``"truncated_normal"``,
+        distribution: ``"truncated_normal"``, ``"normal"``,
             ``"untruncated_normal"`` or ``"uniform"``.
         in_axis: the axis, or axes, of the inputs.
         out_axis: the axis, or axes, of the outputs.

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 import jax
 import jax.numpy as jnp
@@ -37,9 +37,9 @@ def concrete(check: Check) -> Check:
     return checked
 
 
-def option(default: Any, check: Check, **kwargs: Any) -> Any:
+def option(default: Any, check: Check) -> Any:
     """A field of a built-in class: an option of the function that it binds."""
-    return dataclasses.field(default=default, metadata={"check": concrete(check)}, **kwargs)
+    return dataclasses.field(default=default, metadata={"check": concrete(check)})
 
 
 def seed_option() -> Any:
@@ -50,7 +50,7 @@ def seed_option() -> Any:
 
 
 def axes_option(default: Any, *, rest: bool = False) -> Any:
-    """A keyword field for one axis, or several, or perhaps for the rest of them."""
+    """A field for one axis, or several, or perhaps for the rest of them."""
 
     def check(owner: str, argument: str, value: Any) -> Any:
         if rest and isinstance(value, str):
@@ -58,7 +58,7 @@ def axes_option(default: Any, *, rest: bool = False) -> Any:
         axes = checks.axis_tuple(owner, argument, value)
         return axes[0] if len(axes) == 1 else axes
 
-    return dataclasses.field(default=default, metadata={"check": check}, kw_only=True)
+    return dataclasses.field(default=default, metadata={"check": check})
 
 
 def listed(axes: Axes) -> list[int]:
@@ -89,6 +89,27 @@ class Bound(Initializer):
                     asked = cls.function.__name__
                     raise TypeError(unknown_option(cls.__name__, name, options, asked))
         return super().__new__(cls, *args, **kwargs)
+
+    if TYPE_CHECKING:
+        # Not on the base class: there a subclass's own `__call__(self, shape, dtype=None)` would
+        # be narrower than what it overrides.
+        @overload
+        def __call__(
+            self,
+            key: jax.Array | None,
+            shape: Shape,
+            dtype: DTypeLike | None = None,
+            out_sharding: OutSharding = None,
+        ) -> jax.Array: ...
+        @overload
+        def __call__(
+            self,
+            shape: Shape,
+            dtype: DTypeLike | None = None,
+            out_sharding: OutSharding = None,
+        ) -> jax.Array: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> jax.Array:
+            return super().__call__(*args, **kwargs)
 
     def __post_init__(self) -> None:
         """Check each field, and keep the options that the function takes."""

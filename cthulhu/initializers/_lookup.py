@@ -1,25 +1,33 @@
 """`get`: whatever names an initializer, as an initializer."""
 
 from collections.abc import Mapping
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import jax
 import numpy as np
 
 from cthulhu import typing
+from cthulhu.initializers._bound import Bound
 from cthulhu.initializers._config import as_initializer, deserialize
 from cthulhu.initializers._custom import FromArray
 
 __all__ = ["get"]
 
+BuiltIn = TypeVar("BuiltIn", bound=Bound)
+CustomObjects = Mapping[str, Any] | None
+
 
 @overload
-def get(identifier: None, custom_objects: Mapping[str, Any] | None = None) -> None: ...
+def get(identifier: None, custom_objects: CustomObjects = None) -> None: ...
 @overload
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> typing.Initializer: ...
+def get(identifier: BuiltIn | type[BuiltIn], custom_objects: CustomObjects = None) -> BuiltIn: ...
+@overload
+def get(identifier: str | Mapping[str, Any], custom_objects: None = None) -> Bound: ...
+@overload
 def get(
-    identifier: Any, custom_objects: Mapping[str, Any] | None = None
-) -> typing.Initializer | None:
+    identifier: typing.InitializerLike, custom_objects: CustomObjects = None
+) -> typing.Initializer: ...
+def get(identifier: Any, custom_objects: CustomObjects = None) -> typing.Initializer | None:
     """Make an initializer of whatever names one.
 
     Args:

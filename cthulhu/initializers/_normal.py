@@ -70,8 +70,9 @@ class TruncatedNormal(Bound):
     mean: float = option(0.0, checks.finite)
     stddev: float = option(0.05, checks.non_negative)
     seed: int | None = seed_option()
-    lower: float = option(-2.0, checks.finite, kw_only=True)
-    upper: float = option(2.0, checks.finite, kw_only=True)
+    _: dataclasses.KW_ONLY
+    lower: float = option(-2.0, checks.finite)
+    upper: float = option(2.0, checks.finite)
 
     function = staticmethod(functional.truncated_normal)
 

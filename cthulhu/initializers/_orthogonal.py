@@ -53,7 +53,8 @@ class Orthogonal(Bound):
 
     gain: float = option(1.0, checks.finite)
     seed: int | None = seed_option()
-    axis: int = option(-1, single_axis, kw_only=True)
+    _: dataclasses.KW_ONLY
+    axis: int = option(-1, single_axis)
     batch_axis: Axes = axes_option(())
 
     function = staticmethod(functional.orthogonal)
@@ -90,6 +91,7 @@ class DeltaOrthogonal(Bound):
 
     gain: float = option(1.0, checks.finite)
     seed: int | None = seed_option()
-    axis: int = option(-1, single_axis, kw_only=True)
+    _: dataclasses.KW_ONLY
+    axis: int = option(-1, single_axis)
 
     function = staticmethod(functional.delta_orthogonal)

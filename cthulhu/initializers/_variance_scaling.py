@@ -6,7 +6,7 @@ from typing import Any
 from cthulhu import checks, functional
 from cthulhu.functional._variance_scaling import DISTRIBUTIONS, MODES
 from cthulhu.initializers._bound import Bound, axes_option, option, seed_option
-from cthulhu.typing import Axes, BatchAxes
+from cthulhu.typing import Axes, BatchAxes, Distribution, Mode
 
 __all__ = [
     "GlorotNormal",
@@ -41,7 +41,7 @@ class VarianceScaling(Bound):
     - the average of both, if mode = ``"fan_avg"``
     - the geometric average of both, if mode = ``"fan_geo_avg"``
 
-    With distribution ``"normal"``, or its synonym ``"truncated_normal"``, the
+    With distribution ``"truncated_normal"``, or its synonym ``"normal"``, the
     samples are drawn from a truncated normal distribution centered on zero, whose
     standard deviation after the cut is the one above. With
     ``"untruncated_normal"`` they are normal, and with ``"uniform"`` uniform
@@ -51,7 +51,7 @@ class VarianceScaling(Bound):
         scale: the factor, greater than 0; default 1.
         mode: ``"fan_in"`` (default), ``"fan_out"``, ``"fan_avg"`` or
             ``"fan_geo_avg"``.
-        distribution: ``"normal"`` (default), ``"truncated_normal"``,
+        distribution: ``"truncated_normal"`` (default) or its synonym ``"normal"``,
             ``"untruncated_normal"`` or ``"uniform"``.
         seed: an integer from 0 to 2**32 - 1, or `None`.
         in_axis: the axis, or axes, of the inputs; default -2.
@@ -73,9 +73,10 @@ class VarianceScaling(Bound):
     """
 
     scale: float = option(1.0, checks.positive)
-    mode: str = option("fan_in", known_mode)
-    distribution: str = option("truncated_normal", known_distribution)
+    mode: Mode = option("fan_in", known_mode)
+    distribution: Distribution = option("truncated_normal", known_distribution)
     seed: int | None = seed_option()
+    _: dataclasses.KW_ONLY
     in_axis: Axes = axes_option(-2)
     out_axis: Axes = axes_option(-1)
     batch_axis: BatchAxes = axes_option((), rest=True)
@@ -88,6 +89,7 @@ class _Named(Bound):
     """What the six named initializers share: a seed and the axes of the fans."""
 
     seed: int | None = seed_option()
+    _: dataclasses.KW_ONLY
     in_axis: Axes = axes_option(-2)
     out_axis: Axes = axes_option(-1)
     batch_axis: BatchAxes = axes_option((), rest=True)

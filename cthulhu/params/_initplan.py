@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import jax
 import numpy as np
@@ -18,12 +18,27 @@ from cthulhu.random import from_seed, path_digest
 
 __all__ = ["InitPlan"]
 
+Result = TypeVar("Result")
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class InitPlan(Rows):
-    """What `fast_init` will do for an init function and its arguments. Made by `plan`."""
+class InitPlan(Rows, Generic[Result]):
+    """What `fast_init` will do for an init function and its arguments. Made by `plan`.
 
-    function: Callable[..., Any]
+    Args:
+        function: what `fast_init` returned.
+        args: the arguments of the call.
+        kwargs: its keyword arguments.
+
+    Example:
+        >>> import jax
+        >>> from cthulhu.params import plan
+        >>> planned = plan(lambda key: jax.random.normal(key, (8, 8)), jax.random.key(0))
+        >>> planned.nbytes, planned.run().nbytes
+        (256, 256)
+    """
+
+    function: Callable[..., Result]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
@@ -50,7 +65,7 @@ class InitPlan(Rows):
         """The number of distinct programs that `run` needs."""
         return self._launch(self.args, self.kwargs, dry=True)[0].count()
 
-    def run(self, key: Any = None) -> Any:
+    def run(self, key: Any = None) -> Result:
         """Make all parameters.
 
         Args:
@@ -120,7 +135,9 @@ def is_key_argument(leaf: Any) -> bool:
     return is_key(leaf) or (leaf.dtype == np.uint32 and leaf.shape == (2,))
 
 
-def init_plan(function: Callable[..., Any], shardings: Any, args: Any, kwargs: Any) -> InitPlan:
+def init_plan(
+    function: Callable[..., Result], shardings: Any, args: Any, kwargs: Any
+) -> InitPlan[Result]:
     """The plan of an init function, wrapped by `fast_init` already or not."""
     if not hasattr(function, "traces"):
         function = fast_init(function, out_shardings=shardings)

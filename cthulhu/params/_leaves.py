@@ -17,7 +17,7 @@ from cthulhu.initializers._bound import Bound
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._paths import Path, flatten, join
 from cthulhu.params._placement import leaf_shardings
-from cthulhu.params._rules import Keep, Rules
+from cthulhu.params._rules import Keep, Rules, RulesLike
 from cthulhu.random._programs import Draw
 
 __all__ = ["Leaf", "Stacked", "leaves_of"]
@@ -82,7 +82,7 @@ class Leaf:
 
 
 def leaves_of(
-    owner: str, tree: Any, rules: Rules, shardings: Any, stacked: Stacked
+    owner: str, tree: Any, rules: RulesLike, shardings: Any, stacked: Stacked
 ) -> tuple[list[Leaf], Any]:
     """The parameters of a tree under rules, checked, and the tree's structure."""
     if not isinstance(rules, Rules):

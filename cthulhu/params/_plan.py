@@ -1,8 +1,8 @@
 """`plan`: the dry run of an initialization, which can be read, saved and run."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar, overload
 
 import jax
 import numpy as np
@@ -17,12 +17,16 @@ from cthulhu.params._moments import moments
 from cthulhu.params._paths import join, leaf_keys
 from cthulhu.params._progress import bar
 from cthulhu.params._rows import LeafPlan, Rows
+from cthulhu.params._rules import RulesLike
 from cthulhu.params._saved import Saved, recipe, restored
 from cthulhu.random import _laws as laws
 from cthulhu.random import path_digest
 from cthulhu.random._programs import Draw
 
 __all__ = ["Plan", "init_params", "plan"]
+
+Tree = TypeVar("Tree")
+Result = TypeVar("Result")
 
 FAN_AXES = ("in_axis", "out_axis", "batch_axis")
 
@@ -63,12 +67,26 @@ def is_random(draw: Draw) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Plan(Rows):
-    """An initialization that has been checked, but not run. Made by `plan`."""
+class Plan(Rows, Generic[Tree]):
+    """An initialization that has been checked, but not run. Made by `plan`.
+
+    Args:
+        leaves: the parameters.
+        structure: that of the tree that they form.
+        saved: all there is, if JSON could not hold the initializers.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from cthulhu.params import plan
+        >>> shapes = {"kernel": jax.ShapeDtypeStruct((4, 8), np.float32)}
+        >>> planned = plan(shapes, {"kernel": "he_normal"})
+        >>> planned.nbytes, planned.run(0)["kernel"].nbytes
+        (128, 128)
+    """
 
     leaves: tuple[Leaf, ...]
     structure: Any
-    saved: Saved | None = None  # All there is, if JSON could not hold the initializers.
+    saved: Saved | None = None
 
     @property
     def rows(self) -> list[LeafPlan]:
@@ -103,7 +121,7 @@ class Plan(Rows):
         *,
         shardings: Any = None,
         custom_objects: Mapping[str, type[Initializer]] | None = None,
-    ) -> "Plan":
+    ) -> "Plan[Any]":
         """Read a plan that `to_json` wrote: the same rows, and when run the same values.
 
         JSON holds the initializers of this library, and instances of your own classes
@@ -139,7 +157,7 @@ class Plan(Rows):
         if self.saved is not None:
             self.saved.refuse(owner)
 
-    def run(self, key: Any, *, progress: bool = False) -> Any:
+    def run(self, key: Any, *, progress: bool = False) -> Tree:
         """Make all parameters.
 
         Args:
@@ -156,11 +174,14 @@ class Plan(Rows):
         """
         self._check_runs("Plan.run")
         words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
+        made: Tree
         if extend.under_trace():
-            return jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
+            made = jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
+            return made
         with bar("Initializing", max(1, self.nbytes), shown=progress) as advance:
             values = making.make_all(self.leaves, words, advance)
-        return jax.tree.unflatten(self.structure, values)
+        made = jax.tree.unflatten(self.structure, values)
+        return made
 
     def stream(self, key: Any) -> Iterator[tuple[str, Any]]:
         """Make the parameters one at a time, for a model larger than memory.
@@ -179,13 +200,21 @@ class Plan(Rows):
             yield join(leaf.path), next(values)
 
 
+@overload
+def plan(
+    source: Callable[..., Result], *args: Any, shardings: Any = None, **kwargs: Any
+) -> InitPlan[Result]: ...
+@overload
+def plan(
+    source: Tree, rules: RulesLike, /, *, shardings: Any = None, stacked: Stacked = None
+) -> Plan[Tree]: ...
 def plan(
     source: Any,
     *args: Any,
     shardings: Any = None,
     stacked: Stacked = None,
     **kwargs: Any,
-) -> Plan | InitPlan:
+) -> Plan[Any] | InitPlan[Any]:
     """Check an initialization, and say what it will do, without doing it.
 
     Either way of initializing a model has its plan: ``plan(tree, rules)`` is that
@@ -237,7 +266,9 @@ def plan(
     return rules_plan("plan", source, args[0], shardings, stacked)
 
 
-def rules_plan(owner: str, tree: Any, rules: Any, shardings: Any, stacked: Stacked) -> Plan:
+def rules_plan(
+    owner: str, tree: Tree, rules: RulesLike, shardings: Any, stacked: Stacked
+) -> Plan[Tree]:
     """The plan of an initialization by rules."""
     leaves, structure = leaves_of(owner, tree, rules, shardings, stacked)
     return Plan(tuple(leaves), structure)
@@ -245,13 +276,13 @@ def rules_plan(owner: str, tree: Any, rules: Any, shardings: Any, stacked: Stack
 
 def init_params(
     key: Any,
-    tree: Any,
-    rules: Any,
+    tree: Tree,
+    rules: RulesLike,
     *,
     shardings: Any = None,
     stacked: Stacked = None,
     progress: bool = False,
-) -> Any:
+) -> Tree:
     """Initialize the parameters of any model by rules on their paths.
 
     The key of a parameter follows from `key` and its path alone, so adding,

@@ -23,6 +23,19 @@ NUMBERS = frozenset({"bytes", "fan_in", "fan_out", "mean", "stddev"})
 class LeafPlan:
     """What a plan says of one parameter: plain data.
 
+    Args:
+        path: its path, joined by slashes.
+        shape: its shape.
+        dtype: its type.
+        sharding: its layout, if it has one.
+        nbytes: its size in bytes.
+        initializer: what makes it.
+        fan_in: the number of inputs, if the initializer asks for it.
+        fan_out: the number of outputs, likewise.
+        mean: the mean of the law, if it is known.
+        stddev: the standard deviation, likewise.
+        digest: what the path adds to the key.
+
     Example:
         >>> import jax, numpy as np
         >>> from cthulhu.params import plan

@@ -4,13 +4,13 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from cthulhu import initializers, typing
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._paths import Path, join
 
-__all__ = ["Keep", "Rules"]
+__all__ = ["Keep", "Rules", "RulesLike"]
 
 SHOWN = 10  # Paths that a message lists.
 
@@ -56,7 +56,7 @@ class Rules:
 
     rules: tuple[tuple[str, Any], ...]
 
-    def __init__(self, rules: Any) -> None:
+    def __init__(self, rules: "RulesLike") -> None:
         pairs = listed(rules)
         checked = []
         for number, pair in enumerate(pairs, 1):
@@ -128,6 +128,13 @@ class Rules:
                 why = f"no path matches; the closest are {', '.join(map(repr, close))}"
             lines.append(f"  rule {at + 1}, {pattern!r}: {why}")
         return "Rules: these rules are never used:\n" + "\n".join(lines)
+
+
+# Not so strict for a mapping: of a dict of several kinds, mypy makes a dict of objects.
+Pairs: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, typing.InitializerLike | Keep]]
+
+RulesLike: TypeAlias = Rules | Pairs | typing.InitializerLike | Keep
+"""What `Rules` are made of, or `Rules`."""
 
 
 def listed(rules: Any) -> list[Any]:

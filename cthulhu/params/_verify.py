@@ -15,6 +15,7 @@ from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import layer_keys, make
 from cthulhu.params._paths import Path, flatten, join, leaf_keys
 from cthulhu.params._plan import Plan, rules_plan
+from cthulhu.params._rules import RulesLike
 from cthulhu.params._views import Grid, View, counted
 from cthulhu.random._laws import ELEMENTWISE
 
@@ -30,7 +31,21 @@ LARGEST_BLOCK = 2**22  # Elements recomputed at a time.
 
 @dataclasses.dataclass(frozen=True)
 class Mismatch:
-    """A parameter whose values are not those of the plan."""
+    """A parameter whose values are not those of the plan.
+
+    Args:
+        path: the path of the parameter, joined by slashes.
+        reason: what is wrong.
+        index: where, if a value is.
+        expected: the value that the plan makes.
+        found: the value that is there.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from cthulhu.params import verify
+        >>> verify({"bias": np.array([0, 7], np.float32)}, 0, {"bias": "zeros"}).mismatches[0].index
+        (1,)
+    """
 
     path: str
     reason: str
@@ -41,7 +56,20 @@ class Mismatch:
 
 @dataclasses.dataclass(frozen=True)
 class Report(View):
-    """What `verify` found: true if every value it looked at is right."""
+    """What `verify` found: true if every value it looked at is right.
+
+    Args:
+        checked: the number of parameters in the plan.
+        elements: the number of values that were compared.
+        mismatches: what is not as planned.
+
+    Example:
+        >>> import numpy as np
+        >>> from cthulhu.params import verify
+        >>> report = verify({"bias": np.zeros(3, np.float32)}, 0, {"bias": "zeros"})
+        >>> bool(report), report.elements
+        (True, 3)
+    """
 
     checked: int
     elements: int
@@ -82,7 +110,7 @@ class Report(View):
 def verify(
     params: Any,
     key: Any,
-    plan_or_rules: Any,
+    plan_or_rules: Plan[Any] | InitPlan[Any] | RulesLike,
     *,
     sample: int = 4096,
     stacked: Stacked = None,
@@ -150,7 +178,7 @@ def verify(
     return Report(checked, elements, tuple(mismatches))
 
 
-def of_leaves(planned: Plan, key: Any, sample: int) -> Iterator[Recomputed]:
+def of_leaves(planned: Plan[Any], key: Any, sample: int) -> Iterator[Recomputed]:
     """The leaves of a plan by rules."""
     if planned.saved is not None:
         planned.saved.refuse("verify")
@@ -159,7 +187,7 @@ def of_leaves(planned: Plan, key: Any, sample: int) -> Iterator[Recomputed]:
         yield leaf.path, leaf, functools.partial(slices, leaf, own, sample)
 
 
-def of_function(planned: InitPlan, key: Any) -> Iterator[Recomputed]:
+def of_function(planned: InitPlan[Any], key: Any) -> Iterator[Recomputed]:
     """The leaves that an init function makes."""
     paths, values = planned.made(key)
     for path in paths:  # A zip would hold an array while the next is made.
