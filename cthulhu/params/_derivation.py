@@ -18,7 +18,8 @@ from cthulhu.random import _bits as bits
 
 __all__ = ["derives_from", "evaluate", "is_derivation", "threefry_dtype"]
 
-LARGEST = 4096
+LARGEST = 4096  # Integers; larger arrays are not about keys.
+MOST_KEYS = 2**16  # A split for as many layers or parameters as a model has.
 MASK = 0xFFFFFFFF
 
 Array = np.ndarray[Any, Any]
@@ -33,8 +34,12 @@ def threefry_dtype() -> Any:
 
 def derives_from(aval: Any) -> bool:
     """Whether values of this kind may take part in a derivation: keys and small integers."""
+    if is_key(aval):
+        return bool(aval.size <= MOST_KEYS)
+    if aval.dtype == np.uint32 and aval.shape[-1:] == (2,):
+        return bool(aval.size <= 2 * MOST_KEYS)  # The words of keys.
     exact = jnp.issubdtype(aval.dtype, np.integer) or aval.dtype == np.bool_
-    return bool(exact or is_key(aval)) and aval.size <= LARGEST
+    return bool(exact) and aval.size <= LARGEST
 
 
 def is_derivation(equation: Equation, avals: Sequence[Any]) -> bool:

@@ -56,6 +56,7 @@ class Draw:
     scalars: tuple[Any, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    drawn: tuple[int, ...]  # The shape before any reshape.
 
 
 def fold(equation: Equation, operands: Sequence[Any]) -> Any:
@@ -225,7 +226,15 @@ def draw_of(component: Component, avals: Sequence[Any]) -> Draw | None:
         hash(law)
     except TypeError:  # A parameter of an equation is not hashable.
         return None
-    return Draw(law, tuple(normalizer.keys), scalars, tuple(aval.shape), np.dtype(aval.dtype))
+    bits = next(e for e in component.equations if e.name == "random_bits")
+    return Draw(
+        law,
+        tuple(normalizer.keys),
+        scalars,
+        tuple(aval.shape),
+        np.dtype(aval.dtype),
+        tuple(bits.params["shape"]),
+    )
 
 
 def block(law: tuple[Instruction, ...], size: int, words: Any, *scalars: Any) -> jax.Array:
@@ -252,15 +261,16 @@ def quantiles(law: tuple[Instruction, ...], size: int, *scalars: Any) -> jax.Arr
 
     def spread(key: int, width: int) -> Any:
         even = lax.iota(np.uint32, size) * np.uint32(spacing) + np.uint32(spacing // 2)
-        return even if width == 32 else even.astype(np.uint64) << np.uint64(32)
+        if width == 64:
+            return even.astype(np.uint64) << np.uint64(32)
+        return lax.convert_element_type(even >> np.uint32(32 - width), bits.UNSIGNED[width])
 
     return evaluate(law, size, spread, scalars)
 
 
 def single_draw(law: tuple[Instruction, ...]) -> bool:
     """Whether `quantiles` can tell what the law's values look like."""
-    widths = [params for name, params, *_ in law if name == "bits"]
-    return len(widths) == 1 and widths[0] in (32, 64)
+    return [name for name, *_ in law].count("bits") == 1
 
 
 def evaluate(

@@ -8,22 +8,20 @@ import jax
 import numpy as np
 
 from cthulhu import checks
-from cthulhu.params import _flat as flat
+from cthulhu.params import _naming as naming
 from cthulhu.params._graph import Literal, is_key
 from cthulhu.params._launch import Launch
 from cthulhu.params._paths import Path, join
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.params._trace import Traces, fast_init
-from cthulhu.random import path_digest
+from cthulhu.random import from_seed, path_digest
 
 __all__ = ["InitPlan"]
 
 Result = TypeVar("Result")
 
-GRID = 2**16  # Points at which a law is looked at for its mean and standard deviation.
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class InitPlan(Rows, Generic[Result]):
     """What `fast_init` will do for an init function and its arguments. Made by `plan`.
 
@@ -48,8 +46,10 @@ class InitPlan(Rows, Generic[Result]):
     def rows(self) -> list[LeafPlan]:
         """What will be made, a row for each leaf of the result.
 
-        The fans are the init function's own affair, and not known. The moments
-        are those of the law that was traced, where it is one of a single draw.
+        The names are this library's, for the laws that were traced: of a named
+        initializer, where the law is its law for the shape that was drawn, with the
+        default axes. The fans are those of that shape, to read the name by: which axes
+        the init function itself counted is not known.
         """
         launch, _ = self._launch(self.args, self.kwargs, dry=True)
         return [row(launch, at, path) for at, path in enumerate(launch.paths())]
@@ -58,8 +58,7 @@ class InitPlan(Rows, Generic[Result]):
     def nbytes(self) -> int:
         """The bytes of all parameters."""
         launch, _ = self._launch(self.args, self.kwargs, dry=True)
-        avals = map(launch.output_aval, range(len(launch.graph.outputs)))
-        return sum(aval.size * aval.dtype.itemsize for aval in avals)
+        return sum(aval.size * aval.dtype.itemsize for aval in launch.avals())
 
     @property
     def programs(self) -> int:
@@ -70,14 +69,15 @@ class InitPlan(Rows, Generic[Result]):
         """Make all parameters.
 
         Args:
-            key: takes the place of the first key among the arguments; default: that
-                key itself.
+            key: one PRNG key or an integer seed, which takes the place of the first
+                key among the arguments; default: that key itself.
 
         Returns:
             What the init function returns.
 
         Raises:
-            TypeError: `key` is not a key, or there was none among the arguments.
+            TypeError, ValueError: `key` is neither a single key nor a seed, or there
+                was none among the arguments.
         """
         args, kwargs = self._with_key(key)
         return self.function(*args, **kwargs)
@@ -91,10 +91,19 @@ class InitPlan(Rows, Generic[Result]):
         Yields:
             The path of a leaf, joined by slashes, and its array.
         """
-        launch, arguments = self._launch(*self._with_key(key))
-        values = launch.stream(arguments)
-        for path in launch.paths():  # A zip would hold an array while the next is made.
+        paths, values = self.made(key)
+        for path in paths:  # A zip would hold an array while the next is made.
             yield join(path), next(values)
+
+    def made(self, key: Any) -> tuple[list[Path], Iterator[Any]]:
+        """The paths of the leaves, and the leaves, each made when it is asked for."""
+        launch, arguments = self._launch(*self._with_key(key))
+        return launch.paths(), launch.stream(arguments)
+
+    @property
+    def others(self) -> set[Path]:
+        """The paths of what an `equinox.Module` holds beside its arrays."""
+        return self._launch(self.args, self.kwargs, dry=True)[0].other_paths()
 
     def _launch(self, args: Any, kwargs: Any, *, dry: bool = False) -> tuple[Launch, list[Any]]:
         traces: Traces = self.function.traces  # type: ignore[attr-defined]
@@ -104,6 +113,8 @@ class InitPlan(Rows, Generic[Result]):
         """The arguments, with another key."""
         if key is None:
             return self.args, self.kwargs
+        if isinstance(key, int | np.integer) and not isinstance(key, bool):
+            key = from_seed(int(key))
         checks.single_key("InitPlan.run", key)
         leaves, tree = jax.tree.flatten((self.args, self.kwargs))
         for at, leaf in enumerate(leaves):
@@ -142,43 +153,28 @@ def init_plan(
 
 def row(launch: Launch, at: int, path: Path) -> LeafPlan:
     """The row of one leaf."""
-    aval = launch.output_aval(at)
-    called, moments = describe(launch, at)
-    sharding = launch.shardings[at]
+    aval, law, sharding = launch.output_aval(at), describe(launch, at), launch.shardings[at]
     return LeafPlan(
         path=join(path),
         shape=tuple(aval.shape),
         dtype=str(aval.dtype),
         sharding=None if sharding is None else str(getattr(sharding, "spec", sharding)),
         nbytes=aval.size * aval.dtype.itemsize,
-        initializer=called,
-        fan_in=None,
-        fan_out=None,
-        mean=None if moments is None else moments[0],
-        stddev=None if moments is None else moments[1],
+        initializer=law.name,
+        fan_in=None if law.fans is None else law.fans.fan_in,
+        fan_out=None if law.fans is None else law.fans.fan_out,
+        mean=law.mean,
+        stddev=law.stddev,
         digest="".join(f"{word:08x}" for word in path_digest(path)),
     )
 
 
-def describe(launch: Launch, at: int) -> tuple[str, tuple[float, float] | None]:
-    """What makes a leaf, and the mean and the standard deviation of its law."""
+def describe(launch: Launch, at: int) -> naming.Law:
+    """What makes a leaf."""
     ref = launch.graph.outputs[at]
     if isinstance(ref, Literal):
-        return "constant", (float(np.real(ref.value)), 0.0)
+        return naming.constant(ref.value)
     if ref in launch.fills:
-        return "constant", (float(np.real(launch.fills[ref].flat[:1].sum())), 0.0)
-    draw = dict(launch.draws).get(ref)
-    if draw is None:
-        return "program", None
-    names = {name for name, *_ in draw.law if not isinstance(name, str)}
-    used = {primitive.name for primitive in names}
-    called = "uniform"
-    if "erf_inv" in used:
-        called = "truncated normal" if used & {"clamp", "min"} else "normal"
-    elif used & {"log", "log1p", "exp", "sin", "cos"}:
-        called = "draw"
-    if not flat.single_draw(draw.law):
-        return "draw", None
-    values = jax.jit(flat.quantiles, static_argnums=(0, 1))(draw.law, GRID, *draw.scalars)
-    array = np.asarray(values).astype(np.float64)
-    return called, (round(float(array.mean()), 6) + 0.0, float(f"{array.std():.4g}"))
+        return naming.constant(launch.fills[ref].flat[:1].sum())
+    draw = launch.laws.get(ref)
+    return naming.Law("program") if draw is None else naming.name(draw)

@@ -1,5 +1,6 @@
 """A traced init function, planned: what to run for its results."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
@@ -113,6 +114,16 @@ class Launch:
         derives = bool(self.derivation) and not self.on_host
         return len(laws) + len({task.key for task in self.tasks}) + derives
 
+    @functools.cached_property
+    def laws(self) -> dict[int, flat.Draw]:
+        """The values that are elementwise draws, however they are run."""
+        found = dict(self.draws)
+        for task in self.tasks:
+            draw = flat.draw_of(task.component, self.graph.avals)
+            if draw is not None:
+                found[task.component.outputs[0]] = draw
+        return found
+
     def output_aval(self, at: int) -> Any:
         """The shape and the type of a leaf."""
         ref = self.graph.outputs[at]
@@ -120,7 +131,15 @@ class Launch:
 
     def paths(self) -> list[Path]:
         """The paths of the leaves."""
-        return self.result.paths([self.output_aval(at) for at in range(len(self.graph.outputs))])
+        return self.result.paths(self.avals())[0]
+
+    def other_paths(self) -> set[Path]:
+        """The paths of what the result holds beside arrays."""
+        return set(self.result.paths(self.avals())[1])
+
+    def avals(self) -> list[Any]:
+        """The shapes and the types of the leaves."""
+        return [self.output_aval(at) for at in range(len(self.graph.outputs))]
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """Make the results."""

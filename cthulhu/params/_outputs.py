@@ -29,9 +29,12 @@ class Outputs:
         """The result with these arrays and nothing else."""
         return self._filled(arrays, dict.fromkeys(self.rest))
 
-    def paths(self, arrays: Sequence[Any]) -> list[Path]:
-        """The paths of the arrays."""
-        return flatten(self.arrays_alone(arrays))[0]
+    def paths(self, arrays: Sequence[Any]) -> tuple[list[Path], list[Path]]:
+        """The paths of the arrays, and those of the rest."""
+        found: tuple[list[Path], list[Path]] = ([], [])
+        for at, path in enumerate(flatten(self.unflatten(arrays))[0]):
+            found[at in self.rest].append(path)
+        return found
 
     def _filled(self, arrays: Sequence[Any], rest: dict[int, Any]) -> Any:
         waiting = iter(arrays)

@@ -54,7 +54,11 @@ def parts(graph: Graph) -> tuple[list[Equation], list[Component]]:
             body.append(equation)
     shared = {*roots, *derived}
     groups = [*connected(body), *alone(graph, repeated)]
-    return keys, [component(graph, group, repeated, shared) for group in groups]
+    wanted: dict[int, int] = {}
+    for place, ref in enumerate(graph.outputs):
+        if isinstance(ref, int):
+            wanted.setdefault(ref, place)
+    return keys, [component(group, repeated, shared, wanted) for group in groups]
 
 
 def alone(graph: Graph, repeated: dict[int, Equation]) -> Iterable[list[Equation]]:
@@ -86,9 +90,12 @@ def connected(equations: Sequence[Equation]) -> list[list[Equation]]:
 
 
 def component(
-    graph: Graph, group: list[Equation], repeated: dict[int, Equation], shared: set[int]
+    group: list[Equation],
+    repeated: dict[int, Equation],
+    shared: set[int],
+    wanted: dict[int, int],
 ) -> Component:
-    """A group with the constants it repeats, its inputs and its outputs."""
+    """A group with the constants it repeats, its inputs and its outputs, which are `wanted`."""
     made = {output for equation in group for output in equation.outputs}
     prelude: dict[int, Equation] = {}
 
@@ -104,7 +111,7 @@ def component(
     inputs = dict.fromkeys(
         source for equation in equations for source in equation.sources() if source in shared
     )
-    outputs = dict.fromkeys(ref for ref in graph.outputs if isinstance(ref, int) and ref in made)
+    outputs = sorted(made & wanted.keys(), key=wanted.__getitem__)
     return Component(equations, tuple(inputs), tuple(outputs))
 
 

@@ -1,23 +1,27 @@
 """`plan`: the dry run of an initialization, which can be read, saved and run."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 import jax
 import numpy as np
-from rich.progress import Progress
 
 from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
+from cthulhu.initializers import Initializer
 from cthulhu.params import _making as making
 from cthulhu.params._initplan import InitPlan, init_plan
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._moments import moments
 from cthulhu.params._paths import join, leaf_keys
+from cthulhu.params._progress import bar
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.params._rules import RulesLike
+from cthulhu.params._saved import Saved, recipe, restored
+from cthulhu.random import _laws as laws
 from cthulhu.random import path_digest
+from cthulhu.random._programs import Draw
 
 __all__ = ["Plan", "init_params", "plan"]
 
@@ -35,6 +39,8 @@ def describe(leaf: Leaf) -> LeafPlan:
     fans = None
     if leaf.draw is not None and None not in axes:
         fans = compute_fans(leaf.layer_shape, *axes)
+    elif leaf.draw is not None and is_random(leaf.draw) and len(leaf.layer_shape) > 1:
+        fans = compute_fans(leaf.layer_shape)  # Nothing depends on them; they help to read.
     expected = None if leaf.draw is None else moments(leaf.draw)
     called = getattr(initializer, "__name__", None) or repr(initializer)
     if given:
@@ -55,13 +61,19 @@ def describe(leaf: Leaf) -> LeafPlan:
     )
 
 
-@dataclasses.dataclass(frozen=True)
+def is_random(draw: Draw) -> bool:
+    """Whether the values depend on the key."""
+    return draw.recipe.law not in (laws.fill_law, laws.eye_law)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Plan(Rows, Generic[Tree]):
     """An initialization that has been checked, but not run. Made by `plan`.
 
     Args:
         leaves: the parameters.
         structure: that of the tree that they form.
+        saved: all there is, if JSON could not hold the initializers.
 
     Example:
         >>> import jax, numpy as np
@@ -74,21 +86,76 @@ class Plan(Rows, Generic[Tree]):
 
     leaves: tuple[Leaf, ...]
     structure: Any
+    saved: Saved | None = None
 
     @property
     def rows(self) -> list[LeafPlan]:
         """What will be made, a row for each parameter."""
+        if self.saved is not None:
+            return list(self.saved.rows)
         return [describe(leaf) for leaf in self.leaves]
 
     @property
     def nbytes(self) -> int:
         """The bytes of all parameters."""
+        if self.saved is not None:
+            return super().nbytes
         return sum(leaf.nbytes for leaf in self.leaves)
 
     @property
     def programs(self) -> int:
         """The number of distinct programs that `run` needs."""
+        if self.saved is not None:
+            return self.saved.programs
         return making.count_programs(self.leaves)
+
+    def _record(self) -> dict[str, Any]:
+        """The plan as data that JSON can hold: its rows, and what makes them."""
+        own = {} if self.saved is not None else {"recipes": list(map(recipe, self.leaves))}
+        return {**super()._record(), **own}
+
+    @classmethod
+    def from_json(
+        cls,
+        text: str,
+        *,
+        shardings: Any = None,
+        custom_objects: Mapping[str, type[Initializer]] | None = None,
+    ) -> "Plan[Any]":
+        """Read a plan that `to_json` wrote: the same rows, and when run the same values.
+
+        JSON holds the initializers of this library, and instances of your own classes
+        that have a config. With another (a bare function, `Keep`), or if `text` is the
+        plan of an init function, the plan can be shown and compared, and not run.
+
+        Args:
+            text: what `to_json` returned.
+            shardings: as for `plan`; those of the plan that was written are not kept.
+            custom_objects: your own initializers' classes, by name.
+
+        Returns:
+            A plan of nested dicts, by path, whatever the tree was that it was made of.
+
+        Raises:
+            ValueError: `text` is not what `to_json` wrote, was changed, or comes from a
+                version that derives keys otherwise.
+
+        Example:
+            >>> import jax, numpy as np
+            >>> spec = jax.ShapeDtypeStruct((4, 8), np.float32)
+            >>> made = plan({"dense": {"kernel": spec}}, [(".*", "he_normal")])
+            >>> again = Plan.from_json(made.to_json())
+            >>> kernels = made.run(0)["dense"]["kernel"], again.run(0)["dense"]["kernel"]
+            >>> again.rows == made.rows, bool(np.array_equal(*kernels))
+            (True, True)
+        """
+        leaves, structure, saved = restored(text, shardings, custom_objects)
+        return cls(tuple(leaves), structure, saved)
+
+    def _check_runs(self, owner: str) -> None:
+        """Refuse a plan that can only be looked at."""
+        if self.saved is not None:
+            self.saved.refuse(owner)
 
     def run(self, key: Any, *, progress: bool = False) -> Tree:
         """Make all parameters.
@@ -102,16 +169,17 @@ class Plan(Rows, Generic[Tree]):
             The tree that was planned, holding arrays.
 
         Raises:
-            TypeError, ValueError: `key` is neither a single key nor a seed.
+            TypeError, ValueError: `key` is neither a single key nor a seed. Or the plan
+                was read from JSON, which could not hold an initializer.
         """
+        self._check_runs("Plan.run")
         words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
         made: Tree
         if extend.under_trace():
             made = jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
             return made
-        with Progress(transient=True, disable=not progress) as bar:
-            task = bar.add_task("Initializing", total=max(1, self.nbytes))
-            values = making.make_all(self.leaves, words, lambda nbytes: bar.advance(task, nbytes))
+        with bar("Initializing", max(1, self.nbytes), shown=progress) as advance:
+            values = making.make_all(self.leaves, words, advance)
         made = jax.tree.unflatten(self.structure, values)
         return made
 
@@ -125,6 +193,7 @@ class Plan(Rows, Generic[Tree]):
             The path of a parameter, joined by slashes, and its array. Only one
             parameter is held at a time.
         """
+        self._check_runs("Plan.stream")
         words = leaf_keys("Plan.stream", key, [leaf.path for leaf in self.leaves])
         values = making.make(self.leaves, words)
         for leaf in self.leaves:  # A zip would hold an array while the next is made.

@@ -1,13 +1,13 @@
 """What a plan says, as data and as a table."""
 
 import dataclasses
-import html
 import json
 import math
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from cthulhu.params._views import Grid, View, counted
 
 __all__ = ["LeafPlan", "Rows"]
 
@@ -16,7 +16,7 @@ COLUMNS = (
     *("fan_in", "fan_out", "mean", "stddev", "digest"),
 )
 ALWAYS = ("path", "shape", "dtype", "bytes", "initializer")
-NUMBERS = ("bytes", "fan_in", "fan_out", "mean", "stddev")
+NUMBERS = frozenset({"bytes", "fan_in", "fan_out", "mean", "stddev"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class LeafPlan:
     digest: str
 
 
-class Rows:
+class Rows(View):
     """The views of a plan: text, a table, JSON. A plan has `rows` and `programs`."""
 
     @property
@@ -76,14 +76,16 @@ class Rows:
         return sum(row.nbytes for row in self.rows)
 
     def to_json(self) -> str:
-        """The plan as JSON: the rows, and the totals."""
-        return json.dumps(
-            {
-                "parameters": [dataclasses.asdict(row) for row in self.rows],
-                "nbytes": self.nbytes,
-                "programs": self.programs,
-            }
-        )
+        """The plan as JSON: the rows and the totals, which `Plan.from_json` reads."""
+        return json.dumps(self._record())
+
+    def _record(self) -> dict[str, Any]:
+        """The plan as data that JSON can hold."""
+        return {
+            "parameters": [dataclasses.asdict(row) for row in self.rows],
+            "nbytes": self.nbytes,
+            "programs": self.programs,
+        }
 
     def table(self, *, digests: bool = False) -> Table:
         """The plan as a table, without the columns that would be empty.
@@ -94,19 +96,9 @@ class Rows:
         Returns:
             A table of the `rich` library.
         """
-        names, rows, totals = self._cells(digests)
-        table = Table(title="Initialization plan")
-        for name in names:
-            justify: Any = "right" if name in NUMBERS else "left"
-            table.add_column(name, justify=justify, overflow="fold")
-        for row in rows:
-            table.add_row(*row)
-        table.add_section()
-        table.add_row(*totals)
-        return table
+        return self._grid(digests=digests).table()
 
-    def _cells(self, digests: bool) -> tuple[list[str], list[list[str]], list[str]]:
-        """The names of the columns, the cells of the rows, and those of the last row."""
+    def _grid(self, *, digests: bool = False) -> Grid:
         rows = self.rows
         cells = [
             {
@@ -132,50 +124,23 @@ class Rows:
             "bytes": f"{self.nbytes:,}",
             "initializer": counted(self.programs, "program", "programs"),
         }
-        return (
+        return Grid(
+            "Initialization plan",
             names,
             [[cell[name] for name in names] for cell in cells],
             [totals.get(name, "") for name in names],
+            NUMBERS,
         )
 
-    def __rich__(self) -> Table:
-        """The plan as a table."""
-        return self.table()
-
-    def __str__(self) -> str:
-        """The table as text."""
-        # In a notebook, rich would display the table too, and capture nothing.
-        console = Console(width=160, color_system=None, force_jupyter=False)
-        with console.capture() as captured:
-            console.print(self)
-        return captured.get()
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """The table for IPython's prompt."""
-        printer.text(str(self))
-
-    def _repr_html_(self) -> str:
-        """The table for a notebook."""
-        names, rows, totals = self._cells(digests=False)
-
-        def line(tag: str, texts: list[str]) -> str:
-            aligned = zip(names, texts, strict=True)
-            return "".join(
-                f'<{tag} style="text-align: {"right" if name in NUMBERS else "left"}">'
-                f"{html.escape(text)}</{tag}>"
-                for name, text in aligned
-            )
-
-        body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+    def __repr__(self) -> str:
+        """The totals: the rows may be thousands."""
+        rows = self.rows
+        count = sum(math.prod(row.shape) for row in rows)
         return (
-            "<table><caption>Initialization plan</caption>"
-            f"<thead><tr>{line('th', names)}</tr></thead><tbody>{body}</tbody>"
-            f"<tfoot><tr>{line('th', totals)}</tr></tfoot></table>"
+            f"<{type(self).__name__}: {counted(len(rows), 'leaf', 'leaves')}, "
+            f"{counted(count, 'element', 'elements')}, {counted(self.nbytes, 'byte', 'bytes')}, "
+            f"{counted(self.programs, 'program', 'programs')}>"
         )
-
-
-def counted(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def shown(value: float | None) -> str:

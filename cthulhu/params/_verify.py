@@ -1,27 +1,29 @@
 """`verify`: whether parameters hold the values that a plan says."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from rich.table import Table
 
+from cthulhu.params._graph import is_key
 from cthulhu.params._initplan import InitPlan
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import layer_keys, make
 from cthulhu.params._paths import Path, flatten, join, leaf_keys
 from cthulhu.params._plan import Plan, rules_plan
 from cthulhu.params._rules import RulesLike
-from cthulhu.random import from_seed
+from cthulhu.params._views import Grid, View, counted
 from cthulhu.random._laws import ELEMENTWISE
 
 __all__ = ["Mismatch", "Report", "verify"]
 
 Index = tuple[slice, ...]
+Recomputed = tuple[Path, Any, Callable[[Any], Iterator[tuple[Index, Any]]]]
+"""A path, what has the parameter's shape and type, and the parts to compare with an array."""
 
 PLACES = 4  # The blocks of a sample.
 LARGEST_BLOCK = 2**22  # Elements recomputed at a time.
@@ -54,7 +56,7 @@ class Mismatch:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class Report(View):
     """What `verify` found: true if every value it looked at is right.
 
     Args:
@@ -91,18 +93,19 @@ class Report:
                 f"\n{lines}"
             )
 
-    def __rich__(self) -> Table:
-        """The mismatches as a table."""
-        table = Table(
-            title=f"{self.checked} parameters, {self.elements:,} elements: "
-            + ("all as planned" if self else f"{len(self.mismatches)} wrong")
+    def _grid(self) -> Grid:
+        names = [field.name for field in dataclasses.fields(Mismatch)]
+        return Grid(
+            f"{counted(self.checked, 'parameter', 'parameters')}, "
+            f"{counted(self.elements, 'element', 'elements')}: "
+            + ("all as planned" if self else f"{len(self.mismatches):,} wrong"),
+            names,
+            [
+                ["" if getattr(m, name) is None else str(getattr(m, name)) for name in names]
+                for m in self.mismatches
+            ],
+            [],
         )
-        for name in ("path", "reason", "index", "expected", "found"):
-            table.add_column(name)
-        for m in self.mismatches:
-            index = "" if m.index is None else str(m.index)
-            table.add_row(m.path, m.reason, index, str(m.expected), str(m.found))
-        return table
 
 
 def verify(
@@ -115,17 +118,18 @@ def verify(
 ) -> Report:
     """Compare parameters with what a plan makes, by recomputing slices of them.
 
-    Elementwise draws are recomputed at rows spread over the parameter, at the
-    cost of these rows; other initializers whole. Of an array that lies on many
-    hosts, each host looks at its own shards.
+    Elementwise draws by rules are recomputed at rows spread over the parameter,
+    at the cost of these rows; other initializers, and what an init function
+    makes, whole, one parameter at a time. Of an array that lies on many hosts,
+    each host looks at its own shards.
 
     Args:
         params: a tree of arrays: freshly made, or read from a checkpoint.
-        key: the key, or the integer seed, that they were made with.
-        plan_or_rules: the `Plan`, the `InitPlan`, or the `Rules`, that made them. An
-            init function is run again, a leaf at a time.
-        sample: how many elements of each parameter to look at, at least; 0 is all,
-            as it always is for an `InitPlan`.
+        key: the key, or the integer seed, that they were made with. For the plan
+            of an init function, `None` is the key among its arguments.
+        plan_or_rules: the plan, or the `Rules`, that made them.
+        sample: how many elements of each parameter to look at, at least; 0 is all.
+            What is recomputed whole is compared whole.
         stacked: as for `init_params`, if rules are given.
 
     Returns:
@@ -147,79 +151,86 @@ def verify(
         raise ValueError(f"verify: sample must be an integer of at least 0; got {sample!r}")
     planned = plan_or_rules
     if isinstance(planned, InitPlan):
-        return verify_init(params, key, planned)
-    if not isinstance(planned, Plan):
-        planned = rules_plan("verify", params, planned, None, stacked)
+        recomputed, others = of_function(planned, key), planned.others
+    else:
+        if not isinstance(planned, Plan):
+            planned = rules_plan("verify", params, planned, None, stacked)
+        recomputed, others = of_leaves(planned, key, sample), set()
     paths, values, _ = flatten(params)
     found = dict(zip(paths, values, strict=True))
-    words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
-    mismatches: list[Mismatch] = []
-    elements = 0
-    for leaf, own in zip(planned.leaves, words, strict=True):
-        value = found.pop(leaf.path, None)
-        wrong = misfit(leaf, value)
-        if wrong is None and not leaf.kept:
-            for index, expected in slices(leaf, own, value, sample):
-                actual = part(value, index)
-                elements += expected.size
-                if wrong is None:
-                    wrong = difference(leaf.path, index, expected, actual)
-        if wrong is not None:
-            mismatches.append(wrong)
-    mismatches += [Mismatch(join(path), "is not in the plan") for path in found]
-    return Report(len(planned.leaves), elements, tuple(mismatches))
-
-
-def verify_init(params: Any, key: Any, planned: InitPlan[Any]) -> Report:
-    """Compare parameters with what an init function makes, a leaf at a time, each whole."""
-    if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        key = from_seed(int(key))
-    paths, values, _ = flatten(params)
-    found = {join(path): (path, value) for path, value in zip(paths, values, strict=True)}
     mismatches: list[Mismatch] = []
     checked = elements = 0
-    for name, made in planned.stream(key):
-        checked += 1
-        path, value = found.pop(name, ((name,), None))
-        wrong = unlike(name, made.shape, made.dtype, value)
+    for path, aval, parts in recomputed:
+        value = found.pop(path, None)
+        wrong = misfit(path, aval, value)
         if wrong is None:
-            expected = np.asarray(random_data(made))
-            for index in regions(expected.shape, random_data(value)):
-                actual = part(random_data(value), index)
-                elements += actual.size
-                wrong = wrong or difference(path, index, expected[index], actual)
+            value = words_of(value)
+            for index, expected in parts(value):
+                elements += expected.size
+                if wrong is None:
+                    wrong = difference(path, index, expected, part(value, index))
         if wrong is not None:
             mismatches.append(wrong)
-    mismatches += [Mismatch(name, "is not in the plan") for name in found]
+        checked += 1
+        del aval, parts  # They may hold a parameter, and the next is made now.
+    mismatches += [
+        Mismatch(join(path), "is not in the plan") for path in found if path not in others
+    ]
     return Report(checked, elements, tuple(mismatches))
 
 
-def random_data(value: Any) -> Any:
-    """An array; of PRNG keys, their words."""
-    is_key = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    return jax.random.key_data(value) if is_key else value
+def of_leaves(planned: Plan[Any], key: Any, sample: int) -> Iterator[Recomputed]:
+    """The leaves of a plan by rules."""
+    if planned.saved is not None:
+        planned.saved.refuse("verify")
+    words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
+    for leaf, own in zip(planned.leaves, words, strict=True):
+        yield leaf.path, leaf, functools.partial(slices, leaf, own, sample)
 
 
-def misfit(leaf: Leaf, value: Any) -> Mismatch | None:
-    """What is wrong with a parameter before any value is looked at."""
-    return unlike(join(leaf.path), leaf.shape, leaf.dtype, value)
+def of_function(planned: InitPlan[Any], key: Any) -> Iterator[Recomputed]:
+    """The leaves that an init function makes."""
+    paths, values = planned.made(key)
+    for path in paths:  # A zip would hold an array while the next is made.
+        expected = next(values)
+        yield path, expected, functools.partial(whole, words_of(expected))
+        del expected
 
 
-def unlike(name: str, shape: tuple[int, ...], dtype: Any, value: Any) -> Mismatch | None:
-    """Whether a value is missing, or of another shape or type."""
+def words_of(value: Any) -> Any:
+    """An array; in the place of keys, their words."""
+    return jax.random.key_data(value) if is_key(value) else value
+
+
+def whole(made: jax.Array, value: Any) -> Iterator[tuple[Index, Any]]:
+    """The parts of a parameter that was recomputed whole."""
+    if not made.is_fully_addressable:
+        for index in regions(made.shape, made):
+            yield index, part(made, index)
+        return
+    array = np.asarray(made)
+    for index in regions(made.shape, value):
+        yield index, array[index]
+
+
+def misfit(path: Path, expected: Any, value: Any) -> Mismatch | None:
+    """What is wrong before any value is looked at."""
+    name = join(path)
     if value is None:
         return Mismatch(name, "is missing")
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         return Mismatch(name, f"is no array, but of type {type(value).__name__}")
-    if tuple(value.shape) != shape:
-        return Mismatch(name, f"has shape {tuple(value.shape)}, not {shape}")
-    if value.dtype != dtype:
-        return Mismatch(name, f"has dtype {value.dtype}, not {dtype}")
+    if tuple(value.shape) != tuple(expected.shape):
+        return Mismatch(name, f"has shape {tuple(value.shape)}, not {tuple(expected.shape)}")
+    if value.dtype != expected.dtype:
+        return Mismatch(name, f"has dtype {value.dtype}, not {expected.dtype}")
     return None
 
 
-def slices(leaf: Leaf, words: Any, value: Any, sample: int) -> Iterator[tuple[Index, Any]]:
+def slices(leaf: Leaf, words: Any, sample: int, value: Any) -> Iterator[tuple[Index, Any]]:
     """Parts of a parameter that lie here: where they are, and what they should be."""
+    if leaf.kept:
+        return
     draw = leaf.draw
     if draw is None or draw.recipe.law not in ELEMENTWISE or not leaf.layer_shape:
         whole = np.asarray(next(make([dataclasses.replace(leaf, sharding=None)], [words])))
@@ -292,7 +303,10 @@ def part(value: Any, index: Index) -> Any:
             # Slicing needs a program; reading the host's memory does not.
             near = shard.device.platform == "cpu"
             return np.asarray(shard.data)[local] if near else np.asarray(shard.data[local])
-    raise AssertionError(f"no shard of this host holds {index}")
+    raise ValueError(
+        f"verify: no shard of this host holds the elements {index}, which the plan makes here; "
+        "place the parameters as the plan does"
+    )
 
 
 def bytes_of(array: Any) -> Any:

@@ -17,7 +17,8 @@ measured against `jax.jit(init)` of the same function: the same bits, as the che
 parameters in each process show. With rules, `init_params` gets the tree of shapes, and PyTorch
 fills tensors of the same shapes in fresh memory (`normal_`, `zeros_` or `ones_`, as the rules
 say). Peak memory is the most that the process held during the first call beyond what it held just
-before, compilation included."""
+before, compilation included. Trees of small leaves are made in turns in one process, after a first
+call of each."""
 ALT = "First and second call of a model's initialization relative to fast_init or init_params"
 
 # Model -> its name, the goal of the first call, of the second call, rounds.
@@ -38,6 +39,22 @@ RULED_PROGRAMS_GOAL = 8
 MEMORY_GOAL = 1.15
 TORCH_GOAL = 2.5
 SHARE_GOAL = 1.1
+LEAVES = (1_000, 10_000)
+LEAVES_NAMES = {
+    "init_params": "`init_params`",
+    "run": "`plan.run`",
+    "stream": "`plan.stream`",
+    "fast_init": "`fast_init`",
+    "fast_init stream": "`InitPlan.stream`",
+    "loop": "`jax.jit(he_normal)` leaf by leaf",
+    "draw": "its draws alone",
+}
+LEAVES_GOALS = {
+    ("init_params", "loop"): 1.25,
+    ("run", "draw"): 2.25,
+    ("stream", "run"): 1.5,
+    ("fast_init stream", "fast_init"): 2.0,
+}
 
 
 def run(kind, model, **extra):
@@ -155,6 +172,18 @@ def measure_paths(report, quick):
     found = run("paths", str(10_000 if quick else 1_000_000))
     what = f"{found['paths']:,} realistic paths: keys that collide"
     report.goals.append(Goal(what, exactly(found["collisions"]), 0, False, ""))
+    return found
+
+
+def measure_leaves(report, quick):
+    """Trees of many small leaves, where all that surrounds the draws shows."""
+    found = {count: run("leaves", str(count)) for count in LEAVES if not (quick and count > 1000)}
+    for count, seconds in found.items():
+        for (fast, slow), goal in LEAVES_GOALS.items():
+            against = ratio(seconds[fast], seconds[slow])
+            what = f"{count:,} small leaves: {LEAVES_NAMES[fast]} / {LEAVES_NAMES[slow]}"
+            report.goals.append(Goal(what, against, goal, False))
+            report.say(f"{what}: {against.show()}")
     return found
 
 
@@ -322,6 +351,7 @@ def main():
         "ruled": ruled,
         "sharded": sharded,
         "paths": measure_paths(report, chosen.quick),
+        "leaves": measure_leaves(report, chosen.quick),
     }
     write_tables(report, traced, ruled, sharded)
     report.write(chosen.out, picture(traced, ruled))

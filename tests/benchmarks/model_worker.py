@@ -246,7 +246,70 @@ def run_paths(count):
     return {"paths": len(paths), "collisions": len(paths) - len(digests)}
 
 
+def run_leaves(count):
+    """Seconds of second calls for a tree of so many small leaves, in turns."""
+    import harness
+    import jax
+    import numpy as np
+
+    from cthulhu import params
+    from cthulhu.params import _drawing as drawing
+    from cthulhu.params import _making as making
+
+    number = int(count)
+    shape, key = (32, 32), jax.random.key(0)
+    tree = {f"layer_{at}": jax.ShapeDtypeStruct(shape, np.float32) for at in range(number)}
+    rules = [(".*", "he_normal")]
+    planned = params.plan(tree, rules)
+    one = jax.jit(jax.nn.initializers.he_normal(), static_argnums=(1,))
+
+    def init(key):
+        keys = jax.random.split(key, number)
+        return [jax.nn.initializers.he_normal()(keys[at], shape) for at in range(number)]
+
+    def loop():
+        keys = jax.random.split(key, number)
+        return [one(keys[at], shape) for at in range(number)]
+
+    def draw():
+        """The blocks that `planned.run` draws, with nothing around them."""
+        words = np.zeros((number, 2), np.uint32)
+        sizes = making.block_sizes(planned.leaves)
+        parts = zip(planned.leaves, sizes, programs, words, strict=True)
+        spans = [span for part in parts for span in making.drawn(*part[:3], part[3][None])[1]]
+
+        def write():
+            for future in drawing.write(spans):
+                future.result()
+
+        return write
+
+    traced = params.plan(init, key)
+    calls = {
+        "loop": loop,
+        "init_params": lambda: params.init_params(key, tree, rules),
+        "run": lambda: planned.run(key),
+        "stream": lambda: [None for _ in planned.stream(key)],
+        "fast_init": lambda: traced.run(key),
+        "fast_init stream": lambda: [None for _ in traced.stream(key)],
+    }
+    for call in calls.values():
+        jax.block_until_ready(call())
+    sizes = making.block_sizes(planned.leaves)
+    programs = [making.program_of(*pair) for pair in zip(planned.leaves, sizes, strict=True)]
+    calls["draw"] = draw()
+    return harness.rounds(
+        {
+            name: lambda call=call: harness.timed(call, 1, jax.block_until_ready)
+            for name, call in calls.items()
+        },
+        most=5,
+        budget=120,
+    )
+
+
 RUNS = {
+    "leaves": run_leaves,
     "fast_init": run_fast_init,
     "jit": run_jit,
     "init_params": run_init_params,

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from cthulhu.params import _derivation as derivation
+from cthulhu.params import plan
 from cthulhu.params._graph import Graph
 from cthulhu.params._parts import parts
+from tests.cases import same_bits
 
 KEY = jax.random.key(42)
 
@@ -52,3 +54,14 @@ def test_wide_seeds():
         for ref, seed in zip(graph.outputs, seeds, strict=True):
             expected = jax.random.key_data(jax.random.key(np.int64(seed)))
             np.testing.assert_array_equal(values[ref], expected)
+
+
+@pytest.mark.parametrize("key", [KEY, jax.random.PRNGKey(42)], ids=["typed", "raw"])
+def test_a_split_for_thousands_of_parameters_is_derived_on_the_host(key):
+    def init(key):
+        keys = jax.random.split(key, 10_000)
+        return [jax.random.normal(keys[at], (4, 8)) for at in (0, 9_999)]
+
+    made = plan(init, key)
+    assert {row.initializer for row in made.rows} == {"random_normal(stddev=1)"}
+    jax.tree.map(same_bits, made.run(), jax.jit(init)(key))

@@ -27,11 +27,12 @@ def test_rows_tell_what_is_made(planned):
     rows = {row.path: row for row in planned.rows}
     kernel = rows["params/layers_1/kernel"]
     assert (kernel.shape, kernel.dtype, kernel.nbytes) == ((6, 8), "float32", 192)
-    assert kernel.initializer == "normal"
+    assert kernel.initializer == "random_normal(stddev=0.3)"
+    assert (kernel.fan_in, kernel.fan_out) == (6, 8)
     assert kernel.mean == pytest.approx(0, abs=1e-3)
     assert kernel.stddev == pytest.approx(0.3, rel=1e-3)
     scale = rows["params/layers_2/scale"]
-    assert (scale.initializer, scale.mean, scale.stddev) == ("constant", 1.0, 0.0)
+    assert (scale.initializer, scale.mean, scale.stddev) == ("ones", 1.0, 0.0)
 
 
 def test_totals_and_views(planned):
@@ -92,7 +93,7 @@ def test_truncation_is_told_from_the_law():
         return {"w": nn.initializers.he_normal()(key, (50, 8))}
 
     (row,) = plan(init, KEY).rows
-    assert row.initializer == "truncated normal"
+    assert row.initializer == "he_normal"
     assert row.stddev == pytest.approx(0.2, rel=1e-3)
 
 

@@ -90,7 +90,9 @@ FANS = {
     "partial": (functools.partial(functional.he_normal, in_axis=1, out_axis=0), (8, 16), (16, 8)),
     "embedding": (initializers.VarianceScaling(1.0, "fan_in", out_axis=0), (50, 16), (16, 16)),
     "vector": (initializers.LecunNormal(), (7,), (7, 7)),
-    "none": (initializers.RandomNormal(), (8, 16), (None, None)),
+    "normal": (initializers.RandomNormal(), (3, 8, 16), (24, 48)),
+    "orthogonal": (initializers.Orthogonal(), (8, 16), (8, 16)),
+    "normal vector": (initializers.RandomNormal(), (8,), (None, None)),
     "constant": (initializers.Zeros(), (8, 16), (None, None)),
     "custom": (lambda key, shape, dtype: jax.numpy.zeros(shape, dtype), (8, 16), (None, None)),
 }

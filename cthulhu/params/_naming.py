@@ -1,0 +1,126 @@
+"""The names of traced laws, told by their quantiles, as this library calls them."""
+
+import functools
+import math
+import statistics
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cthulhu.fans import Fans, compute_fans
+from cthulhu.params import _flat as flat
+from cthulhu.params._moments import truncated
+
+__all__ = ["Law", "constant", "name"]
+
+GRID = 2**16  # Points at which a law is looked at.
+EXACT = 1e-4  # How far a law in float32 may be from the one whose name it gets.
+
+# The variance of each named initializer, by the shape of its law.
+SCALES: dict[str, Callable[[Fans], float]] = {
+    "lecun": lambda fans: 1 / fans.fan_in,
+    "he": lambda fans: 2 / fans.fan_in,
+    "glorot": lambda fans: 2 / (fans.fan_in + fans.fan_out),
+}
+
+
+class Law(NamedTuple):
+    """What makes a leaf, as far as it can be told."""
+
+    name: str
+    mean: float | None = None
+    stddev: float | None = None
+    fans: Fans | None = None
+
+
+def constant(value: Any) -> Law:
+    """The law of one number everywhere."""
+    number = float(np.real(value))
+    known = {0.0: "zeros", 1.0: "ones"}
+    return Law(known.get(number, f"constant(value={number:.4g})"), number, 0.0)
+
+
+def name(draw: flat.Draw) -> Law:
+    """The law of an elementwise draw: a named initializer, or a law with its parameters.
+
+    A name such as ``lecun_normal`` says that the law is the same, to four digits, as
+    that initializer's for the shape that was drawn, with the default axes. Where two
+    such names fit, which differ, neither is given.
+    """
+    fans = compute_fans(draw.drawn) if len(draw.drawn) > 1 else None
+    if not flat.single_draw(draw.law):
+        return Law("draw", fans=fans)
+    family, mean, stddev = fitted(draw.law, draw.scalars, draw.dtype)
+    called = "draw"
+    if family is not None:
+        known = named(family, mean, stddev, fans, draw.dtype)
+        called = known or spelled(family, mean, stddev, draw.dtype)
+    return Law(called, round(mean, 6) + 0.0, float(f"{stddev:.4g}"), fans)
+
+
+@functools.lru_cache(maxsize=256)
+def fitted(law: Any, scalars: Any, dtype: Any) -> tuple[str | None, float, float]:
+    """The family that a law belongs to, if any, its mean and its standard deviation."""
+    values = jax.jit(flat.quantiles, static_argnums=(0, 1))(law, GRID, *scalars)
+    found = np.sort(np.asarray(values).astype(np.float64))
+    mean, stddev = float(found.mean()), float(found.std())
+    if not 0 < stddev < math.inf:
+        return None, mean, stddev
+    for family, quantiles in families().items():
+        apart = (found - mean) / stddev - quantiles / quantiles.std()
+        if math.sqrt(np.mean(apart**2)) < tolerance(dtype):
+            # Where the family is known, so is what the grid leaves of its tails.
+            return family, mean, stddev / float(quantiles.std()) * spread(family)
+    return None, mean, stddev
+
+
+def tolerance(dtype: Any) -> float:
+    """How far rounding may move a law."""
+    return EXACT + 4 * float(jnp.finfo(dtype).eps)  # type: ignore[no-untyped-call]
+
+
+@functools.cache
+def families() -> dict[str, np.ndarray[Any, Any]]:
+    """The quantiles of the standard laws at the points of the grid."""
+    points = (np.arange(GRID) + 0.5) / GRID
+    normal = statistics.NormalDist()
+    inside = normal.cdf(-2) + points * (normal.cdf(2) - normal.cdf(-2))
+    return {
+        "normal": np.array([normal.inv_cdf(point) for point in points.tolist()]),
+        "truncated_normal": np.array([normal.inv_cdf(point) for point in inside.tolist()]),
+        "uniform": points - 0.5,
+    }
+
+
+def spread(family: str) -> float:
+    """The standard deviation of a standard law."""
+    return {"normal": 1.0, "truncated_normal": truncated(-2, 2)[1], "uniform": 12**-0.5}[family]
+
+
+def named(family: str, mean: float, stddev: float, fans: Fans | None, dtype: Any) -> str | None:
+    """The initializer whose law for these fans this is."""
+    if fans is None or 0 in fans or family == "normal" or abs(mean) > tolerance(dtype) * stddev:
+        return None
+    found: dict[str, float] = {}
+    for start, variance in SCALES.items():
+        expected = math.sqrt(variance(fans))
+        if abs(stddev / expected - 1) < tolerance(dtype) and expected not in found.values():
+            found[f"{start}_{family.removeprefix('truncated_')}"] = expected
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def spelled(family: str, mean: float, stddev: float, dtype: Any) -> str:
+    """A law with its parameters."""
+    if family == "uniform":
+        width = stddev * math.sqrt(12)
+        low, high = (
+            0.0 if abs(bound) < tolerance(dtype) * width else bound
+            for bound in (mean - width / 2, mean + width / 2)
+        )
+        return f"random_uniform(minval={low:.4g}, maxval={high:.4g})"
+    shift = "" if abs(mean) < tolerance(dtype) * stddev else f"mean={mean:.4g}, "
+    prefix = "" if family == "truncated_normal" else "random_"
+    return f"{prefix}{family}({shift}stddev={stddev / spread(family):.4g})"

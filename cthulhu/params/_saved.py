@@ -1,0 +1,132 @@
+"""Plans as JSON: what is written beside the rows, and what can be read back of it."""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from cthulhu import functional
+from cthulhu.functional._plans import is_planned
+from cthulhu.initializers import Initializer, deserialize, serialize
+from cthulhu.params._leaves import Leaf, checked
+from cthulhu.params._paths import Path, join
+from cthulhu.params._placement import leaf_shardings
+from cthulhu.params._rows import LeafPlan
+from cthulhu.random import path_digest
+
+__all__ = ["Saved", "recipe", "restored"]
+
+OWNER = "Plan.from_json"
+
+
+class Saved(NamedTuple):
+    """A plan that was read from JSON, of which some initializers could not be."""
+
+    rows: tuple[LeafPlan, ...]
+    programs: int
+    lost: tuple[str, ...]
+
+    def refuse(self, owner: str) -> None:
+        """Say that it does not run, and why."""
+        listed = ", ".join(map(repr, self.lost[:5])) + (", …" if len(self.lost) > 5 else "")
+        raise ValueError(
+            f"{owner}: this plan was read from JSON, which could not hold the initializers of "
+            f"{listed}. It can be looked at, and not run: make it again with plan(...); classes "
+            "of your own are found by Plan.from_json(text, custom_objects={'Name': class})"
+        )
+
+
+def recipe(leaf: Leaf) -> dict[str, Any]:
+    """What a row does not say of a leaf: its initializer is `None` where JSON holds none."""
+    initializer, options = leaf.unbound
+    config: dict[str, Any] | None = None
+    try:
+        if isinstance(initializer, Initializer) and not options:
+            config = serialize(initializer)
+        elif is_planned(initializer):
+            config = {"function": initializer.__name__, "options": options}
+        json.dumps(config)
+    except (TypeError, ValueError):
+        config = None
+    return {"path": list(leaf.path), "stack": leaf.stack, "initializer": config}
+
+
+def restored(
+    text: str, shardings: Any, custom_objects: Mapping[str, Any] | None
+) -> tuple[list[Leaf], Any, Saved | None]:
+    """The leaves and their tree; or, if some cannot be had, what there is to look at."""
+    record = json.loads(text)
+    try:
+        rows = tuple(
+            LeafPlan(**{**row, "shape": tuple(row["shape"])}) for row in record["parameters"]
+        )
+        programs: int = record["programs"]
+        recipes = record.get("recipes", [None] * len(rows))
+        found = [
+            None if own is None else initializer(own["initializer"], custom_objects)
+            for own in recipes
+        ]
+        pairs = list(zip(rows, recipes, strict=True))
+        lost = tuple(row.path for row, one in zip(rows, found, strict=True) if one is None)
+        if lost:
+            return [], None, Saved(rows, programs, lost)
+        paths = [checked_path(row, own["path"]) for row, own in pairs]
+        stacks = [own["stack"] for own in recipes]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{OWNER}: text must be what Plan.to_json wrote; it is other JSON ({error!r})"
+        ) from None
+    specs = [jax.ShapeDtypeStruct(row.shape, jnp.dtype(row.dtype)) for row in rows]
+    places, structure = jax.tree.flatten(nested(paths, range(len(rows))))
+    layouts: Sequence[Any] = [None] * len(rows)
+    if shardings is not None:
+        layouts = leaf_shardings(shardings, nested(paths, specs), OWNER)
+    leaves = []
+    for at, layout in zip(places, layouts, strict=True):
+        spec = specs[at]
+        leaf = Leaf(paths[at], spec.shape, spec.dtype, layout, found[at], stacks[at], spec)
+        leaves.append(checked(OWNER, leaf))
+    return leaves, structure, None
+
+
+def initializer(config: Any, custom_objects: Mapping[str, Any] | None) -> Any:
+    """The initializer of a config; `None` if there is none, or its class is unknown."""
+    if config is None:
+        return None
+    if "function" not in config:
+        try:
+            return deserialize(config, custom_objects)
+        except ValueError:
+            return None
+    name, options = config["function"], config["options"]
+    if name not in functional.__all__:
+        return None
+    function = getattr(functional, name)
+    return functools.partial(function, **options) if options else function
+
+
+def checked_path(row: LeafPlan, path: Sequence[str]) -> Path:
+    """The path of a leaf, if its key still follows from it as when it was written."""
+    digest = "".join(f"{word:08x}" for word in path_digest(tuple(path)))
+    if join(tuple(path)) != row.path or digest != row.digest:
+        raise ValueError(
+            f"{OWNER}: the digest of {row.path!r} is {digest}, and not {row.digest}; the text was "
+            "changed, or comes from a version that derives keys otherwise"
+        )
+    return tuple(path)
+
+
+def nested(paths: Sequence[Path], values: Sequence[Any]) -> Any:
+    """A tree of dicts by path."""
+    tree: dict[str, Any] = {}
+    for path, value in zip(paths, values, strict=True):
+        if not path:
+            return value
+        node = tree
+        for step in path[:-1]:
+            node = node.setdefault(step, {})
+        node[path[-1]] = value
+    return tree
