@@ -61,7 +61,7 @@ def checked(owner: str, sharding: Any, item: tuple[Any, Any]) -> Sharding | None
     path, leaf = item
     if not isinstance(sharding, Sharding):
         sharding = resolve_sharding(owner, sharding)
-    if sharding is not None:
+    if sharding is not None and hasattr(leaf, "shape"):
         try:
             sharding.shard_shape(leaf.shape)
         except ValueError as error:

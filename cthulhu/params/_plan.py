@@ -4,17 +4,20 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 from rich.progress import Progress
 
-from cthulhu import extend
+from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
 from cthulhu.params import _making as making
+from cthulhu.params._cautions import caution
+from cthulhu.params._frame import Frame, is_tree
 from cthulhu.params._initplan import InitPlan, init_plan
+from cthulhu.params._layout import LAYOUTS, Layout
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._moments import moments
-from cthulhu.params._paths import join, leaf_keys
+from cthulhu.params._paths import join, key_first, leaf_keys
 from cthulhu.params._rows import LeafPlan, Rows
+from cthulhu.params._rules import Rules
 from cthulhu.random import path_digest
 
 __all__ = ["Plan", "init_params", "plan"]
@@ -55,7 +58,8 @@ class Plan(Rows):
     """An initialization that has been checked, but not run. Made by `plan`."""
 
     leaves: tuple[Leaf, ...]
-    structure: Any
+    frame: Frame
+    layout: Layout
 
     @property
     def rows(self) -> list[LeafPlan]:
@@ -76,21 +80,22 @@ class Plan(Rows):
             progress: whether to show a bar.
 
         Returns:
-            The tree that was planned, holding arrays.
+            The tree that was planned, holding arrays. What an Equinox module has
+            among its leaves that is no array, as functions, stays as it is.
 
         Raises:
             TypeError, ValueError: `key` is neither a single key nor a seed.
         """
         words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
         if extend.under_trace():
-            return jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
+            return self.frame.fill(making.make_traced(self.leaves, words))
         values = []
         with Progress(transient=True, disable=not progress) as bar:
             task = bar.add_task("Initializing", total=max(1, self.nbytes))
             for leaf, value in zip(self.leaves, making.make(self.leaves, words), strict=True):
                 values.append(value)
                 bar.advance(task, leaf.nbytes)
-        return jax.tree.unflatten(self.structure, values)
+        return self.frame.fill(values)
 
     def stream(self, key: Any) -> Iterator[tuple[str, Any]]:
         """Make the parameters one at a time, for a model larger than memory.
@@ -113,6 +118,7 @@ def plan(
     *args: Any,
     shardings: Any = None,
     stacked: Stacked = None,
+    layout: Layout = None,
     **kwargs: Any,
 ) -> Plan | InitPlan:
     """Check an initialization, and say what it will do, without doing it.
@@ -123,15 +129,18 @@ def plan(
 
     Args:
         source: a pytree of `jax.ShapeDtypeStruct` or arrays, of any framework, as
-            ``jax.eval_shape(model.init, key, inputs)["params"]``; or an init
-            function.
+            ``jax.eval_shape(model.init, key, inputs)["params"]``, or a module of
+            Equinox or nnx; or an init function.
         *args: for a tree, `Rules`, or what they are made of; for an init
             function, its arguments.
         shardings: a sharding, or a pytree of them that is a prefix of the tree or
             of the result; default: those that the leaves bring along.
         stacked: for a tree, the axis along which leaves stack layers, for all
             leaves or by path regex, as ``{"layers/.*": 0}``. Each layer has a key
-            of its own, and is initialized as if it stood alone.
+            of its own, and is initialized as if it stood alone. ``{}`` says that
+            there are none.
+        layout: for a tree, how its weights lie, as in `Rules`: ``"out_in"`` or
+            ``"in_out"``.
         **kwargs: for an init function, its keyword arguments.
 
     Returns:
@@ -145,6 +154,10 @@ def plan(
         TypeError: a leaf is not an array, or not of a type that its initializer
             makes.
 
+    Warns:
+        UserWarning: default axes meet a weight of an (out, in) framework, or what
+            looks like stacked layers, and neither `layout` nor `stacked` is given.
+
     Example:
         >>> import flax.linen as nn, jax, numpy as np
         >>> spec = jax.ShapeDtypeStruct((4, 8), np.float32)
@@ -154,22 +167,39 @@ def plan(
         >>> [row.path for row in plan(init, jax.random.key(0), np.ones((1, 4))).rows]
         ['params/bias', 'params/kernel']
     """
-    if callable(source):
-        if stacked is not None:
-            raise TypeError("plan: stacked belongs to a tree with rules, not to an init function")
+    if callable(source) and not is_tree(source):
+        for name, given in (("stacked", stacked), ("layout", layout)):
+            if given is not None:
+                raise TypeError(
+                    f"plan: {name} belongs to a tree with rules, not to an init function"
+                )
         return init_plan(source, shardings, args, kwargs)
     if len(args) != 1 or kwargs:
         raise TypeError(
             "plan: takes (tree, rules), or (init_fn, *args); "
             f"got a tree and {len(args) + len(kwargs)} further arguments"
         )
-    return rules_plan("plan", source, args[0], shardings, stacked)
+    made = rules_plan("plan", source, args[0], shardings, stacked, layout)
+    caution("plan", made.leaves, made.layout, stacked, stacklevel=2)
+    return made
 
 
-def rules_plan(owner: str, tree: Any, rules: Any, shardings: Any, stacked: Stacked) -> Plan:
+def rules_plan(
+    owner: str, tree: Any, rules: Any, shardings: Any, stacked: Stacked, layout: Layout
+) -> Plan:
     """The plan of an initialization by rules."""
-    leaves, structure = leaves_of(owner, tree, rules, shardings, stacked)
-    return Plan(tuple(leaves), structure)
+    if not isinstance(rules, Rules):
+        rules = Rules(rules)
+    if layout is not None:
+        checks.choice(owner, "layout", layout, LAYOUTS)
+        if rules.layout not in (None, layout):
+            raise ValueError(
+                f"{owner}: layout is {layout!r}, but the rules have layout={rules.layout!r}; "
+                "say it once"
+            )
+        rules = dataclasses.replace(rules, layout=layout)
+    leaves, frame = leaves_of(owner, tree, rules, shardings, stacked)
+    return Plan(tuple(leaves), frame, rules.layout)
 
 
 def init_params(
@@ -179,6 +209,7 @@ def init_params(
     *,
     shardings: Any = None,
     stacked: Stacked = None,
+    layout: Layout = None,
     progress: bool = False,
 ) -> Any:
     """Initialize the parameters of any model by rules on their paths.
@@ -193,12 +224,13 @@ def init_params(
         key: one PRNG key of any implementation, or an integer seed; it may be
             traced.
         tree: a pytree of `jax.ShapeDtypeStruct` or arrays, of any framework.
-        rules: `Rules`, or what they are made of.
+        rules: `Rules`, or what they are made of; one initializer is for all.
         shardings: a sharding, or a pytree of them that is a prefix of `tree`;
             default: those that the leaves bring along. Each device makes its own
             part alone.
         stacked: the axis along which leaves stack layers, for all leaves or by
-            path regex, as ``{"layers/.*": 0}``.
+            path regex, as ``{"layers/.*": 0}``; ``{}`` says that there are none.
+        layout: how the weights lie, as in `Rules`: ``"out_in"`` or ``"in_out"``.
         progress: whether to show a bar.
 
     Returns:
@@ -207,6 +239,9 @@ def init_params(
     Raises:
         ValueError, TypeError: as `plan`; nothing has been made then. Or `key` is
             neither a single key nor a seed.
+
+    Warns:
+        UserWarning: as `plan`.
 
     Example:
         >>> import jax, numpy as np
@@ -219,5 +254,7 @@ def init_params(
         >>> bool(np.array_equal(params["dense"]["kernel"], again["dense"]["kernel"]))
         True
     """
-    planned = rules_plan("init_params", tree, rules, shardings, stacked)
+    key_first("init_params", "key, tree, rules", key, tree, rules)
+    planned = rules_plan("init_params", tree, rules, shardings, stacked, layout)
+    caution("init_params", planned.leaves, planned.layout, stacked, stacklevel=2)
     return planned.run(key, progress=progress)

@@ -9,6 +9,8 @@ import jax
 import numpy as np
 from rich.table import Table
 
+from cthulhu.params._frame import frame_of
+from cthulhu.params._layout import Layout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import layer_keys, make
 from cthulhu.params._paths import Path, flatten, join, leaf_keys
@@ -80,6 +82,7 @@ def verify(
     *,
     sample: int = 4096,
     stacked: Stacked = None,
+    layout: Layout = None,
 ) -> Report:
     """Compare parameters with what a plan makes, by recomputing slices of them.
 
@@ -93,6 +96,7 @@ def verify(
         plan_or_rules: the `Plan`, or the `Rules`, that made them.
         sample: how many elements of each parameter to look at, at least; 0 is all.
         stacked: as for `init_params`, if rules are given.
+        layout: as for `init_params`, if rules are given.
 
     Returns:
         A `Report`, true if all is right.
@@ -113,9 +117,10 @@ def verify(
         raise ValueError(f"verify: sample must be an integer of at least 0; got {sample!r}")
     planned = plan_or_rules
     if not isinstance(planned, Plan):
-        planned = rules_plan("verify", params, planned, None, stacked)
+        planned = rules_plan("verify", params, planned, None, stacked, layout)
+    frame = frame_of(params)
     paths, values, _ = flatten(params)
-    found = dict(zip(paths, values, strict=True))
+    found = dict(zip(frame.parameters(paths), frame.parameters(values), strict=True))
     words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
     mismatches: list[Mismatch] = []
     elements = 0

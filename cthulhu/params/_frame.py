@@ -1,0 +1,85 @@
+"""What of a pytree are parameters: its arrays, and around them what it is made of."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import jax
+
+__all__ = ["Frame", "frame_of", "is_array", "is_tree"]
+
+Item = TypeVar("Item")
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """A pytree without its parameters: its structure, and the leaves that are none."""
+
+    structure: Any
+    fixed: dict[int, Any]
+    """By its number, each leaf that stays as it is."""
+
+    def parameters(self, leaves: Sequence[Item]) -> list[Item]:
+        """Of one thing for each leaf, those for parameters."""
+        return [leaf for at, leaf in enumerate(leaves) if at not in self.fixed]
+
+    def fill(self, values: Iterable[Any]) -> Any:
+        """The tree that holds these parameters."""
+        rest = iter(values)
+        count = self.structure.num_leaves
+        leaves = [self.fixed[at] if at in self.fixed else next(rest) for at in range(count)]
+        return jax.tree.unflatten(self.structure, leaves)
+
+
+def frame_of(tree: Any) -> Frame:
+    """Tell the parameters of a tree from the rest.
+
+    An Equinox module has its activation functions and its rates among its leaves. They
+    are no parameters, and stay. In any other tree, every leaf is a parameter.
+
+    Args:
+        tree: a pytree.
+
+    Returns:
+        The tree's `Frame`.
+
+    Example:
+        >>> frame_of({"a": [1, 2]}).fill("xy")
+        {'a': ['x', 'y']}
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    fixed = {
+        at: leaf
+        for at, (leaf, inside) in enumerate(zip(leaves, within_equinox(tree), strict=True))
+        if inside and not is_array(leaf)
+    }
+    return Frame(structure, fixed)
+
+
+def within_equinox(tree: Any) -> list[bool]:
+    """Whether each leaf is within an Equinox module."""
+    nodes = jax.tree.leaves(tree, is_leaf=is_equinox)
+    counts = [len(jax.tree.leaves(node)) if is_equinox(node) else 1 for node in nodes]
+    return [
+        is_equinox(node) for node, count in zip(nodes, counts, strict=True) for _ in range(count)
+    ]
+
+
+def is_equinox(node: Any) -> bool:
+    """Whether a node is an `equinox.Module`; Equinox need not be imported for that."""
+    return any(
+        cls.__name__ == "Module" and cls.__module__.partition(".")[0] == "equinox"
+        for cls in type(node).__mro__
+    )
+
+
+def is_array(leaf: Any) -> bool:
+    """Whether a leaf is an array, or says what an array is like."""
+    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
+
+
+def is_tree(source: Any) -> bool:
+    """Whether what may be called too, as a module may, is a tree of parameters."""
+    # A partial binds arguments, which may be arrays; it stays a function.
+    return not isinstance(source, functools.partial) and any(map(is_array, jax.tree.leaves(source)))
