@@ -43,9 +43,10 @@ def caution(
     """
     stacks = [] if stacked is not None else stacks_among(leaves, layout)
     if stacks:
-        warnings.warn(describe_stack(owner, stacks), UserWarning, stacklevel=stacklevel + 1)
+        message = describe_stack(owner, [leaf for leaf, _ in stacks], stacks[0][1])
+        warnings.warn(message, UserWarning, stacklevel=stacklevel + 1)
     if layout is None:
-        taken = {leaf.path for leaf in stacks}
+        taken = {leaf.path for leaf, _ in stacks}
         turned = [leaf for leaf in leaves if leaf.path not in taken and looks_turned(leaf)]
         if turned:
             warnings.warn(describe_turned(owner, turned), UserWarning, stacklevel=stacklevel + 1)
@@ -91,13 +92,12 @@ def describe_turned(owner: str, leaves: Sequence[Leaf]) -> str:
     )
 
 
-def stacks_among(leaves: Sequence[Leaf], layout: Layout) -> list[Leaf]:
-    """The parameters of rank 3 whose first axis looks like a count of layers."""
+def stacks_among(leaves: Sequence[Leaf], layout: Layout) -> list[tuple[Leaf, Path]]:
+    """The parameters of rank 3 whose first axis looks like a count of layers; the stack of each."""
     suspects = [leaf for leaf in leaves if counts_first_axis(leaf, layout)]
-    if not suspects:
-        return []
-    groups = grouped(leaves)
-    return [leaf for leaf in suspects if looks_stacked(leaf, groups)]
+    groups = grouped(leaves) if suspects else {}
+    pairs = [(leaf, stack_of(leaf, groups)) for leaf in suspects]
+    return [(leaf, stack) for leaf, stack in pairs if stack is not None]
 
 
 def counts_first_axis(leaf: Leaf, layout: Layout) -> bool:
@@ -132,11 +132,11 @@ def grouped(leaves: Sequence[Leaf]) -> dict[Path, Group]:
     return groups
 
 
-def looks_stacked(leaf: Leaf, groups: dict[Path, Group]) -> bool:
-    """Whether all beside a parameter, at some depth, have its first axis too.
+def stack_of(leaf: Leaf, groups: dict[Path, Group]) -> Path | None:
+    """The node below which all parameters have the first axis of this one, as stacked layers do.
 
-    That is told by a bias or a scale which has it, as that of a lone layer has not, or by the
-    name of the node.
+    That it is no accident is told by a bias or a scale which has that axis, as that of a lone
+    layer has not, or by the name of the node.
     """
     size = leaf.shape[0]
     for depth in range(len(leaf.path) + 1):
@@ -144,24 +144,26 @@ def looks_stacked(leaf: Leaf, groups: dict[Path, Group]) -> bool:
         if group.firsts != {size}:
             continue
         if not group.vectors.isdisjoint(leaf.shape[1:]):
-            return True
+            return leaf.path[:depth]
         numbered = depth < len(leaf.path) and leaf.path[depth].isdigit()
         named = depth > 0 and STACK_NAME.fullmatch(leaf.path[depth - 1])
         if named and not numbered and size <= MOST_LAYERS and size not in CONVOLUTION_WIDTHS:
-            return True
-    return False
+            return leaf.path[:depth]
+    return None
 
 
-def describe_stack(owner: str, leaves: Sequence[Leaf]) -> str:
+def describe_stack(owner: str, leaves: Sequence[Leaf], stack: Path) -> str:
     leaf = leaves[0]
-    used, layer = fans(leaf), compute_fans(leaf.shape[1:])
-    node = re.escape("/".join(leaf.path[:-1]))
-    pattern = f"{node}/.*" if node else re.escape(leaf.path[-1])
+    axes = axes_of(leaf.initializer)
+    used, layer = fans(leaf), compute_fans(leaf.shape[1:], axes["in_axis"], axes["out_axis"])
+    node = re.escape(join(stack))
+    pattern = node if stack == leaf.path else f"{node}/.*"
+    remedy = f"{{{pattern!r}: 0}}" if stack else "0"
     return (
         f"{owner}: {join(leaf.path)!r} of shape {leaf.shape}{others(leaves)} looks like "
         f"{leaf.shape[0]} stacked layers, and its initializer counts them in its fans: "
         f"fan_in={used.fan_in} and fan_out={used.fan_out} are used, where a layer of shape "
-        f"{leaf.shape[1:]} has {layer.fan_in} and {layer.fan_out}. Pass "
-        f"stacked={{{pattern!r}: 0}}, or stacked={{}} if nothing is stacked; or name the axis on "
-        "the initializer, as HeNormal(batch_axis=0) does"
+        f"{leaf.shape[1:]} has {layer.fan_in} and {layer.fan_out}. Pass stacked={remedy}, or "
+        "stacked={} if nothing is stacked; or name the axis on the initializer, as "
+        "HeNormal(batch_axis=0) does"
     )

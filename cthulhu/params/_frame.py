@@ -59,18 +59,23 @@ def frame_of(tree: Any) -> Frame:
 
 def within_equinox(tree: Any) -> list[bool]:
     """Whether each leaf is within an Equinox module."""
-    nodes = jax.tree.leaves(tree, is_leaf=is_equinox)
-    counts = [len(jax.tree.leaves(node)) if is_equinox(node) else 1 for node in nodes]
-    return [
-        is_equinox(node) for node, count in zip(nodes, counts, strict=True) for _ in range(count)
-    ]
+    inside: list[bool] = []
+    for node in jax.tree.leaves(tree, is_leaf=is_equinox):
+        inside += [True] * len(jax.tree.leaves(node)) if is_equinox(node) else [False]
+    return inside
 
 
 def is_equinox(node: Any) -> bool:
-    """Whether a node is an `equinox.Module`; Equinox need not be imported for that."""
+    """Whether a node is an `equinox.Module`."""
+    return is_equinox_class(type(node))
+
+
+@functools.lru_cache(maxsize=1024)
+def is_equinox_class(cls: type) -> bool:
+    """Whether a class is of Equinox's modules; Equinox need not be imported to know that."""
     return any(
-        cls.__name__ == "Module" and cls.__module__.partition(".")[0] == "equinox"
-        for cls in type(node).__mro__
+        base.__name__ == "Module" and base.__module__.partition(".")[0] == "equinox"
+        for base in cls.__mro__
     )
 
 

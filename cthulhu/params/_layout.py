@@ -61,8 +61,8 @@ def with_layout(initializer: Any, layout: Layout, shape: tuple[int, ...]) -> Any
         >>> with_layout(initializers.HeNormal(), "out_in", (8, 4))
         HeNormal(in_axis=1, out_axis=0)
     """
-    axes = axes_of(initializer)
-    if layout != "out_in" or not axes:
+    axes = {} if layout != "out_in" else axes_of(initializer)
+    if not axes:
         return initializer
     function, _ = unbound(initializer)
     core = type(function).function if isinstance(function, Bound) else function

@@ -153,7 +153,8 @@ def checked(owner: str, leaf: Leaf, layout: Layout) -> Leaf:
         leaf = dataclasses.replace(leaf, stack=axis)
     try:
         initializer = with_layout(leaf.initializer, layout, leaf.layer_shape)
-        leaf = dataclasses.replace(leaf, initializer=initializer)
+        if initializer is not leaf.initializer:
+            leaf = dataclasses.replace(leaf, initializer=initializer)
         leaf.draw  # noqa: B018 - planning checks the shape and the type
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from None

@@ -169,12 +169,13 @@ def pairs_of(rules: Any) -> list[Any]:
         return list(rules.items())
     if isinstance(rules, str | Mapping | Keep) or callable(rules):
         return [(".*", rules)]
-    if not isinstance(rules, Iterable):
+    try:
+        return list(rules)
+    except TypeError:  # An array of no dimensions has an iterator, and cannot be iterated.
         raise TypeError(
             "Rules: rules must be pairs (regular expression, initializer), a mapping of them, or "
             f"one initializer for all; got {rules!r} of type {type(rules).__name__}"
-        )
-    return list(rules)
+        ) from None
 
 
 def initializer(number: int, identifier: Any) -> Any:
