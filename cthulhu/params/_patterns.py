@@ -22,6 +22,8 @@ parser: Any = importlib.import_module("re._parser")
 compiler: Any = importlib.import_module("re._compiler")
 
 LENGTH = 200  # Characters of a path for which ways are counted.
+# What `re` tries anew each time that it gets there, but not for each way of matching the rest.
+LONE = ("ASSERT", "ASSERT_NOT", "ATOMIC_GROUP", "POSSESSIVE_REPEAT")
 MOST_WAYS = 10**7  # `re` tries them in less than a tenth of a second.
 
 Wrap = Callable[[Any], Any]
@@ -105,7 +107,14 @@ def glob_as_regex(text: str) -> str | None:
 
 def ways(items: Iterable[Any]) -> float:
     """At most how many ways `re` tries to match a sequence."""
-    return math.prod(ways_of(*item) for item in items)
+    combined = lone = 1.0
+    for operation, argument in items:
+        each = ways_of(operation, argument)
+        if str(operation) in LONE:
+            lone += combined * each
+        else:
+            combined *= each
+    return combined + lone - 1
 
 
 def ways_of(operation: Any, argument: Any) -> float:

@@ -127,6 +127,11 @@ def plan(
     of ``init_params(key, tree, rules)``, and ``plan(init_fn, *args)`` that of
     ``fast_init(init_fn)(*args)``.
 
+    A `UserWarning` says where, without `layout` and `stacked`, an initializer's
+    default axes meet a weight that is named as in Equinox and PyTorch, which lie
+    (out, in), or what looks like stacked layers. An init function has its own axes,
+    which are not seen.
+
     Args:
         source: a pytree of `jax.ShapeDtypeStruct` or arrays, of any framework, as
             ``jax.eval_shape(model.init, key, inputs)["params"]``, or a module of
@@ -153,10 +158,6 @@ def plan(
             an init function has side effects.
         TypeError: a leaf is not an array, or not of a type that its initializer
             makes.
-
-    Warns:
-        UserWarning: default axes meet a weight of an (out, in) framework, or what
-            looks like stacked layers, and neither `layout` nor `stacked` is given.
 
     Example:
         >>> import flax.linen as nn, jax, numpy as np
@@ -218,7 +219,7 @@ def init_params(
     removing or reordering others changes nothing. The values depend neither on
     the mesh, nor on the number of processes, nor on the key implementation that
     `jax_default_prng_impl` names. Elementwise laws on the host share one program,
-    whatever the shapes.
+    whatever the shapes. Axes that look wrong are warned of, as by `plan`.
 
     Args:
         key: one PRNG key of any implementation, or an integer seed; it may be
@@ -239,9 +240,6 @@ def init_params(
     Raises:
         ValueError, TypeError: as `plan`; nothing has been made then. Or `key` is
             neither a single key nor a seed.
-
-    Warns:
-        UserWarning: as `plan`.
 
     Example:
         >>> import jax, numpy as np
