@@ -67,7 +67,8 @@ def within_equinox(tree: Any) -> list[bool]:
 
 def is_equinox(node: Any) -> bool:
     """Whether a node is an `equinox.Module`."""
-    return is_equinox_class(type(node))
+    cls: Any = type(node)
+    return is_equinox_class(cls)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -68,6 +68,12 @@ def test_a_long_path_is_not_left_to_re():
     assert not pattern.fullmatch("a" * (LENGTH - 1) + "b")
 
 
+def test_a_reference_runs_on_re_whatever_the_length_of_the_path():
+    pattern = compiled("rule 1 is", r".*/block_(\d)/.*_\1")
+    assert pattern.fullmatch("a" * LENGTH + "/block_1/dense_1")
+    assert not pattern.fullmatch("a" * LENGTH + "/block_1/dense_2")
+
+
 PIECES = st.sampled_from(
     ["a", "b", "/", "[ab]", "[^/]", ".", r"\w", r"\d", "^", "$", r"\b", "", "(?i:A)", "(?-i:b)"]
 )
