@@ -100,11 +100,6 @@ class InitPlan(Rows, Generic[Result]):
         launch, arguments = self._launch(*self._with_key(key))
         return launch.paths(), launch.stream(arguments)
 
-    @property
-    def others(self) -> set[Path]:
-        """The paths of what an `equinox.Module` holds beside its arrays."""
-        return self._launch(self.args, self.kwargs, dry=True)[0].other_paths()
-
     def _launch(self, args: Any, kwargs: Any, *, dry: bool = False) -> tuple[Launch, list[Any]]:
         traces: Traces = self.function.traces  # type: ignore[attr-defined]
         return traces.launch(args, kwargs, dry=dry)

@@ -14,10 +14,10 @@ from cthulhu.params import _compiled as compiled
 from cthulhu.params import _derivation as derivation
 from cthulhu.params import _drawing as drawing
 from cthulhu.params import _flat as flat
+from cthulhu.params._frame import Frame
 from cthulhu.params._graph import Graph, Literal, is_key
-from cthulhu.params._outputs import Outputs
 from cthulhu.params._parts import Component, parts
-from cthulhu.params._paths import Path
+from cthulhu.params._paths import Path, flatten
 from cthulhu.params._placement import runs_on_cpu
 
 __all__ = ["Launch"]
@@ -37,9 +37,9 @@ class Task(NamedTuple):
 class Launch:
     """The programs of one init function for one kind of arguments."""
 
-    def __init__(self, graph: Graph, result: Outputs, shardings: list[Sharding | None]) -> None:
+    def __init__(self, graph: Graph, frame: Frame, shardings: list[Sharding | None]) -> None:
         self.graph = graph
-        self.result = result
+        self.frame = frame
         self.shardings = shardings
         self.context = compiled.context()
         self.mesh = jax.sharding.get_mesh()
@@ -131,11 +131,8 @@ class Launch:
 
     def paths(self) -> list[Path]:
         """The paths of the leaves."""
-        return self.result.paths(self.avals())[0]
-
-    def other_paths(self) -> set[Path]:
-        """The paths of what the result holds beside arrays."""
-        return set(self.result.paths(self.avals())[1])
+        paths, _, _ = flatten(self.frame.fill(self.avals()))
+        return self.frame.parameters(paths)
 
     def avals(self) -> list[Any]:
         """The shapes and the types of the leaves."""
@@ -158,7 +155,7 @@ class Launch:
             results = program.result()(*(values[ref] for ref in task.component.inputs))
             made.update(zip(task.component.outputs, results, strict=True))
         leaves = [self.leaf(at, made, values) for at in range(len(self.graph.outputs))]
-        return self.result.unflatten(leaves)
+        return self.frame.fill(leaves)
 
     def stream(self, arguments: Sequence[Any]) -> Iterator[Any]:
         """The leaves in order, each made when it is asked for, and held no longer."""

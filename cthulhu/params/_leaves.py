@@ -15,9 +15,11 @@ from cthulhu import checks
 from cthulhu.functional._plans import draw_of, is_planned
 from cthulhu.initializers._bound import Bound
 from cthulhu.params import _patterns as patterns
+from cthulhu.params._frame import Frame, frame_of, is_array
+from cthulhu.params._layout import Layout, unbound, with_layout
 from cthulhu.params._paths import Path, flatten, join
 from cthulhu.params._placement import leaf_shardings
-from cthulhu.params._rules import Keep, Rules, RulesLike
+from cthulhu.params._rules import Keep, Rules
 from cthulhu.random._programs import Draw
 
 __all__ = ["Leaf", "Stacked", "leaves_of"]
@@ -63,12 +65,7 @@ class Leaf:
     @functools.cached_property
     def unbound(self) -> tuple[Any, dict[str, Any]]:
         """The initializer without the `functools.partial` around it, and what that binds."""
-        initializer = self.initializer
-        options: dict[str, Any] = {}
-        while isinstance(initializer, functools.partial) and not initializer.args:
-            options = {**initializer.keywords, **options}
-            initializer = initializer.func
-        return initializer, options
+        return unbound(self.initializer)
 
     @functools.cached_property
     def draw(self) -> Draw | None:
@@ -82,30 +79,30 @@ class Leaf:
 
 
 def leaves_of(
-    owner: str, tree: Any, rules: RulesLike, shardings: Any, stacked: Stacked
-) -> tuple[list[Leaf], Any]:
-    """The parameters of a tree under rules, checked, and the tree's structure."""
-    if not isinstance(rules, Rules):
-        rules = Rules(rules)
-    paths, values, structure = flatten(tree)
+    owner: str, tree: Any, rules: Rules, shardings: Any, stacked: Stacked
+) -> tuple[list[Leaf], Frame]:
+    """The parameters of a tree under rules, checked, and the rest of the tree."""
+    frame = frame_of(tree)
+    every_path, everything, _ = flatten(tree)
+    paths, values = frame.parameters(every_path), frame.parameters(everything)
     for path, value in zip(paths, values, strict=True):
-        if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        if not is_array(value):
             raise TypeError(
                 f"{owner}: the leaf {join(path)!r} must be an array or a jax.ShapeDtypeStruct; "
                 f"got {value!r} of type {type(value).__name__}"
             )
     if shardings is None:
-        layouts = [own_sharding(value) for value in values]
+        placed = [own_sharding(value) for value in values]
     else:
-        layouts = leaf_shardings(shardings, tree, owner)
+        placed = leaf_shardings(shardings, frame.alone(values), owner)
     found = rules.match(paths)
     axes = stack_axes(owner, stacked, paths)
-    parts = zip(paths, values, layouts, found, axes, strict=True)
+    parts = zip(paths, values, placed, found, axes, strict=True)
     leaves = [
-        Leaf(path, tuple(value.shape), value.dtype, layout, initializer, axis, value)
-        for path, value, layout, initializer, axis in parts
+        Leaf(path, tuple(value.shape), value.dtype, sharding, initializer, axis, value)
+        for path, value, sharding, initializer, axis in parts
     ]
-    return [checked(owner, leaf) for leaf in leaves], structure
+    return [checked(owner, leaf, rules.layout) for leaf in leaves], frame
 
 
 def own_sharding(value: Any) -> Sharding | None:
@@ -127,6 +124,8 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
         )
     axes: list[int | None] = [None] * len(paths)
     for pattern, axis in stacked.items():
+        if not isinstance(pattern, str):
+            raise TypeError(f"{owner}: stacked maps strings (regex) to axes; got {pattern!r}")
         compiled = patterns.Pattern(f"{owner}: stacked has", pattern)
         matching = [at for at, path in enumerate(paths) if compiled.matches(join(path))]
         if not matching:
@@ -136,8 +135,8 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
     return axes
 
 
-def checked(owner: str, leaf: Leaf) -> Leaf:
-    """A leaf whose parts fit each other."""
+def checked(owner: str, leaf: Leaf, layout: Layout) -> Leaf:
+    """A leaf whose parts fit each other, with its initializer in the layout of the model."""
     name = f"{owner}: {join(leaf.path)!r}"
     if leaf.kept:
         if isinstance(leaf.value, jax.ShapeDtypeStruct):
@@ -153,6 +152,9 @@ def checked(owner: str, leaf: Leaf) -> Leaf:
         (axis,) = checks.axes(name, "stacked", leaf.stack, len(leaf.shape))
         leaf = dataclasses.replace(leaf, stack=axis)
     try:
+        initializer = with_layout(leaf.initializer, layout, leaf.layer_shape)
+        if initializer is not leaf.initializer:
+            leaf = dataclasses.replace(leaf, initializer=initializer)
         leaf.draw  # noqa: B018 - planning checks the shape and the type
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from None

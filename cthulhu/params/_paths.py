@@ -12,7 +12,7 @@ from cthulhu.params._derivation import hash_words
 from cthulhu.random import from_seed, path_digest
 from cthulhu.random._bits import threefry2x32
 
-__all__ = ["Path", "flatten", "join", "leaf_keys", "typed_key"]
+__all__ = ["Path", "flatten", "join", "key_first", "leaf_keys", "typed_key"]
 
 Path = tuple[str, ...]
 
@@ -67,6 +67,21 @@ def flatten(tree: Any) -> tuple[list[Path], list[Any], Any]:
 def join(path: Path) -> str:
     """A path as the regular expressions of rules see it: joined by slashes."""
     return "/".join(path)
+
+
+def key_first(owner: str, order: str, key: Any, *others: Any) -> None:
+    """Refuse arguments of which a later one is the key."""
+    if not looks_like_key(key) and any(map(looks_like_key, others)):
+        raise TypeError(
+            f"{owner}: the key comes first: {owner}({order}); got {type(key).__name__} in its "
+            f"place, and the key, or the seed, after it"
+        )
+
+
+def looks_like_key(value: Any) -> bool:
+    """Whether a value is a key or a seed."""
+    is_seed = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_seed or checks.is_key(value)
 
 
 def typed_key(owner: str, key: Any) -> tuple[Any, Any]:

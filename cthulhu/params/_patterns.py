@@ -10,7 +10,7 @@ import time
 
 import regex
 
-__all__ = ["Pattern", "check"]
+__all__ = ["Pattern", "check", "glob_as_regex"]
 
 SECONDS = 2.0  # That one pattern may take for all the paths of a tree.
 
@@ -30,14 +30,24 @@ def check(owner: str, pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        glob = ""
-        if pattern.startswith(("*", "?")) or "/*" in pattern:
-            written = re.sub(r"(?<!\.)\*", ".*", pattern)
-            glob = f". It looks like a glob; as a regular expression it is {written!r}"
+        written = glob_as_regex(pattern)
+        glob = "" if written is None else f". It looks like a glob; write {written!r}"
         raise ValueError(
             f"{owner} the invalid regular expression {pattern!r}: {error.msg} "
             f"at position {error.pos}{glob}"
         ) from None
+
+
+def glob_as_regex(text: str) -> str | None:
+    """The regular expression for what looks like a glob, as ``*kernel``; `None` for all else."""
+    if not re.search(r"(^|/)\*", text):
+        return None
+    written = re.sub(r"(?<![.)\]}\\*])\*+", ".*", text)
+    try:
+        re.compile(written)
+    except re.error:
+        return None
+    return written
 
 
 class Pattern:

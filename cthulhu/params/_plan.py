@@ -4,20 +4,20 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, overload
 
-import jax
-import numpy as np
-
 from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
 from cthulhu.initializers import Initializer
 from cthulhu.params import _making as making
+from cthulhu.params._cautions import caution
+from cthulhu.params._frame import Frame, is_tree
 from cthulhu.params._initplan import InitPlan, init_plan
+from cthulhu.params._layout import LAYOUTS, Layout
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._moments import moments
-from cthulhu.params._paths import join, leaf_keys
+from cthulhu.params._paths import join, key_first, leaf_keys
 from cthulhu.params._progress import bar
 from cthulhu.params._rows import LeafPlan, Rows
-from cthulhu.params._rules import RulesLike
+from cthulhu.params._rules import Rules, RulesLike, one_layout
 from cthulhu.params._saved import Saved, recipe, restored
 from cthulhu.random import _laws as laws
 from cthulhu.random import path_digest
@@ -72,7 +72,7 @@ class Plan(Rows, Generic[Tree]):
 
     Args:
         leaves: the parameters.
-        structure: that of the tree that they form.
+        frame: the tree that they form, without them.
         saved: all there is, if JSON could not hold the initializers.
 
     Example:
@@ -85,7 +85,7 @@ class Plan(Rows, Generic[Tree]):
     """
 
     leaves: tuple[Leaf, ...]
-    structure: Any
+    frame: Frame
     saved: Saved | None = None
 
     @property
@@ -149,8 +149,8 @@ class Plan(Rows, Generic[Tree]):
             >>> again.rows == made.rows, bool(np.array_equal(*kernels))
             (True, True)
         """
-        leaves, structure, saved = restored(text, shardings, custom_objects)
-        return cls(tuple(leaves), structure, saved)
+        leaves, frame, saved = restored(text, shardings, custom_objects)
+        return cls(tuple(leaves), frame, saved)
 
     def _check_runs(self, owner: str) -> None:
         """Refuse a plan that can only be looked at."""
@@ -166,7 +166,8 @@ class Plan(Rows, Generic[Tree]):
             progress: whether to show a bar.
 
         Returns:
-            The tree that was planned, holding arrays.
+            The tree that was planned, holding arrays. What an Equinox module has
+            among its leaves that is no array, as functions, stays as it is.
 
         Raises:
             TypeError, ValueError: `key` is neither a single key nor a seed. Or the plan
@@ -176,11 +177,11 @@ class Plan(Rows, Generic[Tree]):
         words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
         made: Tree
         if extend.under_trace():
-            made = jax.tree.unflatten(self.structure, making.make_traced(self.leaves, words))
+            made = self.frame.fill(making.make_traced(self.leaves, words))
             return made
         with bar("Initializing", max(1, self.nbytes), shown=progress) as advance:
             values = making.make_all(self.leaves, words, advance)
-        made = jax.tree.unflatten(self.structure, values)
+        made = self.frame.fill(values)
         return made
 
     def stream(self, key: Any) -> Iterator[tuple[str, Any]]:
@@ -206,13 +207,20 @@ def plan(
 ) -> InitPlan[Result]: ...
 @overload
 def plan(
-    source: Tree, rules: RulesLike, /, *, shardings: Any = None, stacked: Stacked = None
+    source: Tree,
+    rules: RulesLike,
+    /,
+    *,
+    shardings: Any = None,
+    stacked: Stacked = None,
+    layout: Layout = None,
 ) -> Plan[Tree]: ...
 def plan(
     source: Any,
     *args: Any,
     shardings: Any = None,
     stacked: Stacked = None,
+    layout: Layout = None,
     **kwargs: Any,
 ) -> Plan[Any] | InitPlan[Any]:
     """Check an initialization, and say what it will do, without doing it.
@@ -221,17 +229,25 @@ def plan(
     of ``init_params(key, tree, rules)``, and ``plan(init_fn, *args)`` that of
     ``fast_init(init_fn)(*args)``.
 
+    A `UserWarning` says where, without `layout` and `stacked`, an initializer's
+    default axes meet a weight that is named as in Equinox and PyTorch, which lie
+    (out, in), or what looks like stacked layers. An init function has its own axes,
+    which are not seen.
+
     Args:
         source: a pytree of `jax.ShapeDtypeStruct` or arrays, of any framework, as
-            ``jax.eval_shape(model.init, key, inputs)["params"]``; or an init
-            function.
+            ``jax.eval_shape(model.init, key, inputs)["params"]``, or a module of
+            Equinox or nnx; or an init function.
         *args: for a tree, `Rules`, or what they are made of; for an init
             function, its arguments.
         shardings: a sharding, or a pytree of them that is a prefix of the tree or
             of the result; default: those that the leaves bring along.
         stacked: for a tree, the axis along which leaves stack layers, for all
             leaves or by path regex, as ``{"layers/.*": 0}``. Each layer has a key
-            of its own, and is initialized as if it stood alone.
+            of its own, and is initialized as if it stood alone. ``{}`` says that
+            there are none.
+        layout: for a tree, how its weights lie, as in `Rules`: ``"out_in"`` or
+            ``"in_out"``.
         **kwargs: for an init function, its keyword arguments.
 
     Returns:
@@ -254,24 +270,39 @@ def plan(
         >>> [row.path for row in plan(init, jax.random.key(0), np.ones((1, 4))).rows]
         ['params/bias', 'params/kernel']
     """
-    if callable(source):
-        if stacked is not None:
-            raise TypeError("plan: stacked belongs to a tree with rules, not to an init function")
+    if callable(source) and not is_tree(source):
+        for name, given in (("stacked", stacked), ("layout", layout)):
+            if given is not None:
+                raise TypeError(
+                    f"plan: {name} belongs to a tree with rules, not to an init function"
+                )
         return init_plan(source, shardings, args, kwargs)
     if len(args) != 1 or kwargs:
         raise TypeError(
             "plan: takes (tree, rules), or (init_fn, *args); "
             f"got a tree and {len(args) + len(kwargs)} further arguments"
         )
-    return rules_plan("plan", source, args[0], shardings, stacked)
+    rules = laid_out("plan", args[0], layout)
+    made = rules_plan("plan", source, rules, shardings, stacked)
+    caution("plan", made.leaves, rules.layout, stacked, stacklevel=2)
+    return made
 
 
 def rules_plan(
-    owner: str, tree: Tree, rules: RulesLike, shardings: Any, stacked: Stacked
+    owner: str, tree: Tree, rules: Rules, shardings: Any, stacked: Stacked
 ) -> Plan[Tree]:
     """The plan of an initialization by rules."""
-    leaves, structure = leaves_of(owner, tree, rules, shardings, stacked)
-    return Plan(tuple(leaves), structure)
+    leaves, frame = leaves_of(owner, tree, rules, shardings, stacked)
+    return Plan(tuple(leaves), frame)
+
+
+def laid_out(owner: str, rules: RulesLike, layout: Layout) -> Rules:
+    """Rules with the layout that was said beside them."""
+    if layout is not None:
+        checks.choice(owner, "layout", layout, LAYOUTS)
+    if not isinstance(rules, Rules):
+        return Rules(rules, layout=layout)
+    return dataclasses.replace(rules, layout=one_layout(owner, rules, layout))
 
 
 def init_params(
@@ -281,6 +312,7 @@ def init_params(
     *,
     shardings: Any = None,
     stacked: Stacked = None,
+    layout: Layout = None,
     progress: bool = False,
 ) -> Tree:
     """Initialize the parameters of any model by rules on their paths.
@@ -289,18 +321,19 @@ def init_params(
     removing or reordering others changes nothing. The values depend neither on
     the mesh, nor on the number of processes, nor on the key implementation that
     `jax_default_prng_impl` names. Elementwise laws on the host share one program,
-    whatever the shapes.
+    whatever the shapes. Axes that look wrong are warned of, as by `plan`.
 
     Args:
         key: one PRNG key of any implementation, or an integer seed; it may be
             traced.
         tree: a pytree of `jax.ShapeDtypeStruct` or arrays, of any framework.
-        rules: `Rules`, or what they are made of.
+        rules: `Rules`, or what they are made of; one initializer is for all.
         shardings: a sharding, or a pytree of them that is a prefix of `tree`;
             default: those that the leaves bring along. Each device makes its own
             part alone.
         stacked: the axis along which leaves stack layers, for all leaves or by
-            path regex, as ``{"layers/.*": 0}``.
+            path regex, as ``{"layers/.*": 0}``; ``{}`` says that there are none.
+        layout: how the weights lie, as in `Rules`: ``"out_in"`` or ``"in_out"``.
         progress: whether to show a bar.
 
     Returns:
@@ -321,11 +354,8 @@ def init_params(
         >>> bool(np.array_equal(params["dense"]["kernel"], again["dense"]["kernel"]))
         True
     """
-    if checks.is_key(rules) or isinstance(rules, int | np.integer):
-        raise TypeError(
-            "init_params: the key comes first, init_params(key, tree, rules); got "
-            f"{type(key).__name__}, {type(tree).__name__} and, for the rules, "
-            f"{'a key' if checks.is_key(rules) else repr(rules)}"
-        )
+    key_first("init_params", "key, tree, rules", key, tree, rules)
+    rules = laid_out("init_params", rules, layout)
     planned = rules_plan("init_params", tree, rules, shardings, stacked)
+    caution("init_params", planned.leaves, rules.layout, stacked, stacklevel=2)
     return planned.run(key, progress=progress)

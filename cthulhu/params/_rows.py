@@ -130,6 +130,7 @@ class Rows(View):
             [[cell[name] for name in names] for cell in cells],
             [totals.get(name, "") for name in names],
             NUMBERS,
+            frozenset({"bytes"}),  # The shape and the type tell.
         )
 
     def __repr__(self) -> str:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from cthulhu import initializers, typing
+from cthulhu import checks, initializers, typing
 from cthulhu.params import _patterns as patterns
+from cthulhu.params._layout import LAYOUTS, Layout
 from cthulhu.params._paths import Path, join
 
 __all__ = ["Keep", "Rules", "RulesLike"]
@@ -31,7 +32,7 @@ class Keep:
     """
 
 
-@dataclasses.dataclass(frozen=True, init=False)
+@dataclasses.dataclass(frozen=True, init=False, repr=False)
 class Rules:
     """An ordered list of `(path regex, initializer)`; the first that matches wins.
 
@@ -41,34 +42,52 @@ class Rules:
 
     Args:
         rules: pairs of a regular expression and whatever
-            `cthulhu.initializers.get` takes, or `Keep`; or a mapping of them; or one
-            initializer, for all parameters.
+            `cthulhu.initializers.get` takes, or `Keep`; or a mapping of them; or
+            one initializer for all parameters, which is the rule ``".*"``.
+        layout: how the model's weights lie: ``"out_in"``, as in Equinox and
+            PyTorch, or ``"in_out"``, as in Flax, Haiku and Keras. It sets the axes
+            of inputs and outputs where an initializer leaves them at their
+            defaults; one that names its axes keeps them. Default: unknown, which
+            is ``"in_out"`` and a warning where that looks wrong.
 
     Raises:
-        ValueError: a regular expression is invalid, or a name is unknown.
+        ValueError: a regular expression is invalid, or a name or `layout` is unknown.
         TypeError: a rule is no such pair.
 
     Example:
         >>> rules = Rules([(".*/bias", "zeros"), (".*/kernel", "he_normal")])
         >>> rules.match([("dense", "kernel"), ("dense", "bias")])
         [HeNormal(), Zeros()]
+        >>> Rules("he_normal", layout="out_in")
+        Rules(rules=(('.*', HeNormal()),), layout='out_in')
     """
 
     rules: tuple[tuple[str, Any], ...]
+    layout: Layout = None
 
-    def __init__(self, rules: "RulesLike") -> None:
-        pairs = listed(rules)
+    def __init__(self, rules: "RulesLike", *, layout: Layout = None) -> None:
+        if layout is not None:
+            checks.choice("Rules", "layout", layout, LAYOUTS)
+        if isinstance(rules, Rules):
+            layout = one_layout("Rules", rules, layout)
+        object.__setattr__(self, "layout", layout)
         checked = []
-        for number, pair in enumerate(pairs, 1):
+        for number, pair in enumerate(listed(rules), 1):
             if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
+                single = isinstance(pair, str) and isinstance(rules, tuple)
                 raise TypeError(
                     f"Rules: rule {number} must be a pair (regular expression, initializer); "
-                    f"got {pair!r}"
+                    f"got {pair!r}" + (f". A single rule is a list of one: [{rules!r}]" * single)
                 )
             pattern, identifier = pair
             patterns.check(f"Rules: rule {number} is", pattern)
             checked.append((pattern, initializer(number, identifier)))
         object.__setattr__(self, "rules", tuple(checked))
+
+    def __repr__(self) -> str:
+        """The constructor call, without what is at its default."""
+        layout = "" if self.layout is None else f", layout={self.layout!r}"
+        return f"Rules(rules={self.rules!r}{layout})"
 
     def match(self, paths: Sequence[Path]) -> list[Any]:
         """Find the initializer of each path.
@@ -102,7 +121,8 @@ class Rules:
             else:
                 unmatched.append(name)
         if unmatched:
-            raise ValueError(self._describe_unmatched(unmatched))
+            globs = [self._glob_hint(at, names) for at, count in enumerate(reached) if not count]
+            raise ValueError(self._describe_unmatched(unmatched) + "".join(globs))
         dead = [at for at, count in enumerate(taken) if not count]
         if dead:
             raise ValueError(self._describe_dead(dead, reached, names))
@@ -126,8 +146,20 @@ class Rules:
                 plain = re.sub(r"\\(.)", r"\1", pattern).replace(".*", "")
                 close = difflib.get_close_matches(plain, names, n=3, cutoff=0.3) or names[:3]
                 why = f"no path matches; the closest are {', '.join(map(repr, close))}"
+                why += self._glob_hint(at, names)
             lines.append(f"  rule {at + 1}, {pattern!r}: {why}")
         return "Rules: these rules are never used:\n" + "\n".join(lines)
+
+    def _glob_hint(self, at: int, names: list[str]) -> str:
+        """What to write for a rule that would match if it were a glob."""
+        pattern = self.rules[at][0]
+        written = patterns.glob_as_regex(pattern)
+        if written is None:
+            return ""
+        meant = patterns.Pattern(f"Rules: rule {at + 1} is, as a glob,", written)
+        if not any(map(meant.matches, names)):
+            return ""
+        return f". Rule {at + 1}, {pattern!r}, looks like a glob; write {written!r}"
 
 
 # Not so strict for a mapping: of a dict of several kinds, mypy makes a dict of objects.
@@ -152,6 +184,16 @@ def listed(rules: Any) -> list[Any]:
             f"parameters; got {rules!r} of type {type(rules).__name__}"
         )
     return list(rules)
+
+
+def one_layout(owner: str, rules: Rules, layout: Layout) -> Layout:
+    """The layout that was said: with the rules, or beside them."""
+    if layout is not None and rules.layout not in (None, layout):
+        raise ValueError(
+            f"{owner}: layout is {layout!r}, but the rules have layout={rules.layout!r}; "
+            "say it once"
+        )
+    return layout or rules.layout
 
 
 def initializer(number: int, identifier: Any) -> Any:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from cthulhu import functional
 from cthulhu.functional._plans import is_planned
 from cthulhu.initializers import Initializer, deserialize, serialize
+from cthulhu.params._frame import Frame, frame_of
 from cthulhu.params._leaves import Leaf, checked
 from cthulhu.params._paths import Path, join
 from cthulhu.params._placement import leaf_shardings
@@ -56,7 +57,7 @@ def recipe(leaf: Leaf) -> dict[str, Any]:
 
 def restored(
     text: str, shardings: Any, custom_objects: Mapping[str, Any] | None
-) -> tuple[list[Leaf], Any, Saved | None]:
+) -> tuple[list[Leaf], Frame, Saved | None]:
     """The leaves and their tree; or, if some cannot be had, what there is to look at."""
     record = json.loads(text)
     try:
@@ -72,7 +73,7 @@ def restored(
         pairs = list(zip(rows, recipes, strict=True))
         lost = tuple(row.path for row, one in zip(rows, found, strict=True) if one is None)
         if lost:
-            return [], None, Saved(rows, programs, lost)
+            return [], frame_of({}), Saved(rows, programs, lost)
         paths = [checked_path(row, own["path"]) for row, own in pairs]
         stacks = [own["stack"] for own in recipes]
     except (KeyError, TypeError, AttributeError) as error:
@@ -80,7 +81,8 @@ def restored(
             f"{OWNER}: text must be what Plan.to_json wrote; it is other JSON ({error!r})"
         ) from None
     specs = [jax.ShapeDtypeStruct(row.shape, jnp.dtype(row.dtype)) for row in rows]
-    places, structure = jax.tree.flatten(nested(paths, range(len(rows))))
+    tree = nested(paths, range(len(rows)))
+    places = jax.tree.leaves(tree)
     layouts: Sequence[Any] = [None] * len(rows)
     if shardings is not None:
         layouts = leaf_shardings(shardings, nested(paths, specs), OWNER)
@@ -88,8 +90,8 @@ def restored(
     for at, layout in zip(places, layouts, strict=True):
         spec = specs[at]
         leaf = Leaf(paths[at], spec.shape, spec.dtype, layout, found[at], stacks[at], spec)
-        leaves.append(checked(OWNER, leaf))
-    return leaves, structure, None
+        leaves.append(checked(OWNER, leaf, None))
+    return leaves, frame_of(tree), None
 
 
 def initializer(config: Any, custom_objects: Mapping[str, Any] | None) -> Any:

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import extend
+from cthulhu.params._frame import Frame, frame_of
 from cthulhu.params._graph import Graph
 from cthulhu.params._launch import Launch
-from cthulhu.params._outputs import split
 from cthulhu.params._placement import committed, leaf_shardings
 
 __all__ = ["count_programs", "fast_init"]
@@ -203,9 +203,28 @@ class Traces:
     def prepare(self, traced: Any, place: Any) -> Launch:
         """Plan the programs."""
         check_effects(traced.jaxpr)
-        shapes, outputs = traced.out_info
-        shardings = leaf_shardings(self.out_shardings, outputs.arrays_alone(shapes))
-        return Launch(Graph(traced.jaxpr), outputs, [s or place for s in shardings])
+        shapes, frame = traced.out_info
+        shardings = leaf_shardings(self.out_shardings, frame.alone(shapes))
+        return Launch(Graph(traced.jaxpr), frame, [s or place for s in shardings])
+
+
+def split(result: Any) -> tuple[list[Any], Frame]:
+    """The arrays of a result, and what they are put into again."""
+    frame = frame_of(result)
+    found = frame.parameters(jax.tree_util.tree_leaves_with_path(result))
+    for path, leaf in found:
+        check_output(path, leaf)
+    return [leaf for _, leaf in found], frame
+
+
+def check_output(path: Any, leaf: Any) -> None:
+    if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
+        return
+    raise TypeError(
+        "fast_init: init_fn must return a pytree of arrays; "
+        f"got {leaf!r} of type {type(leaf).__name__} at result{jax.tree_util.keystr(path)}. "
+        "Return the arrays alone, as nnx.state(model) does, or an equinox.Module that holds it"
+    )
 
 
 def remember(store: "collections.OrderedDict[Any, Any]", key: Any, make: Callable[[], Any]) -> Any:

@@ -9,12 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from cthulhu.params._frame import frame_of
 from cthulhu.params._graph import is_key
 from cthulhu.params._initplan import InitPlan
+from cthulhu.params._layout import Layout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import layer_keys, make
 from cthulhu.params._paths import Path, flatten, join, leaf_keys
-from cthulhu.params._plan import Plan, rules_plan
+from cthulhu.params._plan import Plan, laid_out, rules_plan
 from cthulhu.params._rules import RulesLike
 from cthulhu.params._views import Grid, View, counted
 from cthulhu.random._laws import ELEMENTWISE
@@ -115,6 +117,7 @@ def verify(
     *,
     sample: int = 4096,
     stacked: Stacked = None,
+    layout: Layout = None,
 ) -> Report:
     """Compare parameters with what a plan makes, by recomputing slices of them.
 
@@ -131,6 +134,7 @@ def verify(
         sample: how many elements of each parameter to look at, at least; 0 is all.
             What is recomputed whole is compared whole.
         stacked: as for `init_params`, if rules are given.
+        layout: as for `init_params`, if rules are given.
 
     Returns:
         A `Report`, true if all is right.
@@ -151,13 +155,15 @@ def verify(
         raise ValueError(f"verify: sample must be an integer of at least 0; got {sample!r}")
     planned = plan_or_rules
     if isinstance(planned, InitPlan):
-        recomputed, others = of_function(planned, key), planned.others
+        recomputed = of_function(planned, key)
     else:
         if not isinstance(planned, Plan):
-            planned = rules_plan("verify", params, planned, None, stacked)
-        recomputed, others = of_leaves(planned, key, sample), set()
+            rules = laid_out("verify", planned, layout)
+            planned = rules_plan("verify", params, rules, None, stacked)
+        recomputed = of_leaves(planned, key, sample)
+    frame = frame_of(params)
     paths, values, _ = flatten(params)
-    found = dict(zip(paths, values, strict=True))
+    found = dict(zip(frame.parameters(paths), frame.parameters(values), strict=True))
     mismatches: list[Mismatch] = []
     checked = elements = 0
     for path, aval, parts in recomputed:
@@ -173,9 +179,7 @@ def verify(
             mismatches.append(wrong)
         checked += 1
         del aval, parts  # They may hold a parameter, and the next is made now.
-    mismatches += [
-        Mismatch(join(path), "is not in the plan") for path in found if path not in others
-    ]
+    mismatches += [Mismatch(join(path), "is not in the plan") for path in found]
     return Report(checked, elements, tuple(mismatches))
 
 

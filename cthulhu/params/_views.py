@@ -4,12 +4,15 @@ import html
 import shutil
 from typing import Any, NamedTuple
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
 __all__ = ["Grid", "View", "counted"]
 
 WIDTH = 160  # Of text that goes to no terminal.
+NARROWEST = 60  # Below it, columns of one letter would be left.
+WIDEST = 10_000  # To measure a table by.
 
 
 class Grid(NamedTuple):
@@ -20,18 +23,45 @@ class Grid(NamedTuple):
     rows: list[list[str]]
     totals: list[str]
     numbers: frozenset[str] = frozenset()  # Columns whose cells are aligned to the right.
+    spare: frozenset[str] = frozenset()  # Columns that a narrow terminal need not show.
 
     def table(self) -> Table:
         """A table for the console."""
-        table = Table(title=self.title)
-        for name in self.names:
-            justify: Any = "right" if name in self.numbers else "left"
-            table.add_column(name, justify=justify, overflow="fold")
-        for row in self.rows:
-            table.add_row(*row)
+        table = self._filled(Table(title=self.title), self.names)
         if self.totals:
             table.add_section()
             table.add_row(*self.totals)
+        return table
+
+    def narrow(self) -> Table:
+        """A table with fewer lines and columns: what all rows share, and totals, stand below."""
+        common = {
+            name: column[0]
+            for name, *column in zip(self.names, *self.rows, strict=True)
+            if len(column) > 1 and len(set(column)) == 1 and name not in self.numbers
+        }
+        notes = [f"{name} {text}" for name, text in common.items()]
+        for name, total in zip(self.names, self.totals, strict=bool(self.totals)):
+            if total:
+                notes.append(f"{total} {name}" if name in self.numbers else total)
+        table = Table(
+            title=self.title,
+            caption=", ".join(notes),
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            show_edge=False,
+        )
+        hidden = self.spare | common.keys()
+        return self._filled(table, [name for name in self.names if name not in hidden])
+
+    def _filled(self, table: Table, names: list[str]) -> Table:
+        for name in names:
+            justify: Any = "right" if name in self.numbers else "left"
+            whole = name in self.numbers
+            table.add_column(name, justify=justify, no_wrap=whole, overflow="fold")
+        places = [self.names.index(name) for name in names]
+        for row in self.rows:
+            table.add_row(*(row[at] for at in places))
         return table
 
     def html(self) -> str:
@@ -58,17 +88,23 @@ class View:
     def _grid(self) -> Grid:
         raise NotImplementedError
 
-    def __rich__(self) -> Table:
-        """The table for rich."""
-        return self._grid().table()
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table for rich, as wide as there is room."""
+        grid = self._grid()
+        table = grid.table()
+        fits = (
+            table.__rich_measure__(console, options.update(max_width=WIDEST)).maximum
+            <= options.max_width
+        )
+        yield table if fits else grid.narrow()
 
     def __str__(self) -> str:
         """The table as text, as wide as the terminal."""
-        width = shutil.get_terminal_size((WIDTH, 24)).columns
+        width = max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns)
         # In a notebook, rich would display the table too, and capture nothing.
         console = Console(width=width, color_system=None, force_jupyter=False)
         with console.capture() as captured:
-            console.print(self._grid().table())
+            console.print(self)
         return captured.get()
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:

@@ -467,6 +467,13 @@ ERRORS = {
         ValueError,
         "stacked names 'b', which matches no parameter",
     ),
+    "stack key": (
+        {"a": X},
+        [("a", "normal")],
+        {"stacked": {0: 0}},
+        TypeError,
+        "stacked maps strings",
+    ),
     "stack regex": (
         {"a": X},
         [("a", "normal")],
@@ -501,6 +508,30 @@ def test_errors_leave_nothing_done(name):
     del caught
     gc.collect()
     assert len(jax.live_arrays()) <= before
+
+
+ORDERS = {
+    "tree, rules, key": ({"a": X}, [("a", "zeros")], KEY),
+    "tree, rules, seed": ({"a": X}, "zeros", 0),
+    "tree, key, rules": ({"a": X}, KEY, [("a", "zeros")]),
+    "rules, key, tree": ([("a", "zeros")], jax.random.PRNGKey(0), {"a": X}),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_key_comes_first(name):
+    message = r"init_params: the key comes first: init_params\(key, tree, rules\); got (dict|list)"
+    with pytest.raises(TypeError, match=message):
+        init_params(*ORDERS[name])
+
+
+def test_the_key_may_be_a_seed_of_numpy_or_traced():
+    for key in (np.int64(0), jax.random.PRNGKey(0)):
+        same_bits(
+            init_params(key, {"a": X}, "normal")["a"], init_params(0, {"a": X}, "normal")["a"]
+        )
+    raw = {"a": np.zeros((6, 4), np.uint32)}
+    assert jax.jit(lambda key: init_params(key, raw, "ones"))(KEY)["a"].all()
 
 
 def test_a_sharding_that_does_not_divide_names_the_path():

@@ -35,7 +35,8 @@ def test_rows_tell_what_is_made(planned):
     assert (scale.initializer, scale.mean, scale.stddev) == ("ones", 1.0, 0.0)
 
 
-def test_totals_and_views(planned):
+def test_totals_and_views(planned, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     shapes = jax.eval_shape(MODEL.init, KEY, INPUTS)
     assert planned.nbytes == sum(leaf.size * 4 for leaf in jax.tree.leaves(shapes))
     assert planned.programs >= 1

@@ -1,14 +1,12 @@
 """Patterns on paths: bounded time, and globs told from regular expressions."""
 
 import time
-from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from cthulhu import initializers
-from cthulhu.params import Keep, Rules, init_params, plan
+from cthulhu.params import Rules, plan
 from cthulhu.params import _patterns as patterns
 
 SPEC = jax.ShapeDtypeStruct((4, 4), np.float32)
@@ -53,32 +51,3 @@ def test_a_glob_is_told_from_a_regular_expression(glob: str, written: str) -> No
     with pytest.raises(ValueError, match="looks like a glob") as caught:
         Rules([(glob, "zeros")])
     assert repr(written) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "one",
-    ["he_normal", initializers.HeNormal(), initializers.HeNormal, jax.nn.initializers.he_normal(),
-     {"class_name": "HeNormal", "config": {}}],
-    ids=["name", "instance", "class", "callable", "config"],
-)  # fmt: skip
-def test_one_initializer_is_a_rule_for_all_leaves(one: Any) -> None:
-    tree = {"a": SPEC, "b": SPEC}
-    assert jax.tree.all(
-        jax.tree.map(np.array_equal, init_params(0, tree, one), init_params(0, tree, [(".*", one)]))
-    )
-
-
-def test_one_keep_keeps_all() -> None:
-    tree = {"a": np.ones(2, np.float32)}
-    assert init_params(0, tree, Keep())["a"] is tree["a"]
-
-
-@pytest.mark.parametrize("key", [jax.random.key(0), 0])
-def test_the_key_comes_first(key: Any) -> None:
-    with pytest.raises(TypeError, match=r"the key comes first, init_params\(key, tree, rules\)"):
-        init_params({"a": SPEC}, [(".*", "zeros")], key)
-
-
-def test_what_is_no_rules_is_refused() -> None:
-    with pytest.raises(TypeError, match="Rules: pairs"):
-        Rules(3.5)

@@ -138,7 +138,8 @@ def test_empty_columns_are_left_out_and_digests_wait_to_be_asked_for():
     assert "0 programs" in str(zeros)
 
 
-def test_one_program_is_singular():
+def test_one_program_is_singular(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     one = plan({"w": jax.ShapeDtypeStruct((4, 8), np.float32)}, "he_normal")
     assert "1 program " in str(one)
     assert ">1 program<" in one._repr_html_()

@@ -3,14 +3,15 @@
 import functools
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from cthulhu import functional, initializers
-from cthulhu.params import Keep, Rules, init_params
+from cthulhu.params import Keep, Rules, init_params, plan, verify
 from cthulhu.params._paths import join
-from tests.cases import same_bits
+from tests.cases import KEY, same_bits
 
 PATHS = [("dense_0", "kernel"), ("dense_0", "bias"), ("dense_1", "kernel"), ("dense_1", "bias")]
 HE, ZEROS, ONES = initializers.HeNormal(), initializers.Zeros(), initializers.Ones()
@@ -80,6 +81,25 @@ def test_whatever_get_takes(name):
         assert len(np.unique(value)) == 12
 
 
+SINGLE = {
+    **IDENTIFIERS,
+    "jax.nn": (jax.nn.initializers.he_normal(), None),
+    "keep": (Keep(), Keep()),
+    "keep, the class": (Keep, Keep()),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_one_initializer_is_the_rule_for_all(name):
+    identifier, _ = SINGLE[name]
+    assert [pattern for pattern, _ in Rules(identifier).rules] == [".*"]
+    tree = {"a": {"w": np.full((3, 4), 7, np.float32)}, "b": np.full((4, 4), 7, np.float32)}
+    expected = init_params(0, tree, [(".*", identifier)])
+    jax.tree.map(same_bits, init_params(0, tree, identifier), expected)
+    jax.tree.map(same_bits, plan(tree, identifier).run(0), expected)
+    assert verify(expected, 0, identifier)
+
+
 MALFORMED = {
     "not a pair": ([(".*",)], TypeError, "rule 1 must be a pair"),
     "a string": (["ab"], TypeError, "rule 1 must be a pair"),
@@ -92,6 +112,20 @@ MALFORMED = {
     "name": ([("a", "he_norml")], ValueError, "rule 1: .*did you mean 'he_normal'"),
     "none": ([("a", None)], TypeError, r"rule 1 names no initializer: got None.*Keep\(\)"),
     "number": ([("a", 3)], TypeError, "rule 1"),
+    "one pair alone": (
+        (".*", "zeros"),
+        TypeError,
+        r"rule 1 must be a pair.*A single rule is a list of one: \[\('\.\*', 'zeros'\)\]",
+    ),
+    "no rules at all": (None, TypeError, "pairs .* are needed, or one initializer for all"),
+    "a number": (3, TypeError, "pairs .* are needed.*got 3 of type int"),
+    "a key": (KEY, TypeError, "pairs .* are needed"),
+    "one unknown name": ("he_norml", ValueError, "rule 1: .*did you mean 'he_normal'"),
+    "a glob": (
+        [("*kernel", "zeros")],
+        ValueError,
+        r"rule 1 is the invalid .*looks like a glob; write '\.\*kernel'",
+    ),
 }
 
 
@@ -114,6 +148,14 @@ UNFIT = {
         "rule 2, 'dense_0/kernal': no path matches; the closest are 'dense_0/kernel'",
     ),
     "nothing is close": ([(".*", HE), ("§", ZEROS)], "no path matches; the closest are 'dense_0"),
+    "a glob, unmatched": (
+        [("dense_0/*", HE), (".*_1/.*", HE)],
+        r"2 of the parameters (?s:.*)'dense_0/\*', looks like a glob; write 'dense_0/\.\*'",
+    ),
+    "a glob, dead": (
+        [("dense_0/*", HE), (".*", HE)],
+        r"no path matches; .*'dense_0/\*', looks like a glob; write 'dense_0/\.\*'",
+    ),
     "no rules": ([], "4 of the parameters match no rule"),
 }
 
@@ -123,6 +165,12 @@ def test_rules_that_do_not_fit(name):
     rules, message = UNFIT[name]
     with pytest.raises(ValueError, match=f"Rules: (?s:.*){message}"):
         Rules(rules).match(PATHS)
+
+
+def test_only_a_glob_that_would_match_is_called_one():
+    with pytest.raises(ValueError, match="no path matches") as caught:
+        Rules([("conv/*", HE), (".*", HE)]).match(PATHS)
+    assert "glob" not in str(caught.value)
 
 
 def test_every_dead_rule_is_listed():

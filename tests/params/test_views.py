@@ -53,6 +53,27 @@ def test_text_is_as_wide_as_the_terminal(monkeypatch):
         assert max(map(len, str(made).splitlines())) <= columns
 
 
+def test_a_narrow_terminal_shows_what_differs(monkeypatch):
+    """What all rows share, and the totals, stand below; no number is broken."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shapes = {"a": (768, 768), "b": (3, 3, 512, 1024)}
+    tree = {
+        f"transformer/layers/{name}/attention/kernel": jax.ShapeDtypeStruct(shape, np.float32)
+        for name, shape in shapes.items()
+    }
+    lines = str(plan(tree, "he_normal")).splitlines()
+    head = lines[1].split()
+    assert head == ["path", "shape", "fan_in", "fan_out", "mean", "stddev"]
+    below = " ".join(" ".join(lines[-3:]).split())
+    for note in ("dtype float32", "initializer HeNormal()", "2 leaves", "21,233,664 bytes"):
+        assert note in below
+    numbers = [line.split() for line in lines if "768)" in line or "1024)" in line]
+    assert [row[-4:] for row in numbers] == [
+        ["768", "768", "0", "0.05103"],
+        ["4608", "9216", "0", "0.02083"],
+    ]
+
+
 def test_a_repr_says_the_totals_alone():
     found = views()
     assert repr(found["plan"]) == "<Plan: 2 leaves, 64 elements, 256 bytes, 1 program>"

@@ -1,0 +1,99 @@
+"""What of a pytree are parameters: its arrays, and around them what it is made of."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import jax
+
+__all__ = ["Frame", "frame_of", "is_array", "is_tree"]
+
+Item = TypeVar("Item")
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """A pytree without its parameters: its structure, and the leaves that are none."""
+
+    structure: Any
+    fixed: dict[int, Any] = dataclasses.field(hash=False)
+    """By its number, each leaf that stays as it is."""
+
+    def parameters(self, leaves: Sequence[Item]) -> list[Item]:
+        """Of one thing for each leaf, those for parameters."""
+        return [leaf for at, leaf in enumerate(leaves) if at not in self.fixed]
+
+    def fill(self, values: Iterable[Any]) -> Any:
+        """The tree that holds these parameters."""
+        return self._filled(values, self.fixed)
+
+    def alone(self, values: Iterable[Any]) -> Any:
+        """The tree that holds these parameters, and nothing else."""
+        return self._filled(values, dict.fromkeys(self.fixed))
+
+    def _filled(self, values: Iterable[Any], fixed: dict[int, Any]) -> Any:
+        rest = iter(values)
+        count = self.structure.num_leaves
+        leaves = [fixed[at] if at in fixed else next(rest) for at in range(count)]
+        return jax.tree.unflatten(self.structure, leaves)
+
+
+def frame_of(tree: Any) -> Frame:
+    """Tell the parameters of a tree from the rest.
+
+    An Equinox module has its activation functions and its rates among its leaves. They
+    are no parameters, and stay. In any other tree, every leaf is a parameter.
+
+    Args:
+        tree: a pytree.
+
+    Returns:
+        The tree's `Frame`.
+
+    Example:
+        >>> frame_of({"a": [1, 2]}).fill("xy")
+        {'a': ['x', 'y']}
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    fixed = {
+        at: leaf
+        for at, (leaf, inside) in enumerate(zip(leaves, within_equinox(tree), strict=True))
+        if inside and not is_array(leaf)
+    }
+    return Frame(structure, fixed)
+
+
+def within_equinox(tree: Any) -> list[bool]:
+    """Whether each leaf is within an Equinox module."""
+    inside: list[bool] = []
+    for node in jax.tree.leaves(tree, is_leaf=is_equinox):
+        inside += [True] * len(jax.tree.leaves(node)) if is_equinox(node) else [False]
+    return inside
+
+
+def is_equinox(node: Any) -> bool:
+    """Whether a node is an `equinox.Module`."""
+    cls: Any = type(node)
+    return is_equinox_class(cls)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_equinox_class(cls: type) -> bool:
+    """Whether a class is of Equinox's modules; Equinox need not be imported to know that."""
+    return any(
+        base.__name__ == "Module" and base.__module__.partition(".")[0] == "equinox"
+        for base in cls.__mro__
+    )
+
+
+def is_array(leaf: Any) -> bool:
+    """Whether a leaf is an array, or says what an array is like."""
+    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
+
+
+def is_tree(source: Any) -> bool:
+    """Whether what may be called too, as a module may, is a tree of parameters."""
+    # A partial binds arguments, which may be arrays; it stays a function.
+    return not isinstance(source, functools.partial) and any(map(is_array, jax.tree.leaves(source)))

@@ -1,0 +1,87 @@
+"""Which axes of a weight are inputs and outputs, where its initializer does not say."""
+
+import dataclasses
+import functools
+from typing import Any, Literal
+
+from cthulhu import checks, functional
+from cthulhu.functional._plans import is_planned
+from cthulhu.initializers._bound import Bound
+
+__all__ = ["LAYOUTS", "Layout", "axes_of", "has_default_axes", "unbound", "with_layout"]
+
+Layout = Literal["in_out", "out_in"] | None
+"""How weights lie: (…, in, out) as in Flax, (out, in, …) as in Equinox, or unknown."""
+
+LAYOUTS = ("in_out", "out_in")
+AXES = ("in_axis", "out_axis", "batch_axis", "axis")
+
+
+def unbound(initializer: Any) -> tuple[Any, dict[str, Any]]:
+    """An initializer without the `functools.partial` around it, and what that binds."""
+    options: dict[str, Any] = {}
+    while isinstance(initializer, functools.partial) and not initializer.args:
+        options = {**initializer.keywords, **options}
+        initializer = initializer.func
+    return initializer, options
+
+
+def axes_of(initializer: Any) -> dict[str, Any]:
+    """The axes that one of this library's initializers uses; of others nothing is known."""
+    function, given = unbound(initializer)
+    if isinstance(function, Bound) and function.is_bound and not given:
+        return {name: getattr(function, name) for name in AXES if hasattr(function, name)}
+    if is_planned(function):
+        known = {**(function.__kwdefaults__ or {}), **given}
+        return {name: known[name] for name in AXES if name in known}
+    return {}
+
+
+def has_default_axes(axes: dict[str, Any]) -> bool:
+    """Whether fans count, and nobody said which axes are inputs and outputs."""
+    return (axes.get("in_axis"), axes.get("out_axis")) == (-2, -1)
+
+
+def with_layout(initializer: Any, layout: Layout, shape: tuple[int, ...]) -> Any:
+    """An initializer for weights of a shape and a layout; axes that it names stay.
+
+    Args:
+        initializer: any initializer.
+        layout: the layout of the weights.
+        shape: their shape; vectors and scalars have no layout.
+
+    Returns:
+        The initializer, or the same with other axes.
+
+    Raises:
+        ValueError: the initializer makes kernels of the other layout alone.
+
+    Example:
+        >>> from cthulhu import initializers
+        >>> with_layout(initializers.HeNormal(), "out_in", (8, 4))
+        HeNormal(in_axis=1, out_axis=0)
+    """
+    axes = {} if layout != "out_in" else axes_of(initializer)
+    if not axes:
+        return initializer
+    function, _ = unbound(initializer)
+    core = type(function).function if isinstance(function, Bound) else function
+    if core is functional.delta_orthogonal:
+        raise ValueError(
+            "delta_orthogonal makes kernels of layout (*spatial, in, out) alone, and the layout is "
+            "'out_in'; make it in that layout and transpose it"
+        )
+    batch = axes["batch_axis"]
+    stacks = () if batch == "rest" else checks.axes(core.__name__, "batch_axis", batch, len(shape))
+    rest = [axis for axis in range(len(shape)) if axis not in stacks]
+    if len(rest) < 2:
+        return initializer
+    if has_default_axes(axes):
+        change = {"in_axis": rest[1], "out_axis": rest[0]}
+    elif axes.get("axis") == -1:
+        change = {"axis": rest[0]}
+    else:
+        return initializer
+    if isinstance(function, Bound):
+        return dataclasses.replace(function, **change)  # type: ignore[type-var]
+    return functools.partial(initializer, **change)
