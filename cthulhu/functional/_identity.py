@@ -7,8 +7,8 @@ from jax import lax
 
 from cthulhu import checks
 from cthulhu.functional._plans import planned, planner
-from cthulhu.random import _draws as draws
-from cthulhu.random._programs import Draw
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
 
 __all__ = ["identity"]

@@ -6,8 +6,8 @@ import jax
 
 from cthulhu import checks
 from cthulhu.functional._plans import axes_key, planned, planner, run
-from cthulhu.random import _draws as draws
-from cthulhu.random._programs import Draw
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Scalar, Shape
 
 __all__ = ["delta_orthogonal", "orthogonal"]

@@ -16,7 +16,7 @@ import jax
 
 from cthulhu import checks
 from cthulhu.functional._misuse import explain_misuse
-from cthulhu.random._programs import Draw, resolve_sharding
+from cthulhu.programs._build import Draw, resolve_sharding
 from cthulhu.typing import DTypeLike, OutSharding, Shape
 
 __all__ = ["axes_key", "draw_of", "is_planned", "planned", "planner", "run"]

@@ -8,8 +8,8 @@ import numpy as np
 
 from cthulhu import checks
 from cthulhu.functional._plans import planned, planner, run
-from cthulhu.random import _draws as draws
-from cthulhu.random._programs import Draw
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
 
 __all__ = ["random_uniform"]

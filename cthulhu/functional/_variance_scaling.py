@@ -11,8 +11,8 @@ from jax import lax
 from cthulhu import checks
 from cthulhu.fans import Fans, fans_of
 from cthulhu.functional._plans import Planner, axes_key, planned, planner, run
-from cthulhu.random import _draws as draws
-from cthulhu.random._programs import Draw, compute_dtype
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.typing import (
     Axes,
     BatchAxes,

@@ -13,7 +13,7 @@ from cthulhu.functional._misuse import unknown_option
 from cthulhu.functional._plans import draw_of
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._keras import register
-from cthulhu.random._programs import Draw
+from cthulhu.programs._build import Draw
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
 __all__ = ["Bound", "axes_option", "option", "seed_option"]

@@ -13,15 +13,12 @@ from cthulhu.params._frame import Frame, is_tree
 from cthulhu.params._initplan import InitPlan, init_plan
 from cthulhu.params._layout import LAYOUTS, Layout
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
-from cthulhu.params._moments import moments
 from cthulhu.params._paths import join, key_first, leaf_keys
 from cthulhu.params._progress import bar
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.params._rules import Rules, RulesLike, one_layout
 from cthulhu.params._saved import Saved, recipe, restored
-from cthulhu.random import _laws as laws
 from cthulhu.random import path_digest
-from cthulhu.random._programs import Draw
 
 __all__ = ["Plan", "init_params", "plan"]
 
@@ -39,9 +36,9 @@ def describe(leaf: Leaf) -> LeafPlan:
     fans = None
     if leaf.draw is not None and None not in axes:
         fans = compute_fans(leaf.layer_shape, *axes)
-    elif leaf.draw is not None and is_random(leaf.draw) and len(leaf.layer_shape) > 1:
+    elif leaf.draw is not None and leaf.draw.recipe.law.uses_key and len(leaf.layer_shape) > 1:
         fans = compute_fans(leaf.layer_shape)  # Nothing depends on them; they help to read.
-    expected = None if leaf.draw is None else moments(leaf.draw)
+    expected = None if leaf.draw is None else leaf.draw.moments()
     called = getattr(initializer, "__name__", None) or repr(initializer)
     if given:
         called += f"({', '.join(f'{name}={value!r}' for name, value in given.items())})"
@@ -59,11 +56,6 @@ def describe(leaf: Leaf) -> LeafPlan:
         stddev=None if expected is None else float(f"{expected.stddev:.6g}"),
         digest="".join(f"{word:08x}" for word in path_digest(leaf.path)),
     )
-
-
-def is_random(draw: Draw) -> bool:
-    """Whether the values depend on the key."""
-    return draw.recipe.law not in (laws.fill_law, laws.eye_law)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
