@@ -67,7 +67,7 @@ class Law:
 
     @property
     def name(self) -> str:
-        """The law's name, as programs and messages have it: ``truncated_normal``."""
+        """What programs and messages call the law, as ``truncated_normal``."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
 
     def values(

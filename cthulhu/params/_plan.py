@@ -1,12 +1,12 @@
 """`plan`: the dry run of an initialization, which can be read, saved and run."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
 from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
-from cthulhu.initializers import Initializer
+from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _making as making
 from cthulhu.params._cautions import caution
 from cthulhu.params._frame import Frame, is_tree
@@ -112,7 +112,7 @@ class Plan(Rows, Generic[Tree]):
         text: str,
         *,
         shardings: Any = None,
-        custom_objects: Mapping[str, type[Initializer]] | None = None,
+        custom_objects: CustomObjects = None,
     ) -> "Plan[Any]":
         """Read a plan that `to_json` wrote: the same rows, and when run the same values.
 
