@@ -44,8 +44,9 @@ ORDER = {
         ("_orthogonal",),
     ),
     "cthulhu.programs": (
-        ("_build",),
-        ("_draws",),
+        ("_build", "_pool"),
+        ("_blocks", "_draws"),
+        ("_jobs",),
     ),
     "cthulhu.functional": (
         ("_misuse",),
