@@ -37,6 +37,10 @@ __all__ = [
 
 LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
 
+# What is handed over to JAX at once.
+BATCH = 512  # Arrays.
+BATCH_BYTES = 2**26
+
 
 class Kept(NamedTuple):
     """An array that exists already."""
@@ -118,14 +122,38 @@ def make(
             spans += own
     futures = blocks.write(spans)
     results: dict[Hashable, list[Any]] = {}
-    values = []
-    for at, (step, taken) in enumerate(zip(steps, given, strict=True)):
-        if step.block:
-            values.append(written(step.job, arrays.pop(at), futures[waited[at]]))
-        else:
-            values.append(made(step, taken, results))
-        advance(step.job.nbytes)
+    values: list[Any] = []
+    for batch in batches(steps):
+        on_host = {}
+        for at in batch:
+            if at in arrays:
+                for future in futures[waited[at]]:
+                    future.result()
+                on_host[at] = arrays.pop(at)
+            elif is_fill(jobs[at]) and is_addressable(jobs[at].sharding):
+                on_host[at] = filled(jobs[at])
+        # One call for many small arrays: each takes longer to hand over than to make.
+        handed = jax.device_put(list(on_host.values()), [jobs[at].sharding for at in on_host])
+        ready = dict(zip(on_host, handed, strict=True))
+        for at in batch:
+            value = ready[at] if at in ready else made(steps[at], given[at], results)
+            values.append(value)
+            advance(jobs[at].nbytes)
     return values
+
+
+def batches(steps: Sequence[Step]) -> Iterator[list[int]]:
+    """The numbers of the steps, in order: many small arrays at a time, or a few large ones."""
+    batch: list[int] = []
+    size = 0
+    for at, step in enumerate(steps):
+        batch.append(at)
+        size += step.job.nbytes
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def stream(jobs: Sequence[Job], given: Sequence[Any]) -> Iterator[Any]:
@@ -297,8 +325,7 @@ def made(step: Step, taken: Any, results: dict[Hashable, list[Any]]) -> Any:
             return value if job.sharding is None else jax.device_put(value, job.sharding)
         case Drawn(_, scalars, _):
             if program is None:
-                filled = np.broadcast_to(np.asarray(scalars[0], job.dtype), job.shape)
-                return put(filled, job.sharding)
+                return put(np.broadcast_to(number_of(job), job.shape), job.sharding)
             return program.result()(taken, *scalars)
         case Called(group=None, output=None):
             assert program is not None
@@ -315,9 +342,27 @@ def made(step: Step, taken: Any, results: dict[Hashable, list[Any]]) -> Any:
             return value
 
 
+def number_of(job: Job) -> np.ndarray[Any, Any]:
+    """What a fill is filled with, in its own type."""
+    assert isinstance(job.source, Drawn)
+    return np.asarray(job.source.scalars[0], job.dtype)
+
+
+def filled(job: Job) -> np.ndarray[Any, Any]:
+    """A fill in the host's memory."""
+    array = blocks.aligned(math.prod(job.shape), job.dtype)
+    array.fill(number_of(job))
+    return array.reshape(job.shape)
+
+
+def is_addressable(sharding: Sharding | None) -> bool:
+    """Whether this host holds all of an array in this sharding."""
+    return sharding is None or sharding.is_fully_addressable
+
+
 def put(array: np.ndarray[Any, Any], sharding: Sharding | None) -> Any:
     """An array of the host, in a buffer of its own, where the sharding says."""
-    if sharding is not None and not sharding.is_fully_addressable:
+    if sharding is not None and not is_addressable(sharding):
         # `jax.device_put` would compare the array among all hosts.
         return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
     return jax.device_put(np.array(array), sharding, may_alias=False)
