@@ -46,6 +46,9 @@ class Case:
     name: str
     cls: type[initializers.Initializer]
     function: Callable[..., jax.Array]
+    # The class's, in order; what stands after the star is this library's own. The function's
+    # options are the same without the seed.
+    arguments: str
     source: str
     mean: OfShape
     std: OfShape
@@ -195,11 +198,14 @@ SAXE = "https://arxiv.org/abs/1312.6120"
 XIAO = "https://arxiv.org/abs/1806.05393"
 LE = "https://arxiv.org/abs/1504.00941"
 
+AXES = "in_axis=-2, out_axis=-1, batch_axis=()"
+
 CASES: tuple[Case, ...] = (
     Case(
         "zeros",
         initializers.Zeros,
         functional.zeros,
+        "",
         KERAS,
         **fixed(0.0),
         reference=jax.nn.initializers.zeros,
@@ -208,6 +214,7 @@ CASES: tuple[Case, ...] = (
         "ones",
         initializers.Ones,
         functional.ones,
+        "",
         KERAS,
         **fixed(1.0),
         reference=jax.nn.initializers.ones,
@@ -216,6 +223,7 @@ CASES: tuple[Case, ...] = (
         "constant",
         initializers.Constant,
         functional.constant,
+        "value=0.0",
         KERAS,
         **fixed(0.3),
         options={"value": 0.3},
@@ -225,6 +233,7 @@ CASES: tuple[Case, ...] = (
         "identity",
         initializers.Identity,
         functional.identity,
+        "gain=1.0",
         LE,
         mean=lambda shape: 1 / max(shape),
         std=lambda shape: math.sqrt(1 / max(shape) - 1 / max(shape) ** 2),
@@ -237,6 +246,7 @@ CASES: tuple[Case, ...] = (
         "random_normal",
         initializers.RandomNormal,
         functional.random_normal,
+        "mean=0.0, stddev=0.05, seed=None",
         KERAS,
         **normal(0.0, 0.05),
         reference=jax.nn.initializers.normal(0.05),
@@ -245,6 +255,7 @@ CASES: tuple[Case, ...] = (
         "random_uniform",
         initializers.RandomUniform,
         functional.random_uniform,
+        "minval=-0.05, maxval=0.05, seed=None",
         KERAS,
         **uniform(-0.05, 0.05),
         reference=jax_uniform(-0.05, 0.05),
@@ -253,6 +264,7 @@ CASES: tuple[Case, ...] = (
         "truncated_normal",
         initializers.TruncatedNormal,
         functional.truncated_normal,
+        "mean=0.0, stddev=0.05, seed=None, *, lower=-2.0, upper=2.0",
         KERAS,
         **truncated(0.0, 0.05),
         reference=jax.nn.initializers.truncated_normal(0.05),
@@ -261,6 +273,7 @@ CASES: tuple[Case, ...] = (
         "variance_scaling",
         initializers.VarianceScaling,
         functional.variance_scaling,
+        "scale=1.0, mode='fan_in', distribution='truncated_normal', seed=None, *, " + AXES,
         HE,
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax_scaling(1.0, "fan_in", "truncated_normal"),
@@ -269,6 +282,7 @@ CASES: tuple[Case, ...] = (
         "lecun_normal",
         initializers.LecunNormal,
         functional.lecun_normal,
+        "seed=None, *, " + AXES,
         LECUN,
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax.nn.initializers.lecun_normal(),
@@ -277,6 +291,7 @@ CASES: tuple[Case, ...] = (
         "lecun_uniform",
         initializers.LecunUniform,
         functional.lecun_uniform,
+        "seed=None, *, " + AXES,
         LECUN,
         **scaled(1.0, "fan_in", "uniform"),
         reference=jax.nn.initializers.lecun_uniform(),
@@ -285,6 +300,7 @@ CASES: tuple[Case, ...] = (
         "glorot_normal",
         initializers.GlorotNormal,
         functional.glorot_normal,
+        "seed=None, *, " + AXES,
         GLOROT,
         **scaled(1.0, "fan_avg", "truncated_normal"),
         reference=jax.nn.initializers.glorot_normal(),
@@ -293,6 +309,7 @@ CASES: tuple[Case, ...] = (
         "glorot_uniform",
         initializers.GlorotUniform,
         functional.glorot_uniform,
+        "seed=None, *, " + AXES,
         GLOROT,
         **scaled(1.0, "fan_avg", "uniform"),
         reference=jax.nn.initializers.glorot_uniform(),
@@ -301,6 +318,7 @@ CASES: tuple[Case, ...] = (
         "he_normal",
         initializers.HeNormal,
         functional.he_normal,
+        "seed=None, *, " + AXES,
         HE,
         **scaled(2.0, "fan_in", "truncated_normal"),
         reference=jax.nn.initializers.he_normal(),
@@ -309,6 +327,7 @@ CASES: tuple[Case, ...] = (
         "he_uniform",
         initializers.HeUniform,
         functional.he_uniform,
+        "seed=None, *, " + AXES,
         HE,
         **scaled(2.0, "fan_in", "uniform"),
         reference=jax.nn.initializers.he_uniform(),
@@ -317,6 +336,7 @@ CASES: tuple[Case, ...] = (
         "orthogonal",
         initializers.Orthogonal,
         functional.orthogonal,
+        "gain=1.0, seed=None, *, axis=-1, batch_axis=()",
         SAXE,
         **matrices(1.0),
         reference=jax.nn.initializers.orthogonal(),
@@ -326,6 +346,7 @@ CASES: tuple[Case, ...] = (
         "delta_orthogonal",
         initializers.DeltaOrthogonal,
         functional.delta_orthogonal,
+        "gain=1.0, seed=None, *, axis=-1",
         XIAO,
         mean=lambda shape: 0.0,
         std=lambda shape: 1 / math.sqrt(math.prod(shape[:-2]) * shape[-1]),

@@ -29,9 +29,8 @@ def moments(draw: Draw) -> Moments | None:
 
     Example:
         >>> import numpy as np
-        >>> from cthulhu.functional._plans import draw_of
         >>> from cthulhu.functional import he_normal
-        >>> round(moments(draw_of(he_normal, (200, 10))).stddev, 6)
+        >>> round(moments(he_normal.draw((200, 10))).stddev, 6)
         0.1
     """
     law, static, shape, _, _ = draw.recipe
