@@ -65,5 +65,5 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(collections|contextlib|enum|numbers|os|pathlib|types)\..*"),
     (r"py:.*", r"(flax|haiku|jax|jaxlib|keras|np|numpy|nn|optax|equinox|rich)\..*"),
     (r"py:.*", r"(Arguments|Result|Tree)(\..*)?|Activation|CustomObjects|Layer|Path"),
-    (r"py:.*", r"Console|RulesLike|Stacked|Table"),
+    (r"py:.*", r"Console|ConsoleOptions|Layout|DType|RenderResult|RulesLike|Stacked|Table"),
 ]

@@ -21,14 +21,16 @@ FLOORS = {
     "cthulhu.extend": 0,
     "cthulhu.fans": 1,
     "cthulhu.random": 1,
-    "cthulhu.initializers": 3,
-    "cthulhu.functional": 4,
-    "cthulhu.backend": 5,
-    "cthulhu.params": 5,
-    "cthulhu.layers": 6,
-    "cthulhu.models": 6,
-    "cthulhu.adapters": 6,
-    "cthulhu": 7,
+    "cthulhu.laws": 2,
+    "cthulhu.programs": 3,
+    "cthulhu.initializers": 4,
+    "cthulhu.functional": 5,
+    "cthulhu.backend": 6,
+    "cthulhu.params": 6,
+    "cthulhu.layers": 7,
+    "cthulhu.models": 7,
+    "cthulhu.adapters": 7,
+    "cthulhu": 8,
 }
 
 # The files that are not named otherwise: each defines a family of initializers.
@@ -37,9 +39,16 @@ FAMILIES = "*"
 # Inside a package, a file imports only from earlier lines. Files of one line are strangers.
 ORDER = {
     "cthulhu.random": (
-        ("_bits", "_inverse", "_keys"),
-        ("_laws", "_scope"),
-        ("_programs",),
+        ("_bits", "_keys"),
+        ("_scope",),
+    ),
+    "cthulhu.laws": (
+        ("_base", "_inverse"),
+        ("_complex", "_fixed", "_normal", "_uniform"),
+        ("_orthogonal",),
+    ),
+    "cthulhu.programs": (
+        ("_build",),
         ("_draws",),
     ),
     "cthulhu.initializers": (
@@ -249,7 +258,7 @@ def reached(start: str) -> dict[str, set[str]]:
 def test_import_cthulhu_reaches_nothing_heavy() -> None:
     outside = {name.split(".")[0] for names in reached("cthulhu").values() for name in names}
     assert outside - sys.stdlib_module_names <= LIGHT
-    assert {"cthulhu.random._draws", "cthulhu.initializers._lookup"} <= set(reached("cthulhu"))
+    assert {"cthulhu.programs._draws", "cthulhu.initializers._lookup"} <= set(reached("cthulhu"))
     assert not {"cthulhu.layers", "cthulhu.models"} & set(reached("cthulhu"))
 
 
@@ -285,7 +294,7 @@ def test_the_walk_finds_an_import_from_above(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("cthulhu.fans", "from cthulhu import checks, typing"),
-        ("cthulhu.random._draws", "from cthulhu.random._programs import draw"),
+        ("cthulhu.programs._draws", "from cthulhu.programs._build import draw"),
         ("cthulhu.random._scope", "from cthulhu.random import _keys"),
         ("cthulhu.initializers", "from cthulhu.initializers._lookup import get"),
         ("cthulhu.params._rules", "from cthulhu.params._paths import Path"),

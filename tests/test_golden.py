@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from cthulhu import functional
+from cthulhu.programs._draws import VERSION
 from cthulhu.random import _keys as keys
 from cthulhu.random import fold_path, path_digest
-from cthulhu.random._draws import VERSION
 from tests.cases import RANDOM
 
 KEY = jax.random.key(1928)

@@ -19,9 +19,11 @@ from cthulhu import (
     fans,
     functional,
     initializers,
+    laws,
     layers,
     models,
     params,
+    programs,
     random,
     typing,
 )
@@ -86,6 +88,22 @@ SURFACE: dict[ModuleType, set[str]] = {
         "zeros",
     },
     fans: {"Fans", "compute_fans"},
+    laws: {
+        "ComplexDisk",
+        "ComplexNormal",
+        "DeltaOrthogonal",
+        "Elementwise",
+        "Eye",
+        "Fill",
+        "Law",
+        "Moments",
+        "Normal",
+        "Orthogonal",
+        "TruncatedNormal",
+        "Uniform",
+        "unit",
+    },
+    programs: set(),
     layers: {"Daoloth", "get_activation"},
     models: {"Sequential"},
     adapters: set(),
@@ -146,6 +164,7 @@ RAISE_NOTHING = frozenset(
         "cthulhu.params.Report",
         "cthulhu.random.path_digest",
         "cthulhu.typing.Initializer",
+        *(f"cthulhu.laws.{name}" for name in laws.__all__),
     }
 )
 

@@ -20,7 +20,7 @@ from cthulhu.initializers import _options as options
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._keras import register
 from cthulhu.initializers._misuse import unknown_option
-from cthulhu.random._programs import Draw, resolve_sharding
+from cthulhu.programs._build import Draw, resolve_sharding
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
 __all__ = ["BuiltIn", "draw_of", "run"]

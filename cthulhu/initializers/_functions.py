@@ -11,7 +11,7 @@ import jax
 from cthulhu.initializers import _misuse as misuse
 from cthulhu.initializers._builtin import BuiltIn, draw_of, run
 from cthulhu.initializers._docstrings import function_docstring
-from cthulhu.random._programs import Draw
+from cthulhu.programs._build import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
 
 __all__ = ["Function", "definition_of", "function_of"]

@@ -11,8 +11,8 @@ from cthulhu import checks
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
-from cthulhu.random import _draws as draws
-from cthulhu.random._programs import Draw
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw
 
 __all__ = ["RandomNormal", "TruncatedNormal"]
 

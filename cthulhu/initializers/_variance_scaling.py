@@ -13,8 +13,8 @@ from cthulhu.fans import Fans, fans_of
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
-from cthulhu.random import _draws as draws
-from cthulhu.random._programs import Draw, compute_dtype
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.typing import Axes, BatchAxes, Distribution, Mode
 
 __all__ = ["Scaled", "VarianceScaling"]

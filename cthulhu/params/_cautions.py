@@ -12,10 +12,10 @@ from typing import Any
 
 from cthulhu import checks
 from cthulhu.fans import Fans, compute_fans
+from cthulhu.laws import Fill
 from cthulhu.params._layout import Layout, axes_of, has_default_axes, with_layout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._paths import Path, join
-from cthulhu.random import _laws as laws
 
 __all__ = ["caution"]
 
@@ -123,7 +123,7 @@ def grouped(leaves: Sequence[Leaf]) -> dict[Path, Group]:
     """The groups of a tree: of each node, of the root and of each leaf."""
     groups: dict[Path, Group] = {}
     for leaf in leaves:
-        is_fill = leaf.draw is not None and leaf.draw.recipe.law is laws.fill_law
+        is_fill = leaf.draw is not None and isinstance(leaf.draw.recipe.law, Fill)
         for depth in range(len(leaf.path) + 1):
             group = groups.setdefault(leaf.path[:depth], Group())
             group.firsts.add(leaf.shape[0] if len(leaf.shape) > 1 else None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cthulhu.params import _compiled as compiled
 from cthulhu.params import _flat as flat
-from cthulhu.random._programs import options_of_platform
+from cthulhu.programs._build import options_of_platform
 
 __all__ = ["Job", "Span", "aligned", "block_sizes", "draw", "program", "spans_of", "write"]
 

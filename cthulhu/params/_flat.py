@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from cthulhu.laws._inverse import erf_inv
 from cthulhu.params import _derivation as derivation
 from cthulhu.params._graph import Equation, Literal, Ref
 from cthulhu.params._parts import Component, is_delicate
 from cthulhu.random import _bits as bits
-from cthulhu.random._inverse import erf_inv
 
 __all__ = ["Draw", "block", "draw_of", "fold", "number"]
 

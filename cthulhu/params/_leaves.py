@@ -20,7 +20,7 @@ from cthulhu.params._layout import Layout, unbound, with_layout
 from cthulhu.params._paths import Path, flatten, join
 from cthulhu.params._placement import leaf_shardings
 from cthulhu.params._rules import Keep, Rules
-from cthulhu.random._programs import Draw
+from cthulhu.programs._build import Draw
 
 __all__ = ["Leaf", "Stacked", "leaves_of"]
 

@@ -18,14 +18,14 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from cthulhu import extend
+from cthulhu.laws import Elementwise, Fill
 from cthulhu.params import _compiled as compiled
 from cthulhu.params import _drawing as drawing
 from cthulhu.params._derivation import hash_words
 from cthulhu.params._leaves import Leaf
 from cthulhu.params._paths import join
 from cthulhu.params._placement import runs_on_cpu
-from cthulhu.random import _laws as laws
-from cthulhu.random._programs import Recipe, compute_dtype, options_of_platform, place, rounded
+from cthulhu.programs._build import Recipe, compute_dtype, options_of_platform, place, rounded
 
 __all__ = ["count_programs", "make", "make_all", "make_traced"]
 
@@ -110,7 +110,7 @@ def is_fill(leaf: Leaf) -> bool:
     """Whether the host makes the leaf, of one number everywhere."""
     return (
         leaf.draw is not None
-        and leaf.draw.recipe.law is laws.fill_law
+        and isinstance(leaf.draw.recipe.law, Fill)
         and math.prod(leaf.shape) <= LARGEST_FILL
     )
 
@@ -129,7 +129,7 @@ def in_blocks(leaf: Leaf) -> bool:
     """Whether the leaf is made by a law's one program, block by block."""
     return (
         leaf.draw is not None
-        and leaf.draw.recipe.law in laws.ELEMENTWISE
+        and isinstance(leaf.draw.recipe.law, Elementwise)
         and leaf.stack in (None, 0)
         and runs_on_cpu((leaf.sharding,))
     )
@@ -179,7 +179,7 @@ def identity(leaf: Leaf, size: int) -> Hashable:
         what: Hashable = ("custom", initializer, leaf.shape, leaf.dtype)
     elif in_blocks(leaf):
         recipe = leaf.draw.recipe
-        return ("rows", recipe.law, recipe.static, leaf.dtype, size, compiled.context())
+        return ("rows", recipe.law, leaf.dtype, size, compiled.context())
     else:
         what = ("leaf", leaf.draw.recipe, leaf.shape)
     return (what, leaf.stack, leaf.sharding, compiled.context())
@@ -221,9 +221,8 @@ def run_block(recipe: Recipe, size: int, words: Any, *scalars: Any) -> jax.Array
     """A block of a flat draw: `words` are its place, low and high, and the key."""
     compute = compute_dtype(recipe.dtype)
     key = jax.random.wrap_key_data(words[2:4], impl="threefry2x32")
-    values = recipe.law(
-        key, (size,), compute, (words[1], words[0]), *scalars, **dict(recipe.static)
-    )
+    assert isinstance(recipe.law, Elementwise)
+    values = recipe.law.block(key, (size,), compute, (words[1], words[0]), *scalars)
     return rounded(values, recipe.dtype)
 
 
@@ -249,8 +248,8 @@ def run_leaf(leaf: Leaf, words: Any, *scalars: Any) -> jax.Array:
     def one(key: jax.Array) -> jax.Array:
         if leaf.draw is None:
             return custom(leaf, key)
-        law, static, shape, dtype, _ = leaf.draw.recipe
-        values = law(key, shape, compute_dtype(dtype), None, *scalars, **dict(static))
+        law, shape, dtype, _ = leaf.draw.recipe
+        values = law.values(key, shape, compute_dtype(dtype), *scalars)
         return rounded(values, dtype)
 
     keys = jax.random.wrap_key_data(words, impl="threefry2x32")

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu.fans import Fans, compute_fans
+from cthulhu.laws._normal import truncated_moments
 from cthulhu.params import _flat as flat
-from cthulhu.params._moments import truncated
 
 __all__ = ["Law", "constant", "name"]
 
@@ -97,7 +97,12 @@ def families() -> dict[str, np.ndarray[Any, Any]]:
 
 def spread(family: str) -> float:
     """The standard deviation of a standard law."""
-    return {"normal": 1.0, "truncated_normal": truncated(-2, 2)[1], "uniform": 12**-0.5}[family]
+    known = {
+        "normal": 1.0,
+        "truncated_normal": truncated_moments(-2, 2).stddev,
+        "uniform": 12**-0.5,
+    }
+    return known[family]
 
 
 def named(family: str, mean: float, stddev: float, fans: Fans | None, dtype: Any) -> str | None:

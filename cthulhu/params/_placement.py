@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from cthulhu.random._programs import resolve_sharding
+from cthulhu.programs._build import resolve_sharding
 
 __all__ = ["committed", "leaf_shardings", "runs_on_cpu"]
 

@@ -1,28 +1,25 @@
 """`plan`: the dry run of an initialization, which can be read, saved and run."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
 from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
-from cthulhu.initializers import Initializer
 from cthulhu.initializers._functions import definition_of
+from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _making as making
 from cthulhu.params._cautions import caution
 from cthulhu.params._frame import Frame, is_tree
 from cthulhu.params._initplan import InitPlan, init_plan
 from cthulhu.params._layout import LAYOUTS, Layout
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
-from cthulhu.params._moments import moments
 from cthulhu.params._paths import join, key_first, leaf_keys
 from cthulhu.params._progress import bar
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.params._rules import Rules, RulesLike, one_layout
 from cthulhu.params._saved import Saved, recipe, restored
-from cthulhu.random import _laws as laws
 from cthulhu.random import path_digest
-from cthulhu.random._programs import Draw
 
 __all__ = ["Plan", "init_params", "plan"]
 
@@ -41,9 +38,9 @@ def describe(leaf: Leaf) -> LeafPlan:
     fans = None
     if leaf.draw is not None and None not in axes:
         fans = compute_fans(leaf.layer_shape, *axes)
-    elif leaf.draw is not None and is_random(leaf.draw) and len(leaf.layer_shape) > 1:
+    elif leaf.draw is not None and leaf.draw.recipe.law.uses_key and len(leaf.layer_shape) > 1:
         fans = compute_fans(leaf.layer_shape)  # Nothing depends on them; they help to read.
-    expected = None if leaf.draw is None else moments(leaf.draw)
+    expected = None if leaf.draw is None else leaf.draw.moments()
     called = getattr(initializer, "__name__", None) or repr(initializer)
     if given:
         called += f"({', '.join(f'{name}={value!r}' for name, value in given.items())})"
@@ -61,11 +58,6 @@ def describe(leaf: Leaf) -> LeafPlan:
         stddev=None if expected is None else float(f"{expected.stddev:.6g}"),
         digest="".join(f"{word:08x}" for word in path_digest(leaf.path)),
     )
-
-
-def is_random(draw: Draw) -> bool:
-    """Whether the values depend on the key."""
-    return draw.recipe.law not in (laws.fill_law, laws.eye_law)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -122,7 +114,7 @@ class Plan(Rows, Generic[Tree]):
         text: str,
         *,
         shardings: Any = None,
-        custom_objects: Mapping[str, type[Initializer]] | None = None,
+        custom_objects: CustomObjects = None,
     ) -> "Plan[Any]":
         """Read a plan that `to_json` wrote: the same rows, and when run the same values.
 

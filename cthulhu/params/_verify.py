@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from cthulhu.laws import Elementwise
 from cthulhu.params._frame import frame_of
 from cthulhu.params._graph import is_key
 from cthulhu.params._initplan import InitPlan
@@ -19,7 +20,6 @@ from cthulhu.params._paths import Path, flatten, join, leaf_keys
 from cthulhu.params._plan import Plan, laid_out, rules_plan
 from cthulhu.params._rules import RulesLike
 from cthulhu.params._views import Grid, View, counted
-from cthulhu.random._laws import ELEMENTWISE
 
 __all__ = ["Mismatch", "Report", "verify"]
 
@@ -236,7 +236,7 @@ def slices(leaf: Leaf, words: Any, sample: int, value: Any) -> Iterator[tuple[In
     if leaf.kept:
         return
     draw = leaf.draw
-    if draw is None or draw.recipe.law not in ELEMENTWISE or not leaf.layer_shape:
+    if draw is None or not isinstance(draw.recipe.law, Elementwise) or not leaf.layer_shape:
         whole = np.asarray(next(make([dataclasses.replace(leaf, sharding=None)], [words])))
         for index in regions(leaf.shape, value):
             yield index, whole[index]

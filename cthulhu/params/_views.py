@@ -54,6 +54,12 @@ class Grid(NamedTuple):
         hidden = self.spare | common.keys()
         return self._filled(table, [name for name in self.names if name not in hidden])
 
+    def wrapping(self, name: str) -> str:
+        """How a cell of a column may be broken: a long path anywhere, a number nowhere."""
+        if name in self.numbers:
+            return "white-space: nowrap"
+        return "overflow-wrap: anywhere" if name == self.names[0] else "overflow-wrap: normal"
+
     def _filled(self, table: Table, names: list[str]) -> Table:
         for name in names:
             justify: Any = "right" if name in self.numbers else "left"
@@ -70,7 +76,7 @@ class Grid(NamedTuple):
         def line(tag: str, texts: list[str]) -> str:
             return "".join(
                 f'<{tag} style="text-align: {"right" if name in self.numbers else "left"}; '
-                f'overflow-wrap: anywhere">{html.escape(text)}</{tag}>'
+                f'{self.wrapping(name)}">{html.escape(text)}</{tag}>'
                 for name, text in zip(self.names, texts, strict=True)
             )
 

@@ -16,7 +16,7 @@ from harness import COLORS, Goal, Report, Summary, exactly, ratio
 from matplotlib.figure import Figure
 
 from cthulhu import functional, initializers
-from cthulhu.random import _draws as draws
+from cthulhu.programs import _draws as draws
 from cthulhu.random import _programs as engine
 
 ABOUT = """\
@@ -62,10 +62,10 @@ def programs():
 
 def bare_program(draw):
     """The program of a draw as a jitted function, with nothing around it."""
-    law, static, shape, dtype, _ = draw.recipe
+    law, shape, dtype, _ = draw.recipe
 
     def run(key, *scalars):
-        return law(key, shape, dtype, None, *scalars, **dict(static))
+        return law.values(key, shape, dtype, *scalars)
 
     return jax.jit(run, compiler_options=engine.options_of_platform())
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from cthulhu.random import _inverse as inverse
-from cthulhu.random._programs import options_of_platform
+from cthulhu.laws import _inverse as inverse
+from cthulhu.programs._build import options_of_platform
 
 MANTISSAS = 2**23
 BOUNDS = [(-2.0, 2.0), (-1.3, 2.6), (-6.0, 6.0), (0.0, 1.0), (4.0, 6.0), (-1e-15, 1e-15)]

@@ -15,19 +15,21 @@ import numpy as np
 from jax import lax
 from jax.sharding import NamedSharding
 
-from cthulhu.random._laws import (
-    complex_disk_law,
-    complex_normal_law,
-    delta_orthogonal_law,
-    eye_law,
-    fill_law,
-    is_complex,
-    normal_law,
-    orthogonal_law,
-    truncated_normal_law,
-    uniform_law,
+from cthulhu.laws import (
+    ComplexDisk,
+    ComplexNormal,
+    DeltaOrthogonal,
+    Eye,
+    Fill,
+    Normal,
+    Orthogonal,
+    TruncatedNormal,
+    Uniform,
 )
-from cthulhu.random._programs import Draw, compute_dtype, draw
+from cthulhu.laws._base import is_complex
+from cthulhu.laws._complex import TRUNCATED_DISK_STDDEV
+from cthulhu.laws._normal import REACH
+from cthulhu.programs._build import Draw, compute_dtype, draw
 
 __all__ = [
     "VERSION",
@@ -49,10 +51,7 @@ Rows = tuple[int, int] | None
 
 # Truncation at two standard deviations leaves this standard deviation.
 TRUNCATED_STDDEV = 0.87962566103423978
-COMPLEX_TRUNCATED_STDDEV = 0.95311164380491208
-
-# Inversion of 23 or 52 random bits reaches no further, in standard deviations.
-NORMAL_REACH = {4: 5.5, 8: 8.3}
+COMPLEX_TRUNCATED_STDDEV = TRUNCATED_DISK_STDDEV
 
 NO_SHIFT = -0.0  # The additive identity that keeps the sign of a zero.
 
@@ -117,7 +116,7 @@ def uniform(
     refuse_overflow(compute, width, minval, maxval)
     factor = number(compute, scale)
     refuse_extent(dtype, factor, bound_of(minval, maxval))
-    return draw(uniform_law, (width, low, factor), shape, dtype, sharding, rows)
+    return draw(Uniform(), (width, low, factor), shape, dtype, sharding, rows)
 
 
 def normal(
@@ -133,10 +132,10 @@ def normal(
     compute = compute_dtype(dtype)
     scale, shift = number(compute, stddev), shift_of(compute, mean)
     if is_complex(dtype):
-        return draw(complex_normal_law, (scale, shift), shape, dtype, sharding, rows)
-    refuse_extent(dtype, scale, NORMAL_REACH[compute.itemsize], shift)
+        return draw(ComplexNormal(), (scale, shift), shape, dtype, sharding, rows)
+    refuse_extent(dtype, scale, REACH[compute.itemsize], shift)
     scale = compute.type(math.sqrt(2)) * scale
-    return draw(normal_law, (scale, shift), shape, dtype, sharding, rows)
+    return draw(Normal(), (scale, shift), shape, dtype, sharding, rows)
 
 
 def truncated_normal(
@@ -172,7 +171,7 @@ def truncated_normal(
         scale,
         shift,
     )
-    return draw(truncated_normal_law, scalars, shape, dtype, sharding, rows)
+    return draw(TruncatedNormal(), scalars, shape, dtype, sharding, rows)
 
 
 def uniform_disk(
@@ -183,7 +182,7 @@ def uniform_disk(
     stddev: Any,
 ) -> Draw:
     """Complex, uniform on a disk around 0, with this standard deviation."""
-    return draw(complex_disk_law, (stddev,), shape, dtype, sharding, truncated=False)
+    return draw(ComplexDisk(truncated=False), (stddev,), shape, dtype, sharding)
 
 
 def truncated_disk(
@@ -194,7 +193,7 @@ def truncated_disk(
     stddev: Any,
 ) -> Draw:
     """Complex normal of this standard deviation, cut where its modulus is twice that."""
-    return draw(complex_disk_law, (stddev,), shape, dtype, sharding, truncated=True)
+    return draw(ComplexDisk(truncated=True), (stddev,), shape, dtype, sharding)
 
 
 def orthogonal(
@@ -208,9 +207,7 @@ def orthogonal(
 ) -> Draw:
     """Matrices with orthonormal rows or columns, times `gain`; `axis` holds the columns."""
     scalars = (number(compute_dtype(dtype), gain),)
-    return draw(
-        orthogonal_law, scalars, shape, dtype, sharding, axis=axis % len(shape), batch=batch
-    )
+    return draw(Orthogonal(axis % len(shape), batch), scalars, shape, dtype, sharding)
 
 
 def delta_orthogonal(
@@ -223,21 +220,21 @@ def delta_orthogonal(
 ) -> Draw:
     """An orthogonal matrix at the centre of a convolution kernel, 0 elsewhere."""
     scalars = (number(compute_dtype(dtype), gain),)
-    return draw(delta_orthogonal_law, scalars, shape, dtype, sharding, axis=axis % 2)
+    return draw(DeltaOrthogonal(axis % 2), scalars, shape, dtype, sharding)
 
 
 def eye(
     shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, gain: Any
 ) -> Draw:
     """`gain` on the diagonal, 0 elsewhere; the key plays no part."""
-    return draw(eye_law, (gain,), shape, dtype, sharding)
+    return draw(Eye(), (gain,), shape, dtype, sharding)
 
 
 def fill(
     shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, value: Any
 ) -> Draw:
     """The same value everywhere; the key plays no part."""
-    return draw(fill_law, (value,), shape, dtype, sharding)
+    return draw(Fill(), (value,), shape, dtype, sharding)
 
 
 def error_function(dtype: DType, bound: Any) -> Any:

@@ -1,9 +1,8 @@
 """Compiled programs: one for each (law, shape, dtype, sharding).
 
-A law is a traceable function `law(key, shape, dtype, start, *scalars, **static)`
-that draws in `dtype`, the type of the computation. A program runs a law and
-rounds the result once to the type asked for. Scales, shifts and bounds are its
-runtime scalars, so they never cause another compilation.
+A program runs a law in the type of the computation, and rounds the result once to
+the type asked for. Scales, shifts and bounds are its runtime scalars, so they never
+cause another compilation.
 """
 
 import functools
@@ -18,8 +17,8 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from cthulhu import extend
+from cthulhu.laws import Elementwise, Law, Moments
 from cthulhu.random._bits import Counter
-from cthulhu.random._laws import ELEMENTWISE
 from cthulhu.typing import OutSharding
 
 __all__ = [
@@ -35,7 +34,6 @@ __all__ = [
     "rounded",
 ]
 
-Law = Callable[..., jax.Array]
 Program = Callable[..., jax.Array]
 
 
@@ -43,7 +41,6 @@ class Recipe(NamedTuple):
     """What a program computes, apart from the scalars: the identity of the program."""
 
     law: Law
-    static: tuple[tuple[str, Any], ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     sharding: NamedSharding | None
@@ -60,20 +57,24 @@ class Draw(NamedTuple):
         """Make the values that belong to `key`."""
         return self.program(key, *self.scalars)
 
+    def moments(self) -> Moments | None:
+        """The mean and the standard deviation, if the law knows them; of concrete scalars."""
+        return self.recipe.law.moments(self.recipe.shape, *self.scalars)
+
     def rows(self, first: int, last: int) -> "Draw":
         """The draw of these rows alone: equal to slicing the whole, at their own cost.
 
         The rows' place is a runtime scalar, so blocks of one size share a program.
         Only elementwise laws have random access.
         """
-        law, static, shape, dtype, sharding = self.recipe
+        law, shape, dtype, sharding = self.recipe
         if not shape or not 0 <= first <= last <= shape[0]:
             raise ValueError(
-                f"{law.__name__}: rows must be a pair (first, last) with 0 <= first <= last <= "
+                f"{law.name}: rows must be a pair (first, last) with 0 <= first <= last <= "
                 f"{shape[0] if shape else 0}, the first dimension of shape {shape!r}; "
                 f"got {(first, last)!r}"
             )
-        block = Recipe(law, static, (last - first, *shape[1:]), dtype, sharding)
+        block = Recipe(law, (last - first, *shape[1:]), dtype, sharding)
         offset = first * math.prod(shape[1:])
         start = (np.uint32(offset >> 32), np.uint32(offset & 0xFFFFFFFF))
         return Draw(block_program(block), (start, *self.scalars), block)
@@ -150,34 +151,32 @@ SHORT_LOOPS_DIFFER = jax.__version_info__ >= (0, 11)
 @functools.lru_cache(maxsize=4096)
 def program(recipe: Recipe) -> Program:
     """The compiled program of a law."""
-    law, static, shape, dtype, sharding = recipe
-    options = dict(static)
-
-    short = SHORT_LOOPS_DIFFER and sharding is None and law in ELEMENTWISE
+    law, shape, dtype, sharding = recipe
+    short = SHORT_LOOPS_DIFFER and sharding is None and isinstance(law, Elementwise)
     flat = short and len(shape) > 1 and shape[-1] < SHORT
 
     def run(key: jax.Array, *scalars: Any) -> jax.Array:
         extent = (math.prod(shape),) if flat else shape
-        values = law(key, extent, compute_dtype(dtype), None, *scalars, **options)
+        values = law.values(key, extent, compute_dtype(dtype), *scalars)
         if flat:
             values = lax.optimization_barrier(values).reshape(shape)
         return rounded(values, dtype)
 
-    run.__name__ = run.__qualname__ = law.__name__
+    run.__name__ = run.__qualname__ = law.name
     return compiled(run, sharding)
 
 
 @functools.lru_cache(maxsize=1024)
 def block_program(recipe: Recipe) -> Program:
     """The compiled program of a law over a block, whose place is a runtime scalar."""
-    law, static, shape, dtype, sharding = recipe
-    options = dict(static)
+    law, shape, dtype, sharding = recipe
+    assert isinstance(law, Elementwise)
 
     def run(key: jax.Array, start: Counter, *scalars: Any) -> jax.Array:
-        values = law(key, shape, compute_dtype(dtype), start, *scalars, **options)
+        values = law.block(key, shape, compute_dtype(dtype), start, *scalars)
         return rounded(values, dtype)
 
-    run.__name__ = run.__qualname__ = f"{law.__name__}_block"
+    run.__name__ = run.__qualname__ = f"{law.name}_block"
     return compiled(run, sharding)
 
 
@@ -269,11 +268,10 @@ def draw(
     dtype: np.dtype[Any],
     sharding: NamedSharding | None,
     rows: tuple[int, int] | None = None,
-    **static: Any,
 ) -> Draw:
     """Bind a law's program to its scalars, for a whole array or for some of its rows."""
-    recipe = Recipe(law, tuple(sorted(static.items())), shape, dtype, sharding)
+    recipe = Recipe(law, shape, dtype, sharding)
     if sharding is not None and rows is None:
-        check_divides(law.__name__.removesuffix("_law"), shape, sharding)
+        check_divides(law.name, shape, sharding)
     whole = Draw(program(recipe), scalars, recipe)
     return whole if rows is None else whole.rows(*rows)

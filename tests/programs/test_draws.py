@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from cthulhu.random import _draws as draws
+from cthulhu.programs import _draws as draws
 from cthulhu.random import random_bits
 from tests.cases import KEY, same_bits
 
