@@ -68,6 +68,11 @@ class Case:
         return f"{self.name}-{self.label}" if self.label else self.name
 
     @property
+    def makes_matrices(self) -> bool:
+        """Whether it makes matrices, or kernels of convolutions alone."""
+        return 2 in self.ranks
+
+    @property
     def kernel(self) -> Shape:
         """A legal shape for a 3 by 3 convolution from 4 to 8 channels, or for a matrix."""
         return (3, 3, 4, 8) if 4 in self.ranks else (4, 8)
