@@ -12,6 +12,7 @@ from cthulhu.initializers import _registry
 
 constant = _classes.Constant.function
 delta_orthogonal = _classes.DeltaOrthogonal.function
+dirac = _classes.Dirac.function
 glorot_normal = _classes.GlorotNormal.function
 glorot_uniform = _classes.GlorotUniform.function
 he_normal = _classes.HeNormal.function

@@ -104,6 +104,52 @@ def delta_orthogonal(
         isometry and a mean field theory of CNNs", https://arxiv.org/abs/1806.05393
     """
 
+def dirac(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    groups: int = 1,
+) -> jax.Array:
+    """Initializer that generates convolution kernels which keep their input.
+
+    Law: 1 at the centre of the spatial axes (the upper one if a size is even), from
+    input i to output i of each of the `groups` of outputs, as far as there are both;
+    0 elsewhere.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*spatial, inputs, outputs)``, of rank 3, 4 or 5.
+        dtype: the type of the result, floating, complex, integer or boolean;
+            default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        groups: the number of groups of outputs, each of which keeps the input;
+            default 1.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `groups` is no integer.
+        ValueError: `groups` is less than 1 or does not divide the outputs, or the
+            shape of a call is not 3-D to 5-D; `shape` has a negative or unknown
+            dimension.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.arange(8.0).reshape(1, 4, 2)
+        >>> y = jax.lax.conv_general_dilated(
+        ...     x, dirac(None, (3, 2, 2)), (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC")
+        ... )
+        >>> bool((y == x).all())
+        True
+
+    References:
+        Zagoruyko and Komodakis (2017), "DiracNets: training very deep neural
+        networks without skip-connections", https://arxiv.org/abs/1706.00388
+    """
+
 def glorot_normal(
     key: jax.Array,
     shape: Shape,
@@ -801,6 +847,7 @@ xavier_uniform = glorot_uniform
 __all__ = [
     "constant",
     "delta_orthogonal",
+    "dirac",
     "glorot_normal",
     "glorot_uniform",
     "he_normal",

@@ -360,6 +360,21 @@ CASES: tuple[Case, ...] = (
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
     ),
+    Case(
+        "dirac",
+        initializers.Dirac,
+        functional.dirac,
+        "groups=1",
+        "https://arxiv.org/abs/1706.00388",
+        mean=lambda shape: min(shape[-2:]) / math.prod(shape),
+        std=lambda shape: math.sqrt(
+            min(shape[-2:]) / math.prod(shape) * (1 - min(shape[-2:]) / math.prod(shape))
+        ),
+        support=lambda shape: (0.0, 1.0),
+        shape=(3, 3, 8, 16),
+        ranks=range(3, 6),
+        draws=False,
+    ),
 )
 
 

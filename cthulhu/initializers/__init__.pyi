@@ -9,6 +9,7 @@ users of JAX and torch type. `__init__.pyi`, which `make stubs` writes, names th
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._config import deserialize, serialize
 from cthulhu.initializers._constant import Constant, Ones, Zeros
+from cthulhu.initializers._dirac import Dirac
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._identity import Identity
@@ -21,6 +22,7 @@ from cthulhu.initializers._variance_scaling import VarianceScaling
 
 constant = Constant
 delta_orthogonal = DeltaOrthogonal
+dirac = Dirac
 glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal
@@ -45,6 +47,7 @@ zeros = Zeros
 __all__ = [
     "Constant",
     "DeltaOrthogonal",
+    "Dirac",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
@@ -63,6 +66,7 @@ __all__ = [
     "constant",
     "delta_orthogonal",
     "deserialize",
+    "dirac",
     "get",
     "glorot_normal",
     "glorot_uniform",
