@@ -48,8 +48,9 @@ ORDER = {
         ("_orthogonal",),
     ),
     "cthulhu.programs": (
-        ("_build",),
-        ("_draws",),
+        ("_build", "_pool"),
+        ("_blocks", "_draws"),
+        ("_jobs",),
     ),
     "cthulhu.initializers": (
         ("_docstrings", "_foreign_draws", "_keras", "_misuse", "_options", "_signatures"),

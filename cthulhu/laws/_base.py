@@ -118,6 +118,11 @@ class Elementwise(Law):
         [0.125, 0.375, 0.625, 0.875]
     """
 
+    @property
+    def keys(self) -> int:
+        """The number of keys whose bits the law takes."""
+        return 1
+
     def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Any) -> jax.Array:
         """The values that random bits stand for.
 

@@ -1,28 +1,30 @@
-"""Elementwise draws as programs over a block of the flat array.
+"""Elementwise draws that were traced, as laws.
 
-An element of a draw depends on the key and its flat index alone, so leaves of
-all shapes with one law can share one program: it makes a block of consecutive
-elements, and is run as often as a leaf has blocks. The scale that ends a law is
-a runtime scalar of the program. `Law` is such a law in normal form.
+An element of such a draw depends on the key and its flat index alone, so leaves
+of all shapes with one law can share one program. A `Traced` law is a draw in
+normal form; the scale that ends it is its scalar.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from cthulhu.laws import Elementwise
+from cthulhu.laws._base import DType
 from cthulhu.laws._inverse import erf_inv
 from cthulhu.params import _derivation as derivation
 from cthulhu.params._graph import Equation, Literal, Ref
 from cthulhu.params._parts import Component, is_delicate
 from cthulhu.random import _bits as bits
+from cthulhu.random._bits import Counter
 
-__all__ = ["Draw", "block", "draw_of", "fold", "number"]
+__all__ = ["Draw", "Traced", "draw_of", "fold", "number"]
 
 # The shape of the values changes, but neither their number nor their order.
 RESHAPES = {"reshape", "squeeze", "expand_dims", "broadcast_in_dim", "copy", "stop_gradient"}
@@ -42,20 +44,99 @@ PRODUCTS = {"mul", "div", "neg"}
 Instruction = tuple[Any, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Draw:
-    """A law, and the values that make it one leaf's.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Traced(Elementwise):
+    """A law read off a program.
 
-    `law` is a tuple of instructions `(primitive or "bits", params, operands)`,
-    hashable; an operand is the number of an instruction, `("key", n)`,
-    `("scalar", n)` or `("literal", dtype, bytes)`.
+    Args:
+        instructions: ``(primitive or "bits", params, operands)``, hashable; an
+            operand is the number of an instruction, ``("key", n)``,
+            ``("scalar", n)`` or ``("literal", dtype, bytes)``.
+        count: the number of keys.
+
+    Example:
+        >>> Traced((("bits", 32, ("key", 0)),), 1).keys
+        1
     """
 
-    law: tuple[Instruction, ...]
+    instructions: tuple[Instruction, ...]
+    count: int
+    _hash: int = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Hash the instructions once: there may be hundreds."""
+        object.__setattr__(self, "_hash", hash((self.instructions, self.count)))
+
+    def __hash__(self) -> int:
+        """The hash of the instructions."""
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the instructions are the same."""
+        return self is other or (
+            isinstance(other, Traced)
+            and self._hash == other._hash
+            and (self.instructions, self.count) == (other.instructions, other.count)
+        )
+
+    @property
+    def keys(self) -> int:
+        """The number of keys."""
+        return self.count
+
+    @property
+    def single_draw(self) -> bool:
+        """Whether `quantiles` can tell what the values look like."""
+        return [name for name, *_ in self.instructions].count("bits") == 1
+
+    def block(
+        self, key: Any, shape: tuple[int, ...], dtype: DType, start: Counter | None, *scalars: Any
+    ) -> jax.Array:
+        """A block of the flat array, in the type of the traced values, whatever `dtype`.
+
+        Args:
+            key: the words of all keys, one after the other.
+            shape: the number of elements; the first one's index is a multiple of
+                it, and it is a power of two.
+            dtype: unused.
+            start: the high and the low 32 bits of the index of the first element.
+            *scalars: the factor that ends the law, if it has one.
+
+        Returns:
+            The elements.
+        """
+        (size,) = shape
+        assert start is not None
+        low = lax.iota(np.uint32, size) + start[1]
+
+        def draw(number: int, width: int) -> Any:
+            words = (key[2 * number], key[2 * number + 1])
+            left, right = bits.threefry2x32(words, (start[0], low))
+            if width == 64:
+                return (left.astype(np.uint64) << np.uint64(32)) | right.astype(np.uint64)
+            return lax.convert_element_type(left ^ right, bits.UNSIGNED[width])
+
+        return evaluate(self.instructions, size, draw, scalars)
+
+    def quantiles(self, count: int, dtype: DType, *scalars: Any) -> jax.Array:
+        """The values of evenly spaced bits."""
+        spacing = 2**32 // count
+
+        def spread(number: int, width: int) -> Any:
+            even = lax.iota(np.uint32, count) * np.uint32(spacing) + np.uint32(spacing // 2)
+            if width == 64:
+                return even.astype(np.uint64) << np.uint64(32)
+            return lax.convert_element_type(even >> np.uint32(32 - width), bits.UNSIGNED[width])
+
+        return evaluate(self.instructions, count, spread, scalars)
+
+
+class Draw(NamedTuple):
+    """A law, and the values that make it one leaf's."""
+
+    law: Traced
     keys: tuple[int, ...]
     scalars: tuple[Any, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
     drawn: tuple[int, ...]  # The shape before any reshape.
 
 
@@ -226,51 +307,9 @@ def draw_of(component: Component, avals: Sequence[Any]) -> Draw | None:
         hash(law)
     except TypeError:  # A parameter of an equation is not hashable.
         return None
-    bits = next(e for e in component.equations if e.name == "random_bits")
-    return Draw(
-        law,
-        tuple(normalizer.keys),
-        scalars,
-        tuple(aval.shape),
-        np.dtype(aval.dtype),
-        tuple(bits.params["shape"]),
-    )
-
-
-def block(law: tuple[Instruction, ...], size: int, words: Any, *scalars: Any) -> jax.Array:
-    """The elements from `words[1], words[0]` (high and low) on, `size` of them.
-
-    The first lies at a multiple of `size`, a power of two, so the high word is
-    the same for all. The rest of `words` are the keys.
-    """
-    low = lax.iota(np.uint32, size) + words[0]
-
-    def draw(key: int, width: int) -> Any:
-        at = 2 + 2 * key
-        left, right = bits.threefry2x32((words[at], words[at + 1]), (words[1], low))
-        if width == 64:
-            return (left.astype(np.uint64) << np.uint64(32)) | right.astype(np.uint64)
-        return lax.convert_element_type(left ^ right, bits.UNSIGNED[width])
-
-    return evaluate(law, size, draw, scalars)
-
-
-def quantiles(law: tuple[Instruction, ...], size: int, *scalars: Any) -> jax.Array:
-    """The values of a law of one draw at evenly spaced bits: its distribution, without chance."""
-    spacing = 2**32 // size
-
-    def spread(key: int, width: int) -> Any:
-        even = lax.iota(np.uint32, size) * np.uint32(spacing) + np.uint32(spacing // 2)
-        if width == 64:
-            return even.astype(np.uint64) << np.uint64(32)
-        return lax.convert_element_type(even >> np.uint32(32 - width), bits.UNSIGNED[width])
-
-    return evaluate(law, size, spread, scalars)
-
-
-def single_draw(law: tuple[Instruction, ...]) -> bool:
-    """Whether `quantiles` can tell what the law's values look like."""
-    return [name for name, *_ in law].count("bits") == 1
+    drawn = next(e for e in component.equations if e.name == "random_bits")
+    keys = tuple(normalizer.keys)
+    return Draw(Traced(law, len(keys)), keys, scalars, tuple(drawn.params["shape"]))
 
 
 def evaluate(

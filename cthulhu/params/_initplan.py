@@ -170,6 +170,8 @@ def describe(launch: Launch, at: int) -> naming.Law:
     if isinstance(ref, Literal):
         return naming.constant(ref.value)
     if ref in launch.fills:
-        return naming.constant(launch.fills[ref].flat[:1].sum())
+        return naming.constant(launch.fills[ref])
     draw = launch.laws.get(ref)
-    return naming.Law("program") if draw is None else naming.name(draw)
+    return (
+        naming.Law("program") if draw is None else naming.name(draw, launch.output_aval(at).dtype)
+    )

@@ -1,37 +1,25 @@
 """A traced init function, planned: what to run for its results."""
 
-import functools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
-from cthulhu.params import _compiled as compiled
+from cthulhu.laws import Fill
+from cthulhu.params import _components as components
 from cthulhu.params import _derivation as derivation
-from cthulhu.params import _drawing as drawing
 from cthulhu.params import _flat as flat
 from cthulhu.params._frame import Frame
 from cthulhu.params._graph import Graph, Literal, is_key
 from cthulhu.params._parts import Component, parts
 from cthulhu.params._paths import Path, flatten
-from cthulhu.params._placement import runs_on_cpu
+from cthulhu.programs import _jobs as jobs
+from cthulhu.programs import _pool as pool
 
 __all__ = ["Launch"]
-
-LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
-
-
-class Task(NamedTuple):
-    """A component with its program."""
-
-    component: Component
-    key: Any
-    ahead: bool
-    shardings: tuple[Sharding | None, ...]
 
 
 class Launch:
@@ -41,21 +29,29 @@ class Launch:
         self.graph = graph
         self.frame = frame
         self.shardings = shardings
-        self.context = compiled.context()
+        self.context = pool.context()
         self.mesh = jax.sharding.get_mesh()
-        self.derivation, components = parts(graph)
+        self.derivation, found = parts(graph)
         self.on_host = self.derives_on_host()
         # The first leaf that holds a value: the one that the value is made for.
         self.first: dict[int, int] = {}
         for leaf, ref in enumerate(graph.outputs):
             if not isinstance(ref, Literal):
                 self.first.setdefault(ref, leaf)
-        self.fills: dict[int, np.ndarray[Any, Any]] = {}
-        self.draws: list[tuple[int, flat.Draw]] = []
-        self.tasks: list[Task] = []
-        for component in components:
+        self.laws: dict[int, flat.Draw] = {}
+        """The values that are elementwise draws, however they are made."""
+        self.fills: dict[int, Any] = {}
+        """The values that hold one number everywhere."""
+        self.refs: list[int] = []
+        self.jobs: list[jobs.Job] = []
+        self.takes: list[tuple[int, ...]] = []
+        """For each job, the values that it takes: keys, or all arguments of a component."""
+        for component in found:
             self.assign(component)
-        self.blocks = drawing.block_sizes([draw for _, draw in self.draws])
+        order = sorted(range(len(self.refs)), key=lambda at: self.first[self.refs[at]])
+        self.refs = [self.refs[at] for at in order]
+        self.jobs = [self.jobs[at] for at in order]
+        self.takes = [self.takes[at] for at in order]
 
     def derives_on_host(self) -> bool:
         """Whether every key is one whose derivation is written out in NumPy."""
@@ -69,32 +65,50 @@ class Launch:
         return bool(config.jax_threefry_partitionable) and keys <= {derivation.threefry_dtype()}
 
     def assign(self, component: Component) -> None:
-        """Choose how a component is run."""
+        """Choose how a component is made."""
         avals, outputs = self.graph.avals, component.outputs
         shardings = tuple(self.shardings[self.first[output]] for output in outputs)
         # A mesh in use decides where results go that have no sharding of their own.
         decided = self.mesh.empty or None not in shardings
-        if decided and (fill := self.fill(component)) is not None:
-            self.fills[outputs[0]] = fill
+        if decided and (number := self.fill(component)) is not None:
+            self.fills[outputs[0]] = number
+            self.add(outputs[0], jobs.Drawn(Fill(), (number,), avals[outputs[0]].shape), ())
             return
-        if self.on_host and runs_on_cpu(shardings):
-            draw = flat.draw_of(component, avals)
-            if draw is not None and set(draw.keys) <= set(component.inputs):
-                self.draws.append((outputs[0], draw))
+        draw = flat.draw_of(component, avals)
+        if draw is not None:
+            self.laws[outputs[0]] = draw
+            on_host = self.on_host and jobs.runs_on_cpu(shardings)
+            if on_host and set(draw.keys) <= set(component.inputs):
+                drawn = jobs.Drawn(draw.law, draw.scalars, avals[outputs[0]].shape)
+                self.add(outputs[0], drawn, draw.keys)
                 return
         given = {*self.graph.inputs, *self.graph.constants}
         ahead = self.on_host and all(
             is_key(avals[ref]) or ref not in given for ref in component.inputs
         )
-        key = (compiled.identity(component, avals), shardings, self.on_host, self.context)
-        self.tasks.append(Task(component, key, ahead, shardings))
+        key = (components.identity(component, avals), shardings, self.on_host, self.context)
+        arguments = tuple(components.words_spec(avals[ref]) for ref in component.inputs)
 
-    def fill(self, component: Component) -> np.ndarray[Any, Any] | None:
-        """The value of a component that holds one number everywhere, as a view of it."""
+        def build() -> Any:
+            return jax.jit(components.runner(component, avals), out_shardings=shardings)
+
+        for number, output in enumerate(outputs):
+            called = jobs.Called(key, build, arguments, ahead, outputs, number)
+            self.add(output, called, component.inputs)
+
+    def add(self, ref: int, source: jobs.Drawn | jobs.Called, takes: tuple[int, ...]) -> None:
+        """Append the job of a value."""
+        aval, sharding = self.graph.avals[ref], self.shardings[self.first[ref]]
+        self.refs.append(ref)
+        self.jobs.append(jobs.Job(tuple(aval.shape), aval.dtype, sharding, None, source))
+        self.takes.append(takes)
+
+    def fill(self, component: Component) -> Any:
+        """The number that a component holds everywhere; `None` if it holds another, or several."""
         if len(component.outputs) != 1 or component.inputs:
             return None
         aval = self.graph.avals[component.outputs[0]]
-        if aval.size > LARGEST_FILL or aval.weak_type or is_key(aval):
+        if aval.size > jobs.LARGEST_FILL or aval.weak_type or is_key(aval):
             return None
         known: dict[int, Any] = {}
         for equation in component.equations:
@@ -106,23 +120,12 @@ class Launch:
             if value is None:
                 return None
             known.update(dict.fromkeys(equation.outputs, value))
-        return np.broadcast_to(np.asarray(known[component.outputs[0]], aval.dtype), aval.shape)
+        return np.asarray(known[component.outputs[0]], aval.dtype)[()]
 
     def count(self) -> int:
         """The number of distinct programs."""
-        laws = {(draw.law, size) for (_, draw), size in zip(self.draws, self.blocks, strict=True)}
         derives = bool(self.derivation) and not self.on_host
-        return len(laws) + len({task.key for task in self.tasks}) + derives
-
-    @functools.cached_property
-    def laws(self) -> dict[int, flat.Draw]:
-        """The values that are elementwise draws, however they are run."""
-        found = dict(self.draws)
-        for task in self.tasks:
-            draw = flat.draw_of(task.component, self.graph.avals)
-            if draw is not None:
-                found[task.component.outputs[0]] = draw
-        return found
+        return jobs.count_programs(self.jobs) + derives
 
     def output_aval(self, at: int) -> Any:
         """The shape and the type of a leaf."""
@@ -141,52 +144,35 @@ class Launch:
     def run(self, arguments: Sequence[Any]) -> Any:
         """Make the results."""
         values = self.derive(arguments)
-        blocks = [
-            drawing.program(draw, size, self.context)
-            for (_, draw), size in zip(self.draws, self.blocks, strict=True)
-        ]
-        programs = [self.program(task, values) for task in self.tasks]
-        made: dict[int, Any] = {}
-        for ref, fill in self.fills.items():
-            made[ref] = self.put(fill, self.first[ref])
-        for (ref, _), array in zip(self.draws, self.draw(blocks, values), strict=True):
-            made[ref] = array
-        for task, program in zip(self.tasks, programs, strict=True):
-            results = program.result()(*(values[ref] for ref in task.component.inputs))
-            made.update(zip(task.component.outputs, results, strict=True))
+        arrays = jobs.make(self.jobs, self.given(values))
+        made = dict(zip(self.refs, arrays, strict=True))
         leaves = [self.leaf(at, made, values) for at in range(len(self.graph.outputs))]
         return self.frame.fill(leaves)
 
     def stream(self, arguments: Sequence[Any]) -> Iterator[Any]:
         """The leaves in order, each made when it is asked for, and held no longer."""
         values = self.derive(arguments)
-        draws = {
-            ref: (draw, size) for (ref, draw), size in zip(self.draws, self.blocks, strict=True)
-        }
-        tasks = {output: task for task in self.tasks for output in task.component.outputs}
+        arrays = jobs.stream(self.jobs, self.given(values))
         last = {
             ref: at for at, ref in enumerate(self.graph.outputs) if not isinstance(ref, Literal)
         }
+        wanted = set(self.refs)
         made: dict[int, Any] = {}
         for at, ref in enumerate(self.graph.outputs):
-            if not isinstance(ref, Literal) and ref not in made:
-                if ref in self.fills:
-                    made[ref] = self.put(self.fills[ref], self.first[ref])
-                elif ref in draws:
-                    draw, size = draws[ref]
-                    program = drawing.program(draw, size, self.context)
-                    job = drawing.Job(program, draw, size, [values[key] for key in draw.keys])
-                    (array,) = drawing.draw([job])
-                    made[ref] = jax.device_put(array, self.shardings[self.first[ref]])
-                    del array  # Only the one who asked holds it while the next is made.
-                elif ref in tasks:
-                    task = tasks[ref]
-                    inputs = (values[number] for number in task.component.inputs)
-                    results = self.program(task, values).result()(*inputs)
-                    made.update(zip(task.component.outputs, results, strict=True))
+            if ref in wanted and self.first[ref] == at:
+                made[ref] = next(arrays)
             yield self.leaf(at, made, values)
             if not isinstance(ref, Literal) and last[ref] == at:
                 made.pop(ref, None)
+
+    def given(self, values: dict[int, Any]) -> list[Any]:
+        """What each job takes: the words of its keys, one after the other, or its arguments."""
+        return [
+            words_of([values[ref] for ref in takes])
+            if isinstance(job.source, jobs.Drawn)
+            else tuple(values[ref] for ref in takes)
+            for job, takes in zip(self.jobs, self.takes, strict=True)
+        ]
 
     def derive(self, arguments: Sequence[Any]) -> dict[int, Any]:
         """The inputs of the components: arguments, constants, and derived keys."""
@@ -215,44 +201,18 @@ class Launch:
             ref for equation in self.derivation for ref in equation.sources() if ref in values
         )
         whole = Component(tuple(self.derivation), tuple(inputs), tuple(made))
-        key = (compiled.identity(whole, self.graph.avals), self.context)
-        run = compiled.runner(whole, self.graph.avals)
-        program = compiled.compiled(key, lambda: jax.jit(run), (), ahead=False)
+        key = (components.identity(whole, self.graph.avals), self.context)
+        run = components.runner(whole, self.graph.avals)
+        program = pool.compiled(key, lambda: jax.jit(run), (), ahead=False)
         results = program.result()(*(values[ref] for ref in inputs))
         return dict(zip(made, results, strict=True))
-
-    def program(self, task: Task, values: dict[int, Any]) -> "Future[compiled.Program]":
-        """The program of a component, compiled or on its way."""
-        avals = self.graph.avals
-
-        def build() -> Any:
-            return jax.jit(compiled.runner(task.component, avals), out_shardings=task.shardings)
-
-        arguments = [compiled.words_spec(avals[ref]) for ref in task.component.inputs]
-        return compiled.compiled(task.key, build, arguments, ahead=task.ahead)
-
-    def draw(self, programs: list[Any], values: dict[int, Any]) -> list[Any]:
-        """The leaves that are elementwise draws."""
-        jobs = [
-            drawing.Job(program, draw, size, [values[key] for key in draw.keys])
-            for program, (_, draw), size in zip(programs, self.draws, self.blocks, strict=True)
-        ]
-        arrays = drawing.draw(jobs)
-        return [
-            jax.device_put(array, self.shardings[self.first[ref]])
-            for (ref, _), array in zip(self.draws, arrays, strict=True)
-        ]
 
     def put(self, array: Any, leaf: int) -> Any:
         """An array of the host as a leaf of its own."""
         sharding = self.shardings[leaf]
         if sharding is None and not self.mesh.empty:
             sharding = NamedSharding(self.mesh, PartitionSpec())
-        if sharding is not None and not sharding.is_fully_addressable:
-            # `jax.device_put` would compare the array among all hosts.
-            part = np.asarray(array)
-            return jax.make_array_from_callback(part.shape, sharding, lambda index: part[index])
-        return jax.device_put(array, sharding, may_alias=False)
+        return jobs.put(np.asarray(array), sharding)
 
     def leaf(self, at: int, made: dict[int, Any], values: dict[int, Any]) -> Any:
         """One leaf; a value that has been one already, or comes from outside, is copied."""
@@ -272,6 +232,13 @@ class Launch:
             return self.put(np.asarray(value, aval.dtype), at)
         copied = copy(value)
         return copied if sharding is None else jax.device_put(copied, sharding)
+
+
+def words_of(keys: Sequence[Any]) -> np.ndarray[Any, Any]:
+    """The words of some keys, one after the other."""
+    if len(keys) == 1:
+        return np.asarray(keys[0])
+    return np.concatenate([np.ravel(key) for key in keys]) if keys else np.empty(0, np.uint32)
 
 
 def weak(kind: str, value: Any, sharding: Sharding | None) -> Any:

@@ -43,7 +43,7 @@ def constant(value: Any) -> Law:
     return Law(known.get(number, f"constant(value={number:.4g})"), number, 0.0)
 
 
-def name(draw: flat.Draw) -> Law:
+def name(draw: flat.Draw, dtype: Any) -> Law:
     """The law of an elementwise draw: a named initializer, or a law with its parameters.
 
     A name such as ``lecun_normal`` says that the law is the same, to four digits, as
@@ -51,20 +51,20 @@ def name(draw: flat.Draw) -> Law:
     such names fit, which differ, neither is given.
     """
     fans = compute_fans(draw.drawn) if len(draw.drawn) > 1 else None
-    if not flat.single_draw(draw.law):
+    if not draw.law.single_draw:
         return Law("draw", fans=fans)
-    family, mean, stddev = fitted(draw.law, draw.scalars, draw.dtype)
+    family, mean, stddev = fitted(draw.law, draw.scalars, dtype)
     called = "draw"
     if family is not None:
-        known = named(family, mean, stddev, fans, draw.dtype)
-        called = known or spelled(family, mean, stddev, draw.dtype)
+        known = named(family, mean, stddev, fans, dtype)
+        called = known or spelled(family, mean, stddev, dtype)
     return Law(called, round(mean, 6) + 0.0, float(f"{stddev:.4g}"), fans)
 
 
 @functools.lru_cache(maxsize=256)
 def fitted(law: Any, scalars: Any, dtype: Any) -> tuple[str | None, float, float]:
     """The family that a law belongs to, if any, its mean and its standard deviation."""
-    values = jax.jit(flat.quantiles, static_argnums=(0, 1))(law, GRID, *scalars)
+    values = jax.jit(law.quantiles, static_argnums=(0, 1))(GRID, dtype, *scalars)
     found = np.sort(np.asarray(values).astype(np.float64))
     mean, stddev = float(found.mean()), float(found.std())
     if not 0 < stddev < math.inf:

@@ -1,7 +1,7 @@
 """Where the results of an init function go."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -9,7 +9,7 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSha
 
 from cthulhu.programs._build import resolve_sharding
 
-__all__ = ["committed", "leaf_shardings", "runs_on_cpu"]
+__all__ = ["committed", "leaf_shardings"]
 
 OWNER = "fast_init"
 
@@ -71,27 +71,3 @@ def checked(owner: str, sharding: Any, item: tuple[Any, Any]) -> Sharding | None
                 f"shape {tuple(leaf.shape)!r}; {error}"
             ) from None
     return sharding  # type: ignore[no-any-return]
-
-
-def runs_on_cpu(shardings: Sequence[Sharding | None]) -> bool:
-    """Whether results in these shardings lie whole in the host's memory."""
-    for sharding in shardings:
-        if sharding is None:
-            platforms = {default_platform()}
-        elif isinstance(sharding, SingleDeviceSharding):
-            devices: Any = sharding.device_set
-            platforms = {device.platform for device in devices}
-        else:
-            return False
-        if platforms != {"cpu"}:
-            return False
-    return bool(jax.sharding.get_mesh().empty)
-
-
-def default_platform() -> str:
-    """Where JAX puts what has no place of its own."""
-    config: Any = jax.config
-    device: Any = config.jax_default_device
-    if device is None:
-        return jax.default_backend()
-    return str(getattr(device, "platform", device))

@@ -174,7 +174,7 @@ class Plan(Rows, Generic[Tree]):
             made = self.frame.fill(making.make_traced(self.leaves, words))
             return made
         with bar("Initializing", max(1, self.nbytes), shown=progress) as advance:
-            values = making.make_all(self.leaves, words, advance)
+            values = making.make(self.leaves, words, advance)
         made = self.frame.fill(values)
         return made
 
@@ -190,7 +190,7 @@ class Plan(Rows, Generic[Tree]):
         """
         self._check_runs("Plan.stream")
         words = leaf_keys("Plan.stream", key, [leaf.path for leaf in self.leaves])
-        values = making.make(self.leaves, words)
+        values = making.stream(self.leaves, words)
         for leaf in self.leaves:  # A zip would hold an array while the next is made.
             yield join(leaf.path), next(values)
 

@@ -237,7 +237,7 @@ def slices(leaf: Leaf, words: Any, sample: int, value: Any) -> Iterator[tuple[In
         return
     draw = leaf.draw
     if draw is None or not isinstance(draw.recipe.law, Elementwise) or not leaf.layer_shape:
-        whole = np.asarray(next(make([dataclasses.replace(leaf, sharding=None)], [words])))
+        whole = np.asarray(make([dataclasses.replace(leaf, sharding=None)], [words])[0])
         for index in regions(leaf.shape, value):
             yield index, whole[index]
         return

@@ -253,8 +253,9 @@ def run_leaves(count):
     import numpy as np
 
     from cthulhu import params
-    from cthulhu.params import _drawing as drawing
     from cthulhu.params import _making as making
+    from cthulhu.programs import _blocks as blocks
+    from cthulhu.programs import _jobs as jobs
 
     number = int(count)
     shape, key = (32, 32), jax.random.key(0)
@@ -273,13 +274,12 @@ def run_leaves(count):
 
     def draw():
         """The blocks that `planned.run` draws, with nothing around them."""
-        words = np.zeros((number, 2), np.uint32)
-        sizes = making.block_sizes(planned.leaves)
-        parts = zip(planned.leaves, sizes, programs, words, strict=True)
-        spans = [span for part in parts for span in making.drawn(*part[:3], part[3][None])[1]]
+        steps = jobs.steps_of([making.job_of(leaf) for leaf in planned.leaves])
+        keys = np.zeros((number, 2), np.uint32)
+        spans = [span for pair in zip(steps, keys, strict=True) for span in jobs.allotted(*pair)[1]]
 
         def write():
-            for future in drawing.write(spans):
+            for future in blocks.write(spans):
                 future.result()
 
         return write
@@ -295,8 +295,6 @@ def run_leaves(count):
     }
     for call in calls.values():
         jax.block_until_ready(call())
-    sizes = making.block_sizes(planned.leaves)
-    programs = [making.program_of(*pair) for pair in zip(planned.leaves, sizes, strict=True)]
     calls["draw"] = draw()
     return harness.rounds(
         {

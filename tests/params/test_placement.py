@@ -60,7 +60,7 @@ def test_a_prefix_of_shardings():
 
 
 def test_each_device_makes_its_own_part():
-    from cthulhu.params import _compiled as compiled
+    from cthulhu.programs import _pool as compiled
 
     sharding = NamedSharding(mesh(AxisType.Auto), P("x", "y"))
     fast = fast_init(lambda key: jax.random.normal(key, (512, 256)) * 0.1, out_shardings=sharding)

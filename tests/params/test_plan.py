@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 
 from cthulhu import functional, initializers
 from cthulhu.params import Keep, init_params, plan
-from cthulhu.params import _drawing as drawing
+from cthulhu.programs import _blocks as drawing
 from cthulhu.random import path_digest
 from tests.cases import KEY, same_bits
 
@@ -175,8 +175,8 @@ def test_leaves_are_drawn_at_once(monkeypatch):
         span.row[:] = 0
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        monkeypatch.setattr("cthulhu.params._compiled.workers", lambda: pool)
-        monkeypatch.setattr("cthulhu.params._drawing.fill", fill)
+        monkeypatch.setattr("cthulhu.programs._pool.workers", lambda: pool)
+        monkeypatch.setattr("cthulhu.programs._blocks.fill", fill)
         tree = {name: Spec((drawing.SPAN,), np.float32) for name in "ab"}
         plan(tree, [(".*", "normal")]).run(KEY)
     assert not both.broken
@@ -185,7 +185,7 @@ def test_leaves_are_drawn_at_once(monkeypatch):
 def test_small_leaves_share_a_task(monkeypatch):
     handed = []
     monkeypatch.setattr(
-        "cthulhu.params._drawing.fill_all", lambda spans, wide: handed.append(len(spans))
+        "cthulhu.programs._blocks.fill_all", lambda spans, wide: handed.append(len(spans))
     )
     tree = {str(number): Spec((32, 32), np.float32) for number in range(300)}
     plan(tree, [(".*", "normal")]).run(KEY)

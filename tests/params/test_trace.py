@@ -278,7 +278,7 @@ def test_a_scale_is_no_part_of_a_program():
 
 
 def test_programs_are_reused_by_other_models(monkeypatch):
-    from cthulhu.params import _compiled as compiled
+    from cthulhu.programs import _pool as compiled
 
     fast_init(Blocks(1, 8).init)(KEY, np.zeros((1, 4), np.int32))
     known = set(compiled._programs)

@@ -1,14 +1,8 @@
-"""Programs for components, each compiled once in a process.
+"""The components of an init function as functions, and what their programs depend on.
 
-Components that are the same up to the numbering of their values share a
-program. XLA compiles in threads, for it holds no lock while it does.
+Components that are the same up to the numbering of their values share a program.
 """
 
-import collections
-import concurrent.futures
-import functools
-import os
-import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -18,10 +12,9 @@ import numpy as np
 from cthulhu import random
 from cthulhu.params._graph import Equation, Graph, Literal, Ref, inner_jaxprs, is_key
 from cthulhu.params._parts import Component, is_delicate
+from cthulhu.programs._pool import Unique
 
-__all__ = ["compiled", "context", "evaluate", "identity", "runner", "workers"]
-
-LIMIT = 2048  # Programs kept; the least recently used goes first.
+__all__ = ["evaluate", "identity", "runner", "words_spec"]
 
 # The order of these sums is up to the compiler, and depends on what it fuses
 # them with: around them, bits are drawn as JAX draws them.
@@ -30,81 +23,6 @@ SUMS = {
     *("dot_general", "conv_general_dilated", "ragged_dot", "cumsum", "cumprod", "scatter-add"),
     *("cumlogsumexp", "fft", "reduce_precision"),
 }
-
-Program = Callable[..., Any]
-_lock = threading.Lock()
-_programs: collections.OrderedDict[Hashable, concurrent.futures.Future[Program]]
-_programs = collections.OrderedDict()
-
-
-@functools.cache
-def workers() -> concurrent.futures.ThreadPoolExecutor:
-    """The threads that compile and draw."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return concurrent.futures.ThreadPoolExecutor(max(1, min(count or 1, 16)), "cthulhu")
-
-
-def context() -> Hashable:
-    """The settings of JAX that a program depends on beside its equations."""
-    config: Any = jax.config
-    return (
-        jax.default_backend(),
-        config.jax_default_device,
-        config.jax_enable_x64,
-        config.jax_threefry_partitionable,
-        jax.sharding.get_mesh(),
-    )
-
-
-def compiled(
-    key: Hashable, build: Callable[[], Any], arguments: Sequence[Any], *, ahead: bool
-) -> concurrent.futures.Future[Program]:
-    """The program of this key, perhaps still being compiled; `build` makes its function.
-
-    Args:
-        key: what the program depends on.
-        build: returns the jitted function.
-        arguments: the shapes and types it will be called with.
-        ahead: compile now, in a thread; else when it is first called.
-    """
-    with _lock:
-        known = _programs.get(key)
-        if known is not None:
-            _programs.move_to_end(key)
-            return known
-        promise: concurrent.futures.Future[Program] = concurrent.futures.Future()
-        _programs[key] = promise
-        if len(_programs) > LIMIT:
-            _programs.popitem(last=False)
-    try:
-        function = build()
-        if not ahead:
-            promise.set_result(function)
-            return promise
-        # Lowering holds Python's lock and sees this thread's settings of JAX.
-        lowered = function.lower(*arguments)
-    except BaseException as error:
-        forget(key, promise, error)
-        raise
-    workers().submit(finish, key, promise, lowered)
-    return promise
-
-
-def finish(key: Hashable, promise: concurrent.futures.Future[Program], lowered: Any) -> None:
-    try:
-        promise.set_result(lowered.compile())
-    except BaseException as error:
-        forget(key, promise, error)
-
-
-def forget(
-    key: Hashable, promise: concurrent.futures.Future[Program], error: BaseException
-) -> None:
-    """A program that failed is not kept."""
-    with _lock:
-        if _programs.get(key) is promise:
-            del _programs[key]
-    promise.set_exception(error)
 
 
 def evaluate(equations: Sequence[Equation], values: dict[int, Any], *, fuse: bool) -> None:
@@ -222,19 +140,6 @@ def operand(ref: Ref, numbers: dict[int, int]) -> Hashable:
 def parameters(equation: Equation) -> Hashable:
     """The parameters of an equation, to be compared."""
     return tuple((name, comparable(value)) for name, value in sorted(equation.params.items()))
-
-
-class Unique:
-    """Equal to itself alone; keeps what it stands for alive."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Unique) and other.value is self.value
-
-    def __hash__(self) -> int:
-        return id(self.value)
 
 
 def comparable(value: Any) -> Hashable:

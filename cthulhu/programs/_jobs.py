@@ -1,0 +1,347 @@
+"""The executor: arrays to make, and making them, whoever asks.
+
+Rules, traced init functions, plans, streams and `verify` make a list of jobs.
+On the host, elementwise laws share one program a law, whatever the shapes, and
+all cores write their blocks. Everything else, and whatever has a sharding or
+lies on an accelerator, has a program for its shape and layout.
+"""
+
+import collections
+import functools
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Sharding, SingleDeviceSharding
+
+from cthulhu.laws import Elementwise, Fill, Law
+from cthulhu.programs import _blocks as blocks
+from cthulhu.programs import _pool as pool
+from cthulhu.programs._build import compute_dtype, rounded
+
+__all__ = [
+    "Called",
+    "Drawn",
+    "Job",
+    "Kept",
+    "count_programs",
+    "make",
+    "put",
+    "run_law",
+    "runs_on_cpu",
+    "stream",
+]
+
+LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
+
+
+class Kept(NamedTuple):
+    """An array that exists already."""
+
+    value: Any
+
+
+class Drawn(NamedTuple):
+    """The values of a law, for a key, or for the keys of stacked layers.
+
+    `shape` is that of one layer. What the job is given are the key's words.
+    """
+
+    law: Law
+    scalars: tuple[Any, ...]
+    shape: tuple[int, ...]
+
+
+class Called(NamedTuple):
+    """One result of a function. What the job is given are the function's arguments.
+
+    `identity` is what the program depends on, `build` makes the jitted function,
+    and `arguments` are their shapes and types. `ahead` is whether to compile it
+    before it is called. Jobs of one `group` are results of one call.
+    """
+
+    identity: Hashable
+    build: Callable[[], Any]
+    arguments: tuple[Any, ...]
+    ahead: bool
+    group: Hashable
+    output: int | None  # Which of the results; None if the function has but one.
+
+
+class Job(NamedTuple):
+    """An array to make: what it is like, where it goes, and what it is made from."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    sharding: Sharding | None
+    stack: int | None  # The axis along which layers are stacked, each with a key of its own.
+    source: Kept | Drawn | Called
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the array in bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class Step(NamedTuple):
+    """A job, with its block if it is made in blocks, and with its program if it needs one."""
+
+    job: Job
+    block: int
+    program: "Future[pool.Program] | None"
+
+
+def make(
+    jobs: Sequence[Job], given: Sequence[Any], advance: Callable[[int], None] = lambda nbytes: None
+) -> list[Any]:
+    """The arrays of all jobs, made by all cores at once.
+
+    Args:
+        jobs: what to make.
+        given: for each job, what its source takes: words of keys, or arguments.
+        advance: hears of the bytes of each array that is there.
+
+    Returns:
+        An array for each job.
+    """
+    steps = steps_of(jobs)
+    arrays: dict[int, np.ndarray[Any, Any]] = {}
+    waited: dict[int, slice] = {}
+    spans: list[blocks.Span] = []
+    for at, (step, keys) in enumerate(zip(steps, given, strict=True)):
+        if step.block:
+            arrays[at], own = allotted(step, keys)
+            waited[at] = slice(len(spans), len(spans) + len(own))
+            spans += own
+    futures = blocks.write(spans)
+    results: dict[Hashable, list[Any]] = {}
+    values = []
+    for at, (step, taken) in enumerate(zip(steps, given, strict=True)):
+        if step.block:
+            values.append(written(step.job, arrays.pop(at), futures[waited[at]]))
+        else:
+            values.append(made(step, taken, results))
+        advance(step.job.nbytes)
+    return values
+
+
+def stream(jobs: Sequence[Job], given: Sequence[Any]) -> Iterator[Any]:
+    """The arrays of the jobs, in order, each made when it is asked for, and held no longer.
+
+    All programs are compiled from the start.
+    """
+    results: dict[Hashable, list[Any]] = {}
+    for step, taken in zip(steps_of(jobs), given, strict=True):
+        if step.block:
+            array, spans = allotted(step, taken)
+            yield written(step.job, array, blocks.write(spans))
+            del array, spans  # Only the one who asked holds it while the next is made.
+        else:
+            yield made(step, taken, results)
+
+
+def count_programs(jobs: Sequence[Job]) -> int:
+    """The number of distinct programs that the jobs need."""
+    context = pool.context()
+    found = {
+        identity(job, size, context)
+        for job, size in zip(jobs, block_sizes(jobs), strict=True)
+        if needs_program(job)
+    }
+    return len(found)
+
+
+def steps_of(jobs: Sequence[Job]) -> list[Step]:
+    """The jobs with their programs, which are compiled, or on their way."""
+    context = pool.context()
+    known: dict[Hashable, Future[pool.Program]] = {}
+    steps = []
+    for job, size in zip(jobs, block_sizes(jobs), strict=True):
+        program = None
+        if needs_program(job):
+            key = identity(job, size, context)
+            if key not in known:
+                known[key] = program_of(job, size, key, context)
+            program = known[key]
+        steps.append(Step(job, size, program))
+    return steps
+
+
+def needs_program(job: Job) -> bool:
+    """Whether the host does not make the array by itself."""
+    return not (isinstance(job.source, Kept) or is_fill(job))
+
+
+def is_fill(job: Job) -> bool:
+    """Whether the host fills the array with one number."""
+    source = job.source
+    return (
+        isinstance(source, Drawn)
+        and isinstance(source.law, Fill)
+        and math.prod(job.shape) <= LARGEST_FILL
+    )
+
+
+def in_blocks(job: Job) -> bool:
+    """Whether the array is made by a law's one program, block by block."""
+    source = job.source
+    return (
+        isinstance(source, Drawn)
+        and isinstance(source.law, Elementwise)
+        and job.stack in (None, 0)
+        and runs_on_cpu((job.sharding,))
+    )
+
+
+def block_sizes(jobs: Sequence[Job]) -> list[int]:
+    """The block of each job: a smaller one if a law has very many small arrays; else 0."""
+    unneeded: collections.Counter[Hashable] = collections.Counter()
+    found: list[tuple[Any, bool] | None] = []
+    for job in jobs:
+        if not in_blocks(job):
+            found.append(None)
+            continue
+        source = job.source
+        assert isinstance(source, Drawn)
+        law, small = (source.law, job.dtype), math.prod(source.shape) <= blocks.SMALL
+        found.append((law, small))
+        if small:
+            unneeded[law] += blocks.BLOCK * (1 if job.stack is None else job.shape[job.stack])
+    crowded = {law for law, elements in unneeded.items() if elements > blocks.WORTHWHILE}
+    return [
+        0 if one is None else (blocks.SMALL_BLOCK if one[1] and one[0] in crowded else blocks.BLOCK)
+        for one in found
+    ]
+
+
+def identity(job: Job, size: int, context: Hashable) -> Hashable:
+    """What the program of a job depends on."""
+    source = job.source
+    if isinstance(source, Called):
+        return source.identity
+    assert isinstance(source, Drawn)
+    if size:
+        return ("block", source.law, job.dtype, size)
+    return ("law", source.law, source.shape, job.shape, job.dtype, job.stack, job.sharding, context)
+
+
+def program_of(job: Job, size: int, key: Hashable, context: Hashable) -> "Future[pool.Program]":
+    """The program of a job, compiled or on its way."""
+    source = job.source
+    if isinstance(source, Called):
+        return pool.compiled(key, source.build, source.arguments, ahead=source.ahead)
+    assert isinstance(source, Drawn)
+    if size:
+        assert isinstance(source.law, Elementwise)
+        return blocks.program(source.law, job.dtype, size, source.scalars, context)
+    run = functools.partial(run_law, source.law, source.shape, job.dtype, job.stack)
+    layers = () if job.stack is None else (job.shape[job.stack],)
+    words = jax.ShapeDtypeStruct((*layers, 2), np.uint32)
+    specs = [jax.ShapeDtypeStruct((), scalar.dtype) for scalar in source.scalars]
+    return pool.compiled(
+        key, lambda: jax.jit(run, out_shardings=job.sharding), [words, *specs], ahead=True
+    )
+
+
+def run_law(
+    law: Law,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    stack: int | None,
+    words: Any,
+    *scalars: Any,
+) -> jax.Array:
+    """A whole array, or all the layers of one, for keys given as words."""
+
+    def one(key: jax.Array) -> jax.Array:
+        return rounded(law.values(key, shape, compute_dtype(dtype), *scalars), dtype)
+
+    keys = jax.random.wrap_key_data(words, impl="threefry2x32")
+    return one(keys) if stack is None else jax.vmap(one, out_axes=stack)(keys)
+
+
+def allotted(step: Step, keys: Any) -> tuple[np.ndarray[Any, Any], list[blocks.Span]]:
+    """The memory of an array on the host, and what has to be written into it."""
+    job, source = step.job, step.job.source
+    assert isinstance(source, Drawn)
+    assert step.program is not None
+    array = blocks.aligned(math.prod(job.shape), job.dtype)
+    run = step.program.result()
+    if job.stack is None:
+        spans = blocks.spans_of(run, step.block, source.scalars, array, keys)
+    else:
+        rows = array.reshape(len(keys), math.prod(source.shape))
+        spans = [
+            span
+            for row, key in zip(rows, keys, strict=True)
+            for span in blocks.spans_of(run, step.block, source.scalars, row, key)
+        ]
+    return array.reshape(job.shape), spans
+
+
+def written(job: Job, array: Any, futures: "Sequence[Future[None]]") -> Any:
+    """An array of the host's memory, once all of it is written."""
+    for future in futures:
+        future.result()
+    return jax.device_put(array, job.sharding)
+
+
+def made(step: Step, taken: Any, results: dict[Hashable, list[Any]]) -> Any:
+    """The array of a job that is not made in blocks; `results` wait for the rest of their group."""
+    job, program = step.job, step.program
+    match job.source:
+        case Kept(value):
+            return value if job.sharding is None else jax.device_put(value, job.sharding)
+        case Drawn(_, scalars, _):
+            if program is None:
+                filled = np.broadcast_to(np.asarray(scalars[0], job.dtype), job.shape)
+                return put(filled, job.sharding)
+            return program.result()(taken, *scalars)
+        case Called(group=None, output=None):
+            assert program is not None
+            return program.result()(*taken)
+        case Called(group=group, output=output):
+            assert program is not None
+            assert output is not None
+            waiting = results.setdefault(group, [])
+            if not waiting:
+                waiting += program.result()(*taken)
+            value, waiting[output] = waiting[output], None
+            if not any(other is not None for other in waiting):
+                del results[group]
+            return value
+
+
+def put(array: np.ndarray[Any, Any], sharding: Sharding | None) -> Any:
+    """An array of the host, in a buffer of its own, where the sharding says."""
+    if sharding is not None and not sharding.is_fully_addressable:
+        # `jax.device_put` would compare the array among all hosts.
+        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+    return jax.device_put(np.array(array), sharding, may_alias=False)
+
+
+def runs_on_cpu(shardings: Sequence[Sharding | None]) -> bool:
+    """Whether arrays in these shardings lie whole in the host's memory."""
+    for sharding in shardings:
+        if sharding is None:
+            platforms = {default_platform()}
+        elif isinstance(sharding, SingleDeviceSharding):
+            devices: Any = sharding.device_set
+            platforms = {device.platform for device in devices}
+        else:
+            return False
+        if platforms != {"cpu"}:
+            return False
+    return bool(jax.sharding.get_mesh().empty)
+
+
+def default_platform() -> str:
+    """Where JAX puts what has no place of its own."""
+    config: Any = jax.config
+    device: Any = config.jax_default_device
+    if device is None:
+        return jax.default_backend()
+    return str(getattr(device, "platform", device))

@@ -1,0 +1,106 @@
+"""Programs that are compiled in threads, each once in a process.
+
+XLA compiles in threads, for it holds no lock while it does.
+"""
+
+import collections
+import concurrent.futures
+import functools
+import os
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import jax
+
+__all__ = ["Unique", "compiled", "context", "workers"]
+
+LIMIT = 2048  # Programs kept; the least recently used goes first.
+
+Program = Callable[..., Any]
+_lock = threading.Lock()
+_programs: collections.OrderedDict[Hashable, concurrent.futures.Future[Program]]
+_programs = collections.OrderedDict()
+
+
+@functools.cache
+def workers() -> concurrent.futures.ThreadPoolExecutor:
+    """The threads that compile and draw."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return concurrent.futures.ThreadPoolExecutor(max(1, min(count or 1, 16)), "cthulhu")
+
+
+def context() -> Hashable:
+    """The settings of JAX that a program depends on beside its equations."""
+    config: Any = jax.config
+    return (
+        jax.default_backend(),
+        config.jax_default_device,
+        config.jax_enable_x64,
+        config.jax_threefry_partitionable,
+        jax.sharding.get_mesh(),
+    )
+
+
+def compiled(
+    key: Hashable, build: Callable[[], Any], arguments: Sequence[Any], *, ahead: bool
+) -> concurrent.futures.Future[Program]:
+    """The program of this key, perhaps still being compiled; `build` makes its function.
+
+    Args:
+        key: what the program depends on.
+        build: returns the jitted function.
+        arguments: the shapes and types it will be called with.
+        ahead: compile now, in a thread; else when it is first called.
+    """
+    with _lock:
+        known = _programs.get(key)
+        if known is not None:
+            _programs.move_to_end(key)
+            return known
+        promise: concurrent.futures.Future[Program] = concurrent.futures.Future()
+        _programs[key] = promise
+        if len(_programs) > LIMIT:
+            _programs.popitem(last=False)
+    try:
+        function = build()
+        if not ahead:
+            promise.set_result(function)
+            return promise
+        # Lowering holds Python's lock and sees this thread's settings of JAX.
+        lowered = function.lower(*arguments)
+    except BaseException as error:
+        forget(key, promise, error)
+        raise
+    workers().submit(finish, key, promise, lowered)
+    return promise
+
+
+def finish(key: Hashable, promise: concurrent.futures.Future[Program], lowered: Any) -> None:
+    try:
+        promise.set_result(lowered.compile())
+    except BaseException as error:
+        forget(key, promise, error)
+
+
+def forget(
+    key: Hashable, promise: concurrent.futures.Future[Program], error: BaseException
+) -> None:
+    """A program that failed is not kept."""
+    with _lock:
+        if _programs.get(key) is promise:
+            del _programs[key]
+    promise.set_exception(error)
+
+
+class Unique:
+    """Equal to itself alone; keeps what it stands for alive."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unique) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
