@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["prng", "under_trace"]
+__all__ = ["own_draw", "prng", "under_trace"]
 
 
 def prng() -> Any:
@@ -16,6 +16,14 @@ def prng() -> Any:
     from jax.extend import random
 
     return random
+
+
+@functools.cache
+def own_draw() -> Any:
+    """What stands for a draw of this library in a program that is read, and never run."""
+    from jax.extend.core import Primitive
+
+    return Primitive("cthulhu_draw")
 
 
 @functools.cache

@@ -122,7 +122,8 @@ def identity(component: Component, avals: Sequence[Any]) -> Hashable:
         operands = tuple(operand(ref, numbers) for ref in equation.inputs)
         for output in equation.outputs:
             numbers[output] = len(numbers)
-        text.append((equation.primitive, parameters(equation), operands))
+        what = equation.recipe or parameters(equation)
+        text.append((equation.primitive, what, operands))
     inputs = tuple(signature(avals[number]) for number in component.inputs)
     return inputs, tuple(text), tuple(numbers[output] for output in component.outputs)
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from cthulhu.laws import Elementwise
+from cthulhu.laws import Elementwise, Law
 from cthulhu.laws._base import DType
 from cthulhu.laws._inverse import erf_inv
 from cthulhu.params import _derivation as derivation
@@ -134,7 +134,7 @@ class Traced(Elementwise):
 class Draw(NamedTuple):
     """A law, and the values that make it one leaf's."""
 
-    law: Traced
+    law: Law
     keys: tuple[int, ...]
     scalars: tuple[Any, ...]
     drawn: tuple[int, ...]  # The shape before any reshape.
@@ -154,6 +154,19 @@ def fold(equation: Equation, operands: Sequence[Any]) -> Any:
         return np.sqrt(operands[0]) if name == "sqrt" and is_wide(operands[0]) else None
     with np.errstate(all="ignore"):
         return rule(*operands)
+
+
+def keeps_order(equation: Equation, avals: Sequence[Any]) -> bool:
+    """Whether an equation changes the shape of its one operand, and nothing else."""
+    (output,), (source,) = equation.outputs, equation.inputs
+    params = equation.params
+    return (
+        equation.name in RESHAPES
+        and isinstance(source, int)
+        and math.prod(avals[output].shape) == math.prod(avals[source].shape)
+        and (equation.name != "reshape" or params["dimensions"] is None)
+        and params.get("sharding") is None
+    )
 
 
 def is_wide(value: Any) -> bool:

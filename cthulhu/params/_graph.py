@@ -13,6 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import partial_eval
 
+from cthulhu import extend
+from cthulhu.programs._build import Recipe, recipe_of
+
 __all__ = ["Equation", "Graph", "Literal", "Ref", "inner_jaxprs", "is_key"]
 
 # Calls whose meaning is that of the jaxpr they hold; what else they carry serves
@@ -48,6 +51,8 @@ class Equation:
     params: dict[str, Any]
     inputs: tuple[Ref, ...]
     outputs: tuple[int, ...]
+    recipe: Recipe | None = None
+    """What an initializer of this library draws here; its inputs are the key and the scalars."""
 
     @property
     def name(self) -> str:
@@ -63,7 +68,7 @@ class Graph:
     """The equations that `outputs` need, in order; `needed` are the values they read."""
 
     def __init__(self, jaxpr: Any) -> None:
-        opened, constants = jaxpr.jaxpr, jaxpr.consts
+        opened, constants = marked(jaxpr.jaxpr, {}), jaxpr.consts
         needed, *_ = partial_eval.dce_jaxpr(opened, [True] * len(opened.outvars), instantiate=True)
         self.avals: list[Any] = []
         self.equations: list[Equation] = []
@@ -99,11 +104,15 @@ class Graph:
         """Append the equations of `jaxpr`, with its calls spelled out."""
         for equation in jaxpr.eqns:
             inputs = tuple(self.read(scope, atom) for atom in equation.invars)
-            inner = called(equation)
+            recipe, inner = None, called(equation)
+            if equation.primitive is extend.own_draw():
+                recipe, written = equation.params["recipe"], equation.params["equation"]
+            else:
+                written = equation
             if inner is None:
                 outputs = tuple(self.new(variable.aval) for variable in equation.outvars)
                 self.equations.append(
-                    Equation(equation.primitive, equation.params, inputs, outputs)
+                    Equation(written.primitive, written.params, inputs, outputs, recipe)
                 )
                 scope.update(zip(equation.outvars, outputs, strict=True))
                 continue
@@ -129,6 +138,33 @@ class Graph:
         """The number of elements of a value."""
         aval = ref.aval if isinstance(ref, Literal) else self.avals[ref]
         return math.prod(aval.shape)
+
+
+def marked(jaxpr: Any, known: dict[int, Any]) -> Any:
+    """The jaxpr with every draw of this library marked, so that nothing prunes or opens it.
+
+    `known` remembers the jaxprs that were read already, with what they became.
+    """
+    if id(jaxpr) in known:
+        return known[id(jaxpr)][1]
+    equations = []
+    for equation in jaxpr.eqns:
+        found = equation
+        recipe = recipe_of(equation)
+        if recipe is not None and recipe.law.uses_key:
+            params = {"recipe": recipe, "equation": equation}
+            found = equation.replace(primitive=extend.own_draw(), params=params)
+        elif recipe is None and (inner := called(equation)) is not None:
+            body = marked(getattr(inner, "jaxpr", inner), known)
+            if body is not getattr(inner, "jaxpr", inner):
+                held = CALLS[equation.primitive.name]
+                opened = inner.replace(jaxpr=body) if hasattr(inner, "jaxpr") else body
+                found = equation.replace(params={**equation.params, held: opened})
+        equations.append(found)
+    same = all(new is old for new, old in zip(equations, jaxpr.eqns, strict=True))
+    result = jaxpr if same else jaxpr.replace(eqns=equations)
+    known[id(jaxpr)] = (jaxpr, result)
+    return result
 
 
 def called(equation: Any) -> Any:

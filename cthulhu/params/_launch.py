@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
-from cthulhu.laws import Fill
+from cthulhu.laws import Elementwise, Fill
 from cthulhu.params import _components as components
 from cthulhu.params import _derivation as derivation
 from cthulhu.params import _flat as flat
@@ -74,11 +74,13 @@ class Launch:
             self.fills[outputs[0]] = number
             self.add(outputs[0], jobs.Drawn(Fill(), (number,), avals[outputs[0]].shape), ())
             return
-        draw = flat.draw_of(component, avals)
+        draw = own_draw(component, avals) or flat.draw_of(component, avals)
         if draw is not None:
             self.laws[outputs[0]] = draw
-            on_host = self.on_host and jobs.runs_on_cpu(shardings)
-            if on_host and set(draw.keys) <= set(component.inputs):
+            on_host = self.on_host and (
+                jobs.runs_on_cpu(shardings) or not isinstance(draw.law, flat.Traced)
+            )
+            if on_host and self.are_keys(draw.keys) and set(draw.keys) <= set(component.inputs):
                 drawn = jobs.Drawn(draw.law, draw.scalars, avals[outputs[0]].shape)
                 self.add(outputs[0], drawn, draw.keys)
                 return
@@ -95,6 +97,14 @@ class Launch:
         for number, output in enumerate(outputs):
             called = jobs.Called(key, build, arguments, ahead, outputs, number)
             self.add(output, called, component.inputs)
+
+    def are_keys(self, refs: Sequence[int]) -> bool:
+        """Whether the values are single threefry keys, typed, or raw where JAX takes them so."""
+        config: Any = jax.config
+        return all(
+            is_key(aval) or config.jax_default_prng_impl == "threefry2x32"
+            for aval in (self.graph.avals[ref] for ref in refs)
+        )
 
     def add(self, ref: int, source: jobs.Drawn | jobs.Called, takes: tuple[int, ...]) -> None:
         """Append the job of a value."""
@@ -232,6 +242,27 @@ class Launch:
             return self.put(np.asarray(value, aval.dtype), at)
         copied = copy(value)
         return copied if sharding is None else jax.device_put(copied, sharding)
+
+
+def own_draw(component: Component, avals: Sequence[Any]) -> flat.Draw | None:
+    """The draw of a component that is an initializer of this library, perhaps reshaped."""
+    first, *rest = component.equations
+    if first.recipe is None or len(component.outputs) != 1:
+        return None
+    law = first.recipe.law
+    # Without random access, a law's values would be made in the shape of the leaf.
+    if rest and not isinstance(law, Elementwise):
+        return None
+    key, *scalars = first.inputs
+    if isinstance(key, Literal) or not all(isinstance(scalar, Literal) for scalar in scalars):
+        return None
+    (current,) = first.outputs
+    for equation in rest:
+        if equation.inputs != (current,) or not flat.keeps_order(equation, avals):
+            return None
+        (current,) = equation.outputs
+    numbers = tuple(flat.number(scalar) for scalar in scalars if isinstance(scalar, Literal))
+    return flat.Draw(law, (key,), numbers, first.recipe.shape)
 
 
 def words_of(keys: Sequence[Any]) -> np.ndarray[Any, Any]:

@@ -11,8 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu.fans import Fans, compute_fans
+from cthulhu.laws import Elementwise
 from cthulhu.laws._normal import truncated_moments
 from cthulhu.params import _flat as flat
+from cthulhu.programs._build import compute_dtype
 
 __all__ = ["Law", "constant", "name"]
 
@@ -51,9 +53,15 @@ def name(draw: flat.Draw, dtype: Any) -> Law:
     such names fit, which differ, neither is given.
     """
     fans = compute_fans(draw.drawn) if len(draw.drawn) > 1 else None
-    if not draw.law.single_draw:
+    law = draw.law
+    if not isinstance(law, Elementwise):
+        expected = law.moments(draw.drawn, *draw.scalars)
+        if expected is None:
+            return Law(law.name, fans=fans)
+        return Law(law.name, expected.mean, float(f"{expected.stddev:.4g}"), fans)
+    if isinstance(law, flat.Traced) and not law.single_draw:
         return Law("draw", fans=fans)
-    family, mean, stddev = fitted(draw.law, draw.scalars, dtype)
+    family, mean, stddev = fitted(law, draw.scalars, dtype)
     called = "draw"
     if family is not None:
         known = named(family, mean, stddev, fans, dtype)
@@ -64,7 +72,7 @@ def name(draw: flat.Draw, dtype: Any) -> Law:
 @functools.lru_cache(maxsize=256)
 def fitted(law: Any, scalars: Any, dtype: Any) -> tuple[str | None, float, float]:
     """The family that a law belongs to, if any, its mean and its standard deviation."""
-    values = jax.jit(law.quantiles, static_argnums=(0, 1))(GRID, dtype, *scalars)
+    values = jax.jit(law.quantiles, static_argnums=(0, 1))(GRID, compute_dtype(dtype), *scalars)
     found = np.sort(np.asarray(values).astype(np.float64))
     mean, stddev = float(found.mean()), float(found.std())
     if not 0 < stddev < math.inf:

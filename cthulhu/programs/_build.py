@@ -5,9 +5,11 @@ the type asked for. Scales, shifts and bounds are its runtime scalars, so they n
 cause another compilation.
 """
 
+import collections
 import functools
 import math
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -30,11 +32,12 @@ __all__ = [
     "draw",
     "options_of_platform",
     "place",
+    "recipe_of",
     "resolve_sharding",
     "rounded",
 ]
 
-Program = Callable[..., jax.Array]
+Run = Callable[..., jax.Array]
 
 
 class Recipe(NamedTuple):
@@ -49,7 +52,7 @@ class Recipe(NamedTuple):
 class Draw(NamedTuple):
     """A program and the scalars to run it with; its values wait for a key only."""
 
-    program: Program
+    program: "Program"
     scalars: tuple[Any, ...]
     recipe: Recipe
 
@@ -148,7 +151,89 @@ SHORT = 32
 SHORT_LOOPS_DIFFER = jax.__version_info__ >= (0, 11)
 
 
-@functools.lru_cache(maxsize=4096)
+class Program:
+    """The program of a law, for one shape, type and sharding.
+
+    Called by itself it runs compiled, with compiler options, which JAX accepts for a
+    program of its own only. Under a trace it leaves one `jit` equation with the name
+    of its law, by which `recipe_of` knows it again.
+    """
+
+    def __init__(self, run: Run, sharding: NamedSharding | None) -> None:
+        options = options_of_platform()
+        if sharding is None:
+            self.inside: Any = jax.jit(run)
+            self.outside: Any = jax.jit(run, compiler_options=options)
+        else:
+            self.inside = constrained(run, sharding)
+            self.outside = jax.jit(run, out_shardings=sharding, compiler_options=options)
+        self.recipe: Recipe | None = None
+        self.traced: Any = None  # What the newest equation that was recognized holds.
+
+    def __call__(self, *arguments: Any) -> jax.Array:
+        """The values that belong to a key and scalars."""
+        values: jax.Array = (self.inside if extend.under_trace() else self.outside)(*arguments)
+        return values
+
+    def left(self, equation: Any) -> bool:
+        """Whether the equation is a call of this program, unchanged by any transformation.
+
+        JAX traces a function once for each kind of arguments, so a call that was
+        vectorized, differentiated or pruned holds another text than the call itself.
+        """
+        held = equation.params["jaxpr"]
+        if self.traced is not held:
+            avals = [atom.aval for atom in equation.invars]
+            specs = [
+                jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+                for aval in avals
+            ]
+            if self.inside.trace(*specs).jaxpr is not held:
+                return False
+            self.traced = held
+        return True
+
+
+LIMIT = 4096  # Programs that are remembered, and kinds of them that are recognized.
+
+# By name, shape and type. The programs themselves are kept by `program` alone.
+_recognized: collections.OrderedDict[Hashable, "weakref.WeakSet[Program]"]
+_recognized = collections.OrderedDict()
+
+
+def recipe_of(equation: Any) -> Recipe | None:
+    """What a draw of this library left in a traced program: its recipe.
+
+    Args:
+        equation: an equation of a jaxpr.
+
+    Returns:
+        The recipe of the draw, of which the equation has the key and the scalars as
+        its inputs; `None` if it is anything else, or a draw that was transformed.
+
+    Example:
+        >>> from cthulhu.functional import he_normal
+        >>> jaxpr = jax.make_jaxpr(lambda key: he_normal(key, (4, 8)))(jax.random.key(0))
+        >>> recipe_of(jaxpr.eqns[0]).law.name
+        'truncated_normal'
+    """
+    if equation.primitive.name not in ("jit", "pjit") or len(equation.outvars) != 1:
+        return None
+    made = equation.outvars[0].aval
+    kind = (equation.params.get("name"), tuple(made.shape), made.dtype)
+    key, *scalars = (atom.aval for atom in equation.invars) if kind in _recognized else (None,)
+    if key is None or any(aval.shape for aval in scalars):
+        return None
+    if key.shape != (() if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else (2,)):
+        return None
+    for one in tuple(_recognized[kind]):
+        recipe = one.recipe
+        if recipe and len(scalars) == len(recipe.law.scalars) and one.left(equation):
+            return recipe
+    return None
+
+
+@functools.lru_cache(maxsize=LIMIT)
 def program(recipe: Recipe) -> Program:
     """The compiled program of a law."""
     law, shape, dtype, sharding = recipe
@@ -163,7 +248,14 @@ def program(recipe: Recipe) -> Program:
         return rounded(values, dtype)
 
     run.__name__ = run.__qualname__ = law.name
-    return compiled(run, sharding)
+    made = Program(run, sharding)
+    if sharding is None:
+        made.recipe = recipe
+        kind = (law.name, shape, dtype)
+        _recognized.setdefault(kind, weakref.WeakSet()).add(made)
+        if len(_recognized) > LIMIT:
+            _recognized.popitem(last=False)
+    return made
 
 
 @functools.lru_cache(maxsize=1024)
@@ -177,28 +269,7 @@ def block_program(recipe: Recipe) -> Program:
         return rounded(values, dtype)
 
     run.__name__ = run.__qualname__ = f"{law.name}_block"
-    return compiled(run, sharding)
-
-
-def compiled(run: Program, sharding: NamedSharding | None) -> Program:
-    """`run` as a program of its own and as a part of others, whichever a call is.
-
-    JAX accepts compiler options for a program of its own only.
-    """
-    options = options_of_platform()
-    inside: Program
-    outside: Program
-    if sharding is None:
-        inside, outside = jax.jit(run), jax.jit(run, compiler_options=options)
-    else:
-        inside = constrained(run, sharding)
-        outside = jax.jit(run, out_shardings=sharding, compiler_options=options)
-
-    def either(*arguments: Any) -> jax.Array:
-        values: jax.Array = (inside if extend.under_trace() else outside)(*arguments)
-        return values
-
-    return either
+    return Program(run, sharding)
 
 
 NEXT_JAX = (0, 13)  # From here on it is to be tried whether XLA still has the option.
@@ -224,7 +295,7 @@ def options_of_platform() -> dict[str, Any]:
     return options
 
 
-def constrained(run: Program, sharding: NamedSharding) -> Program:
+def constrained(run: Run, sharding: NamedSharding) -> Run:
     """`run` with its result in `sharding`, as a part of other programs."""
     explicit = tuple(
         name

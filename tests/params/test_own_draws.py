@@ -1,0 +1,215 @@
+"""Inside a traced init function, this library's initializers are known as the laws they are."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from cthulhu import functional, initializers
+from cthulhu.params import count_programs, fast_init, plan
+from cthulhu.programs._build import recipe_of
+from tests.cases import ALL, KEY, by_id, same_bits
+
+SHAPE = (40, 30)
+HE = functional.he_normal
+
+
+def same_as_jit(init, *args):
+    """The results of `fast_init`, once they are found to be those of `jax.jit`."""
+    made = fast_init(init)(*args)
+    jax.tree.map(same_bits, made, jax.jit(init)(*args))
+    return made
+
+
+@pytest.mark.parametrize("case", ALL, ids=by_id)
+@pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
+def test_every_initializer(case, raw):
+    key = jax.random.PRNGKey(3) if raw else jax.random.key(3)
+
+    def init(key):
+        first, second = jax.random.split(key)
+        return {"a": case.init(first, case.shape), "b": case.init(second, case.shape)}
+
+    made = same_as_jit(init, key)
+    first, second = jax.random.split(key)
+    same_bits(made["a"], case.init(first, case.shape))
+    same_bits(made["b"], case.init(second, case.shape))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e4m3fn", "complex64"])
+def test_every_type(dtype):
+    same_as_jit(lambda key: HE(key, SHAPE, jnp.dtype(dtype)), KEY)
+
+
+def test_wide_types():
+    with jax.enable_x64(True):
+        made = fast_init(lambda key: HE(key, SHAPE, np.float64))(KEY)
+        np.testing.assert_allclose(made, HE(KEY, SHAPE, np.float64), rtol=1e-14)
+
+
+# Each is a use of one draw; a transformed one is not known, and is right all the same.
+USES = {
+    "alone": (lambda key: HE(key, SHAPE), 1),
+    "an instance": (lambda key: initializers.HeNormal()(key, SHAPE), 1),
+    "in jit": (jax.jit(lambda key: HE(key, SHAPE)), 1),
+    "twice in jit": (jax.jit(jax.jit(lambda key: HE(key, SHAPE))), 1),
+    "in remat": (jax.checkpoint(lambda key: HE(key, SHAPE)), 1),
+    "reshaped": (lambda key: HE(key, SHAPE).reshape(5, 8, 30), 1),
+    "flat": (lambda key: jnp.expand_dims(HE(key, SHAPE).ravel(), 0), 1),
+    "transposed": (lambda key: HE(key, SHAPE).T, 0),
+    "scaled": (lambda key: HE(key, SHAPE) * np.float32(0.5), 0),
+    "used twice": (lambda key: [HE(key, SHAPE)] * 2, 1),
+    "vectorized over keys": (lambda key: jax.vmap(lambda k: HE(k, SHAPE))(split(key)), 0),
+    "vectorized over scales": (
+        lambda key: jax.vmap(
+            lambda s: functional.random_normal(key, SHAPE, stddev=s),
+        )(np.float32([1, 2, 3])),
+        0,
+    ),
+    "mapped": (lambda key: lax.map(lambda k: HE(k, SHAPE), split(key)), 0),
+    "in a loop": (lambda key: lax.scan(lambda c, k: (c, HE(k, SHAPE)), 0, split(key))[1], 0),
+    "in a branch": (
+        lambda key: lax.cond(
+            jax.random.bits(key) % 2 == 0,
+            lambda k: HE(k, SHAPE),
+            lambda k: functional.lecun_normal(k, SHAPE),
+            key,
+        ),
+        0,
+    ),
+    "a traced scale": (
+        lambda key: functional.random_normal(key, SHAPE, stddev=jax.random.uniform(key)),
+        0,
+    ),
+    "differentiated": (
+        lambda key: jax.grad(
+            lambda s: functional.random_normal(key, SHAPE, stddev=s).sum(),
+        )(np.float32(2)),
+        0,
+    ),
+    "pushed forward": (
+        lambda key: jax.jvp(
+            lambda s: functional.random_normal(key, SHAPE, stddev=s),
+            (np.float32(2),),
+            (np.float32(1),),
+        ),
+        0,
+    ),
+}
+
+
+def split(key):
+    return jax.random.split(key, 3)
+
+
+def draws_known(init, *args):
+    """How many equations are known, in jaxprs that are called as they stand."""
+
+    def count(jaxpr):
+        found = 0
+        for equation in jaxpr.eqns:
+            if recipe_of(equation) is not None:
+                found += 1
+            elif equation.primitive.name in ("jit", "pjit", "checkpoint", "remat2"):
+                inner = equation.params["jaxpr"]
+                found += count(getattr(inner, "jaxpr", inner))
+        return found
+
+    return count(jax.make_jaxpr(init)(*args).jaxpr)
+
+
+@pytest.mark.parametrize("name", USES)
+def test_uses(name):
+    init, known = USES[name]
+    if name in ("differentiated", "pushed forward", "vectorized over scales"):
+        made, expected = fast_init(init)(KEY), jax.jit(init)(KEY)
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), made, expected)
+    else:
+        same_as_jit(init, KEY)
+    law = [row.initializer for row in plan(init, KEY).rows]
+    assert (law == ["he_normal"] * len(law)) == (known == 1)
+
+
+def test_a_draw_is_one_equation_with_the_name_of_its_law():
+    equations = jax.make_jaxpr(lambda key: HE(key, SHAPE))(KEY).eqns
+    assert [equation.params["name"] for equation in equations] == ["truncated_normal"]
+    recipe = recipe_of(equations[0])
+    assert recipe.shape == SHAPE
+    assert recipe.law.moments(SHAPE, *(atom.val for atom in equations[0].invars[1:])).stddev == (
+        pytest.approx((2 / 40) ** 0.5, rel=1e-6)
+    )
+
+
+def test_a_call_that_was_transformed_is_not_taken_for_the_draw():
+    def vectorized(key):
+        return jax.vmap(lambda k: HE(k, SHAPE))(split(key))
+
+    assert draws_known(vectorized, KEY) == 0
+    assert draws_known(USES["differentiated"][0], KEY) == 0
+    assert draws_known(USES["in jit"][0], KEY) == 1
+
+
+class Model(nn.Module):
+    """A transformer's parameters, without the transformer."""
+
+    layers: int
+
+    @nn.compact
+    def __call__(self, x):
+        he = initializers.HeNormal()
+        for _ in range(self.layers):
+            x = x + nn.MultiHeadDotProductAttention(4, kernel_init=he)(x, x)
+            x = nn.Dense(x.shape[-1], kernel_init=he, bias_init=initializers.Zeros())(x)
+        return nn.Dense(7, kernel_init=he)(x)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_model_needs_one_program(layers):
+    inputs = np.ones((2, 5, 16), np.float32)
+    init = Model(layers).init
+    same_as_jit(init, KEY, inputs)
+    assert count_programs(fast_init(init), KEY, inputs) == 1
+
+
+def test_the_plan_knows_laws_and_fans():
+    def init(key):
+        keys = jax.random.split(key, 3)
+        return {
+            "a": functional.he_normal(keys[0], (64, 32)),
+            "b": functional.orthogonal(keys[1], (16, 4)),
+            "c": functional.random_uniform(keys[2], (8, 4)),
+        }
+
+    a, b, c = plan(init, KEY).rows
+    assert (a.initializer, a.fan_in, a.fan_out, a.stddev) == ("he_normal", 64, 32, 0.1768)
+    assert (b.initializer, b.stddev) == ("orthogonal", 0.25)
+    assert c.initializer.startswith("random_uniform(minval=-0.05, maxval=0.05")
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
+def test_sharded(kind):
+    mesh = jax.make_mesh((8,), ("x",), axis_types=(kind,))
+    sharding = NamedSharding(mesh, P("x"))
+
+    def init(key):
+        return {"a": HE(key, SHAPE), "b": functional.orthogonal(key, SHAPE)}
+
+    made = fast_init(init, out_shardings=sharding)(KEY)
+    for value in made.values():
+        assert value.sharding.is_equivalent_to(sharding, 2)
+    jax.tree.map(same_bits, made, init(KEY))
+
+
+def test_keys_of_another_implementation():
+    def init(key):
+        return HE(key, SHAPE)
+
+    same_as_jit(init, jax.random.key(0, impl="rbg"))
+    with jax.default_prng_impl("rbg"):
+        same_as_jit(init, jax.random.PRNGKey(0))
