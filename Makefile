@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format types doctest docs bench clean
+.PHONY: help demo test lint format stubs types doctest docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ lint: $(INSTALLED)/lint ## Check style and format
 format: $(INSTALLED)/lint ## Rewrite the code in the house format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+stubs: $(INSTALLED)/test ## Write the stubs of cthulhu.functional and cthulhu.initializers
+	@PYTHONPATH=. $(BIN)/python tests/stubs.py
 
 types: $(INSTALLED)/test $(INSTALLED)/lint ## Check the types of the package, and of right and wrong uses
 	@$(BIN)/mypy

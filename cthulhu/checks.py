@@ -29,6 +29,7 @@ __all__ = [
     "extra",
     "fill_value",
     "finite",
+    "holds_keys",
     "inexact_dtype",
     "is_key",
     "non_negative",
@@ -72,11 +73,17 @@ def is_traced(value: object) -> bool:
     return isinstance(value, jax.core.Tracer)
 
 
+@functools.lru_cache(maxsize=64)
+def holds_keys(dtype: Any) -> bool:
+    """Whether `dtype` is that of typed PRNG keys."""
+    return bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
+
+
 def is_key(value: object) -> bool:
     """Whether `value` is a PRNG key: typed, or the raw `uint32` data of one."""
     if not isinstance(value, jax.Array | np.ndarray):
         return False
-    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if holds_keys(value.dtype):
         return True
     return value.dtype == np.uint32 and value.ndim >= 1
 
@@ -374,7 +381,7 @@ def single_key(owner: str, value: Any) -> None:
         raise TypeError(
             f"{owner}: key must be a PRNG key, as jax.random.key(0) makes; got {described}"
         )
-    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if holds_keys(value.dtype):
         batch = value.shape
     else:
         impl: str = jax.config.jax_default_prng_impl  # type: ignore[attr-defined]

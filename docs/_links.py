@@ -19,6 +19,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 import cthulhu
 
 HERE = Path(__file__).parent
+STUB = Path(cthulhu.functional.__file__).with_suffix(".pyi")
 # The pages of each project, below which the pages in its inventory lie.
 PROJECTS = {
     "flax": "https://flax.readthedocs.io/en/latest/",
@@ -59,9 +60,11 @@ def elsewhere():
 
 
 def definition(function):
-    """The syntax of a function, as it stands in its file."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    return next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+    """The syntax of a function, as it stands in its file or, if it is derived, in the stub."""
+    derived = hasattr(function, "definition")
+    source = STUB.read_text() if derived else textwrap.dedent(inspect.getsource(function))
+    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    return next(node for node in functions if node.name == function.__name__ or not derived)
 
 
 def without_types(thing):

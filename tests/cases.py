@@ -46,6 +46,9 @@ class Case:
     name: str
     cls: type[initializers.Initializer]
     function: Callable[..., jax.Array]
+    # The class's, in order; what stands after the star is this library's own. The function's
+    # options are the same without the seed.
+    arguments: str
     source: str
     mean: OfShape
     std: OfShape
@@ -63,6 +66,11 @@ class Case:
     @property
     def id(self) -> str:
         return f"{self.name}-{self.label}" if self.label else self.name
+
+    @property
+    def makes_matrices(self) -> bool:
+        """Whether it makes matrices, or kernels of convolutions alone."""
+        return 2 in self.ranks
 
     @property
     def kernel(self) -> Shape:
@@ -195,11 +203,14 @@ SAXE = "https://arxiv.org/abs/1312.6120"
 XIAO = "https://arxiv.org/abs/1806.05393"
 LE = "https://arxiv.org/abs/1504.00941"
 
+AXES = "in_axis=-2, out_axis=-1, batch_axis=()"
+
 CASES: tuple[Case, ...] = (
     Case(
         "zeros",
         initializers.Zeros,
         functional.zeros,
+        "",
         KERAS,
         **fixed(0.0),
         reference=jax.nn.initializers.zeros,
@@ -208,6 +219,7 @@ CASES: tuple[Case, ...] = (
         "ones",
         initializers.Ones,
         functional.ones,
+        "",
         KERAS,
         **fixed(1.0),
         reference=jax.nn.initializers.ones,
@@ -216,6 +228,7 @@ CASES: tuple[Case, ...] = (
         "constant",
         initializers.Constant,
         functional.constant,
+        "value=0.0",
         KERAS,
         **fixed(0.3),
         options={"value": 0.3},
@@ -225,6 +238,7 @@ CASES: tuple[Case, ...] = (
         "identity",
         initializers.Identity,
         functional.identity,
+        "gain=1.0",
         LE,
         mean=lambda shape: 1 / max(shape),
         std=lambda shape: math.sqrt(1 / max(shape) - 1 / max(shape) ** 2),
@@ -237,6 +251,7 @@ CASES: tuple[Case, ...] = (
         "random_normal",
         initializers.RandomNormal,
         functional.random_normal,
+        "mean=0.0, stddev=0.05, seed=None",
         KERAS,
         **normal(0.0, 0.05),
         reference=jax.nn.initializers.normal(0.05),
@@ -245,6 +260,7 @@ CASES: tuple[Case, ...] = (
         "random_uniform",
         initializers.RandomUniform,
         functional.random_uniform,
+        "minval=-0.05, maxval=0.05, seed=None",
         KERAS,
         **uniform(-0.05, 0.05),
         reference=jax_uniform(-0.05, 0.05),
@@ -253,6 +269,7 @@ CASES: tuple[Case, ...] = (
         "truncated_normal",
         initializers.TruncatedNormal,
         functional.truncated_normal,
+        "mean=0.0, stddev=0.05, seed=None, *, lower=-2.0, upper=2.0",
         KERAS,
         **truncated(0.0, 0.05),
         reference=jax.nn.initializers.truncated_normal(0.05),
@@ -261,6 +278,7 @@ CASES: tuple[Case, ...] = (
         "variance_scaling",
         initializers.VarianceScaling,
         functional.variance_scaling,
+        "scale=1.0, mode='fan_in', distribution='truncated_normal', seed=None, *, " + AXES,
         HE,
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax_scaling(1.0, "fan_in", "truncated_normal"),
@@ -269,6 +287,7 @@ CASES: tuple[Case, ...] = (
         "lecun_normal",
         initializers.LecunNormal,
         functional.lecun_normal,
+        "seed=None, *, " + AXES,
         LECUN,
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax.nn.initializers.lecun_normal(),
@@ -277,6 +296,7 @@ CASES: tuple[Case, ...] = (
         "lecun_uniform",
         initializers.LecunUniform,
         functional.lecun_uniform,
+        "seed=None, *, " + AXES,
         LECUN,
         **scaled(1.0, "fan_in", "uniform"),
         reference=jax.nn.initializers.lecun_uniform(),
@@ -285,6 +305,7 @@ CASES: tuple[Case, ...] = (
         "glorot_normal",
         initializers.GlorotNormal,
         functional.glorot_normal,
+        "seed=None, *, " + AXES,
         GLOROT,
         **scaled(1.0, "fan_avg", "truncated_normal"),
         reference=jax.nn.initializers.glorot_normal(),
@@ -293,6 +314,7 @@ CASES: tuple[Case, ...] = (
         "glorot_uniform",
         initializers.GlorotUniform,
         functional.glorot_uniform,
+        "seed=None, *, " + AXES,
         GLOROT,
         **scaled(1.0, "fan_avg", "uniform"),
         reference=jax.nn.initializers.glorot_uniform(),
@@ -301,6 +323,7 @@ CASES: tuple[Case, ...] = (
         "he_normal",
         initializers.HeNormal,
         functional.he_normal,
+        "seed=None, *, " + AXES,
         HE,
         **scaled(2.0, "fan_in", "truncated_normal"),
         reference=jax.nn.initializers.he_normal(),
@@ -309,6 +332,7 @@ CASES: tuple[Case, ...] = (
         "he_uniform",
         initializers.HeUniform,
         functional.he_uniform,
+        "seed=None, *, " + AXES,
         HE,
         **scaled(2.0, "fan_in", "uniform"),
         reference=jax.nn.initializers.he_uniform(),
@@ -317,6 +341,7 @@ CASES: tuple[Case, ...] = (
         "orthogonal",
         initializers.Orthogonal,
         functional.orthogonal,
+        "gain=1.0, seed=None, *, axis=-1, batch_axis=()",
         SAXE,
         **matrices(1.0),
         reference=jax.nn.initializers.orthogonal(),
@@ -326,6 +351,7 @@ CASES: tuple[Case, ...] = (
         "delta_orthogonal",
         initializers.DeltaOrthogonal,
         functional.delta_orthogonal,
+        "gain=1.0, seed=None, *, axis=-1",
         XIAO,
         mean=lambda shape: 0.0,
         std=lambda shape: 1 / math.sqrt(math.prod(shape[:-2]) * shape[-1]),
@@ -333,6 +359,21 @@ CASES: tuple[Case, ...] = (
         reference=jax.nn.initializers.delta_orthogonal(),
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
+    ),
+    Case(
+        "dirac",
+        initializers.Dirac,
+        functional.dirac,
+        "groups=1",
+        "https://arxiv.org/abs/1706.00388",
+        mean=lambda shape: min(shape[-2:]) / math.prod(shape),
+        std=lambda shape: math.sqrt(
+            min(shape[-2:]) / math.prod(shape) * (1 - min(shape[-2:]) / math.prod(shape))
+        ),
+        support=lambda shape: (0.0, 1.0),
+        shape=(3, 3, 8, 16),
+        ranks=range(3, 6),
+        draws=False,
     ),
 )
 

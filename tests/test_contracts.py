@@ -13,7 +13,7 @@ import pytest
 from cthulhu import functional, initializers
 from tests.cases import ALL, CASES, KEY, RANDOM, VARIANTS, Case, by_id, same_bits
 
-SMALL = {"delta_orthogonal": (3, 4, 6)}
+SMALL = {case.name: (6, 8) if case.makes_matrices else (3, 4, 6) for case in CASES}
 
 every_case = pytest.mark.parametrize("case", CASES, ids=by_id)
 every_row = pytest.mark.parametrize("case", ALL, ids=by_id)
@@ -21,7 +21,7 @@ every_random = pytest.mark.parametrize("case", RANDOM, ids=by_id)
 
 
 def small(case: Case) -> tuple[int, ...]:
-    return SMALL.get(case.name, (6, 8))
+    return SMALL[case.name]
 
 
 def test_the_table_covers_the_public_names() -> None:
@@ -284,7 +284,7 @@ TRACED = [
 def test_options_may_be_traced(
     name: str, option: str, values: tuple[float, ...], exact: bool
 ) -> None:
-    function, shape = getattr(functional, name), SMALL.get(name, (6, 8))
+    function, shape = getattr(functional, name), SMALL[name]
     expected = np.stack([function(KEY, shape, **{option: value}) for value in values])
     mapped = jax.vmap(lambda value: function(KEY, shape, **{option: value}))(jnp.array(values))
     if exact:

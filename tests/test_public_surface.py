@@ -1,7 +1,9 @@
 """What is public: the names, the signatures, and the docstrings that are their contracts."""
 
+import doctest
 import importlib
 import inspect
+import pickle
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -26,25 +28,10 @@ from cthulhu import (
     typing,
 )
 from cthulhu.adapters import keras
+from cthulhu.initializers._registry import CLASSES as DEFINED
+from tests.cases import CASES, KERAS, Case, by_id
 
-CLASSES = (
-    "Constant",
-    "DeltaOrthogonal",
-    "GlorotNormal",
-    "GlorotUniform",
-    "HeNormal",
-    "HeUniform",
-    "Identity",
-    "LecunNormal",
-    "LecunUniform",
-    "Ones",
-    "Orthogonal",
-    "RandomNormal",
-    "RandomUniform",
-    "TruncatedNormal",
-    "VarianceScaling",
-    "Zeros",
-)
+CLASSES = tuple(case.cls.__name__ for case in CASES)
 
 ALIASES = {
     "kaiming_normal": "he_normal",
@@ -152,53 +139,8 @@ SURFACE: dict[ModuleType, set[str]] = {
 # Shared by the files of the package; no page of the documentation names them.
 INTERNAL = frozenset({"cthulhu.checks", "cthulhu.extend"})
 
-SEED = "seed=None"
-AXES = ("in_axis=-2", "out_axis=-1", "batch_axis=()")
-
-# What stands after the star is this library's own, and never in the way of the documented order.
-CONSTRUCTORS = {
-    "Zeros": ((), ()),
-    "Ones": ((), ()),
-    "Constant": (("value=0.0",), ()),
-    "Identity": (("gain=1.0",), ()),
-    "RandomNormal": (("mean=0.0", "stddev=0.05", SEED), ()),
-    "RandomUniform": (("minval=-0.05", "maxval=0.05", SEED), ()),
-    "TruncatedNormal": (("mean=0.0", "stddev=0.05", SEED), ("lower=-2.0", "upper=2.0")),
-    "VarianceScaling": (
-        ("scale=1.0", "mode='fan_in'", "distribution='truncated_normal'", SEED),
-        AXES,
-    ),
-    "Orthogonal": (("gain=1.0", SEED), ("axis=-1", "batch_axis=()")),
-    "DeltaOrthogonal": (("gain=1.0", SEED), ("axis=-1",)),
-    "LecunNormal": ((SEED,), AXES),
-    "LecunUniform": ((SEED,), AXES),
-    "GlorotNormal": ((SEED,), AXES),
-    "GlorotUniform": ((SEED,), AXES),
-    "HeNormal": ((SEED,), AXES),
-    "HeUniform": ((SEED,), AXES),
-}
-
-FUNCTIONS = {
-    "zeros": (),
-    "ones": (),
-    "constant": ("value=0.0",),
-    "identity": ("gain=1.0",),
-    "random_normal": ("mean=0.0", "stddev=0.05"),
-    "random_uniform": ("minval=-0.05", "maxval=0.05"),
-    "truncated_normal": ("mean=0.0", "stddev=0.05", "lower=-2.0", "upper=2.0"),
-    "variance_scaling": ("scale=1.0", "mode='fan_in'", "distribution='truncated_normal'", *AXES),
-    "orthogonal": ("gain=1.0", "axis=-1", "batch_axis=()"),
-    "delta_orthogonal": ("gain=1.0", "axis=-1"),
-    **{f"{who}_{law}": AXES for who in ("lecun", "glorot", "he") for law in ("normal", "uniform")},
-}
-
 # Laws that somebody proposed: their docstrings say who, when and where.
-NAMED_LAWS = frozenset(
-    name
-    for name in CLASSES
-    if name.startswith(("Glorot", "He", "Lecun"))
-    or name in ("DeltaOrthogonal", "Identity", "Orthogonal", "VarianceScaling")
-)
+NAMED_LAWS = frozenset(case.cls.__name__ for case in CASES if case.source != KERAS)
 
 SECTIONS = ("Law", "Args", "Returns", "Raises", "Example", "References")
 
@@ -294,12 +236,38 @@ def test_the_names_in_all_are_sorted_and_exist(name: str) -> None:
     assert set(scope) - {"__builtins__"} == set(module.__all__)
 
 
-@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("cthulhu.functional._")])
-def test_a_family_of_functions_is_exported_whole(name: str) -> None:
-    module = importlib.import_module(name)
-    own = {n for n in module.__all__ if n.islower() and not n.startswith("plan")}
-    if name not in ("cthulhu.functional._misuse", "cthulhu.functional._plans"):
-        assert own <= set(functional.__all__)
+@pytest.mark.parametrize("cls", DEFINED, ids=lambda cls: cls.name)
+def test_an_initializer_is_exported_whole(cls: Any) -> None:
+    """Under each of its names, in both faces, and under no other."""
+    names = {cls.name, *cls.aliases}
+    for face, thing in ((functional, cls.function), (initializers, cls)):
+        found = {name for name in face.__all__ if getattr(face, name) is thing}
+        assert found - {cls.__name__} == names
+    assert getattr(initializers, cls.__name__) is cls
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_function_is_derived_from_its_class(case: Case) -> None:
+    cls: Any = case.cls
+    function: Any = case.function
+    assert function.definition is cls
+    assert function.__name__ == function.__qualname__ == cls.name
+    assert pickle.loads(pickle.dumps(function)) is function
+    assert tuple(inspect.signature(function).parameters)[4:] == tuple(cls.defaults)
+    assert (function.__kwdefaults__ or {}) == cls.defaults
+    assert function.draw(case.shape) == cls().draw(case.shape)
+
+
+def test_the_examples_of_the_functions_are_found_by_doctest() -> None:
+    """They stand in other files than the functions' module."""
+    found = {one.name for one in doctest.DocTestFinder().find(functional) if one.examples}
+    assert found == {f"cthulhu.functional.{cls.name}" for cls in DEFINED}
+
+
+@pytest.mark.parametrize("cls", DEFINED, ids=lambda cls: cls.name)
+def test_a_default_is_in_its_canonical_form(cls: Any) -> None:
+    """A call that gives no option checks none."""
+    assert cls.checked(cls.name, cls.defaults, concrete=False) == cls.defaults
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -311,31 +279,32 @@ def test_the_snake_case_name_is_the_class(name: str) -> None:
     assert cls.function is getattr(functional, SNAKE[name])
 
 
-def shown(parameters: list[inspect.Parameter]) -> tuple[str, ...]:
-    return tuple(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters)
+def shown(parameters: list[inspect.Parameter]) -> list[str]:
+    return [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters]
 
 
-@pytest.mark.parametrize("name", CONSTRUCTORS)
-def test_a_class_has_the_documented_arguments(name: str) -> None:
-    parameters = list(inspect.signature(getattr(initializers, name)).parameters.values())
+def listed(arguments: str) -> list[str]:
+    return [one for one in arguments.split(", ") if one]
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_class_has_the_documented_arguments(case: Case) -> None:
+    parameters = list(inspect.signature(case.cls).parameters.values())
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-    assert (shown(positional), shown(keyword)) == CONSTRUCTORS[name]
+    told, _, own = case.arguments.partition("*, ")
+    assert (shown(positional), shown(keyword)) == (listed(told), listed(own))
     assert len(positional) + len(keyword) == len(parameters)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_has_the_four_arguments_and_keyword_options(name: str) -> None:
-    parameters = list(inspect.signature(getattr(functional, name)).parameters.values())
-    assert shown(parameters[:4]) == ("key", "shape", "dtype=None", "out_sharding=None")
-    assert shown(parameters[4:]) == FUNCTIONS[name]
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_function_has_the_four_arguments_and_keyword_options(case: Case) -> None:
+    parameters = list(inspect.signature(case.function).parameters.values())
+    options = [one for one in listed(case.arguments) if one not in ("seed=None", "*")]
+    assert shown(parameters[:4]) == ["key", "shape", "dtype=None", "out_sharding=None"]
+    assert shown(parameters[4:]) == options
     assert all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters[:4])
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters[4:])
-
-
-def test_the_tables_name_everything() -> None:
-    assert set(CONSTRUCTORS) == set(CLASSES)
-    assert {*FUNCTIONS, *ALIASES} == set(functional.__all__)
 
 
 @pytest.mark.parametrize("alias", ALIASES)

@@ -63,6 +63,10 @@ def calls() -> None:
     init(shape=(2, 3), dtype="float32")
     VarianceScaling(2.0, "fan_avg", "uniform", 3, in_axis=(0, 1), batch_axis="rest")((4, 5, 6))
     functional.variance_scaling(KEY, (4, 8), scale=2.0, mode="fan_out", distribution="normal")
+    assert_type(functional.kaiming_normal(KEY, (4, 8), in_axis=(0,), batch_axis="rest"), jax.Array)
+    functional.zeros(None, (4, 8))
+    assert_type(initializers.he_normal(seed=7, in_axis=0), HeNormal)
+    assert_type(initializers.xavier_uniform(), initializers.GlorotUniform)
     compute_fans((3, 3, 4, 8), batch_axis=0)
 
 
@@ -137,6 +141,10 @@ WRONG: tuple[Callable[[], Any], ...] = (
     lambda: VarianceScaling(2.0, "fan_in", "gauss"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     lambda: VarianceScaling(batch_axis="all"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     lambda: functional.variance_scaling(KEY, (4, 8), mode="fan_inn"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    lambda: functional.he_normal(KEY, (4, 8), in_axes=0),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    lambda: functional.he_normal(KEY, (4, 8), in_axis="rest"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    lambda: functional.uniform(KEY, (4, 8), stddev=0.1),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    lambda: initializers.he_normal(sede=7),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     lambda: functional.he_normal((4, 8)),  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
     lambda: initializers.get(3.5),  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     lambda: Daoloth(64, kernel_initializer=3.5),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

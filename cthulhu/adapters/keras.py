@@ -6,7 +6,7 @@ class of the same name, if it has one and knows all arguments, and raises an err
 """
 
 from cthulhu import checks
-from cthulhu.initializers import _keras, _names
+from cthulhu.initializers import _keras, _registry
 
 with checks.extra("cthulhu.adapters.keras", "keras"):
     import keras  # noqa: F401 - only what is loaded is told
@@ -28,7 +28,7 @@ def register() -> None:
         >>> keras.saving.deserialize_keras_object(config)
         HeNormal(in_axis=0)
     """
-    for cls in _names.CLASSES:
+    for cls in _registry.CLASSES:
         _keras.register(cls)
 
 

@@ -97,14 +97,10 @@ class Initializer:
             TypeError: there is no shape, or there are unknown arguments.
             RuntimeError: there is no key, no seed and no scope under a trace.
         """
-        return self._draw(*self._completed(args, kwargs))
-
-    def _completed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The arguments of a call, the key first, whichever way it was made."""
-        return self._keyed(self._given(args, kwargs))
+        return self._draw(*self._keyed(self._given(args, kwargs)))
 
     def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The same, with `None` for a key that was not given."""
+        """The arguments of a call, the key first, whichever way it was made."""
         if kwargs or not 2 <= len(args) <= 4 or not isinstance(args[0], jax.Array):
             return self._arguments(args, kwargs)
         return args

@@ -6,35 +6,15 @@ from typing import Any, NamedTuple, overload
 
 from cthulhu import checks, typing
 from cthulhu.initializers._base import Initializer
-from cthulhu.initializers._bound import Bound
+from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._custom import from_callable
 from cthulhu.initializers._keras import PACKAGE, registered
-from cthulhu.initializers._names import CLASSES, KNOWN_AS, NAMES
+from cthulhu.initializers._registry import CLASSES, KNOWN_AS, NAMES
 
 __all__ = ["as_initializer", "deserialize", "serialize"]
 
 KERAS_MODULE = "keras.initializers"
 OWN_MODULE = "cthulhu.initializers"
-
-KERAS_CLASSES = frozenset(
-    {
-        "Constant",
-        "GlorotNormal",
-        "GlorotUniform",
-        "HeNormal",
-        "HeUniform",
-        "Identity",
-        "LecunNormal",
-        "LecunUniform",
-        "Ones",
-        "Orthogonal",
-        "RandomNormal",
-        "RandomUniform",
-        "TruncatedNormal",
-        "VarianceScaling",
-        "Zeros",
-    }
-)
 
 # Modules whose classes are known here by their bare names.
 KNOWN_MODULES = re.compile(r"(cthulhu|keras|tf_keras|keras_core|tensorflow|builtins)(\.|$)")
@@ -99,13 +79,9 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
     }
 
 
-def keras_has(cls: type[Initializer], config: Mapping[str, Any]) -> bool:
+def keras_has(cls: type[BuiltIn], config: Mapping[str, Any]) -> bool:
     """Whether Keras knows the class and all that is in the config, with the same meaning."""
-    return (
-        cls.__name__ in KERAS_CLASSES
-        and Bound.ours.isdisjoint(config)
-        and config.get("mode") != "fan_geo_avg"
-    )
+    return cls.in_keras and cls.ours.isdisjoint(config) and config.get("mode") != "fan_geo_avg"
 
 
 @overload

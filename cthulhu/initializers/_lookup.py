@@ -7,22 +7,24 @@ import jax
 import numpy as np
 
 from cthulhu import typing
-from cthulhu.initializers._bound import Bound
+from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._config import as_initializer, deserialize
 from cthulhu.initializers._custom import FromArray
 
 __all__ = ["get"]
 
-BuiltIn = TypeVar("BuiltIn", bound=Bound)
+Instance = TypeVar("Instance", bound=BuiltIn)
 CustomObjects = Mapping[str, Any] | None
 
 
 @overload
 def get(identifier: None, custom_objects: CustomObjects = None) -> None: ...
 @overload
-def get(identifier: BuiltIn | type[BuiltIn], custom_objects: CustomObjects = None) -> BuiltIn: ...
+def get(
+    identifier: Instance | type[Instance], custom_objects: CustomObjects = None
+) -> Instance: ...
 @overload
-def get(identifier: str | Mapping[str, Any], custom_objects: None = None) -> Bound: ...
+def get(identifier: str | Mapping[str, Any], custom_objects: None = None) -> BuiltIn: ...
 @overload
 def get(
     identifier: typing.InitializerLike, custom_objects: CustomObjects = None

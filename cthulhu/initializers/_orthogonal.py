@@ -1,14 +1,20 @@
-"""Orthogonal and DeltaOrthogonal."""
+"""Orthogonal and delta-orthogonal."""
 
 import dataclasses
 import operator
-from typing import Any
+from typing import Any, ClassVar
 
-from cthulhu import checks, functional
-from cthulhu.initializers._bound import Bound, axes_option, option, seed_option
+from cthulhu import checks
+from cthulhu.initializers import _options as options
+from cthulhu.initializers._builtin import BuiltIn
+from cthulhu.initializers._registry import defined
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw
 from cthulhu.typing import Axes
 
 __all__ = ["DeltaOrthogonal", "Orthogonal"]
+
+ELSEWHERE = {"scale": "write gain=…", "column_axis": "write axis=…"}
 
 
 def single_axis(owner: str, argument: str, value: Any) -> int:
@@ -19,25 +25,32 @@ def single_axis(owner: str, argument: str, value: Any) -> int:
         raise TypeError(f"{owner}: {argument} must be an integer; got {value!r}") from None
 
 
+@defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class Orthogonal(Bound):
+class Orthogonal(BuiltIn):
     """Initializer that generates a random orthogonal matrix.
 
     A shape of more than two dimensions is seen as a matrix whose columns run
-    along `axis`, the last by default, and whose rows run along all others.
+    along `axis`, the last by default, and whose rows run along all others; the
+    smaller side is orthonormal.
 
-    Law: `gain` times a Haar-distributed (semi-)orthogonal matrix.
+    Law: `gain` times a matrix from the Haar (uniform) distribution over the
+    (semi-)orthogonal matrices, or unitary ones for a complex dtype. Each element
+    has mean 0 and standard deviation ``gain / sqrt(max(rows, columns))``. float32
+    values equal ``jax.jit(jax.nn.initializers.orthogonal(gain, axis))`` bit for
+    bit.
 
     Args:
-        gain: the factor; default 1.
+        gain: the factor; a number or a scalar array; default 1.
         seed: an integer from 0 to 2**32 - 1, or `None`.
         axis: the axis of the columns; default -1.
-        batch_axis: axes that stack independent matrices; default none.
+        batch_axis: axes that stack independent matrices, made by one batched
+            decomposition; default none.
 
     Raises:
         TypeError: an argument is of the wrong type.
-        ValueError: an argument is out of range; in a call, the shape has less
-            than two dimensions.
+        ValueError: an argument is out of range, an axis is named twice, or the
+            shape of a call has less than two dimensions beside the batch axes.
 
     Example:
         >>> import jax.numpy as jnp
@@ -48,34 +61,71 @@ class Orthogonal(Bound):
     References:
         Saxe, McClelland and Ganguli (2014), "Exact solutions to the nonlinear
         dynamics of learning in deep linear neural networks",
-        https://arxiv.org/abs/1312.6120
+        https://arxiv.org/abs/1312.6120. Mezzadri (2007), "How to generate random
+        matrices from the classical compact groups",
+        https://arxiv.org/abs/math-ph/0609050.
     """
 
-    gain: float = option(1.0, checks.finite)
-    seed: int | None = seed_option()
+    gain: float = options.number(1.0, checks.finite)
+    seed: int | None = options.seed()
     _: dataclasses.KW_ONLY
-    axis: int = option(-1, single_axis)
-    batch_axis: Axes = axes_option(())
+    axis: int = options.option(-1, single_axis)
+    batch_axis: Axes = options.axes(())
 
-    function = staticmethod(functional.orthogonal)
+    in_keras = True
+    legacy = ("OrthogonalInitializer",)
+    known_as = ("orthogonal_",)
+    elsewhere: ClassVar = ELSEWHERE
+    arguments: ClassVar = {
+        "shape": "the shape of the result, of rank 2 or more.",
+        "out_sharding": "the layout of the result, which changes no value. Every device computes "
+        "whole matrices before it keeps its part.",
+    }
+    example = """
+        >>> import jax, jax.numpy as jnp
+        >>> q = orthogonal(jax.random.key(0), (64, 16))
+        >>> bool(jnp.allclose(q.T @ q, jnp.eye(16), atol=1e-5))
+        True
+    """
+
+    @classmethod
+    def plan(
+        cls, shape: Any, dtype: Any, sharding: Any, gain: Any, axis: Any, batch_axis: Any
+    ) -> Draw:
+        """Check the axes and name the program."""
+        owner = cls.name
+        target = checks.inexact_dtype(owner, dtype)
+        batch = checks.axes(owner, "batch_axis", batch_axis, len(shape))
+        checks.rank(owner, shape, 2 + len(batch), why=" (a matrix, and the batch axes)")
+        (column,) = checks.axes(owner, "axis", (axis,), len(shape))
+        if column in batch:
+            raise ValueError(
+                f"{owner}: axis {axis} is a batch axis too; got batch_axis={batch_axis!r}"
+            )
+        return draws.orthogonal(
+            shape, target, sharding, gain=gain, axis=column, batch=tuple(sorted(batch))
+        )
 
 
+@defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class DeltaOrthogonal(Bound):
+class DeltaOrthogonal(BuiltIn):
     """Initializer that generates convolution kernels, orthogonal at their centre.
 
-    Law: 0, but for the centre of the spatial axes, which holds an `Orthogonal`
-    matrix of inputs and outputs.
+    Law: zeros, but for the centre of the spatial axes (the lower one if a size
+    is even), which holds an `Orthogonal` matrix of the last two dimensions.
+    float32 values equal ``jax.jit(jax.nn.initializers.delta_orthogonal(gain,
+    axis))`` bit for bit.
 
     Args:
-        gain: the factor; default 1.
+        gain: the factor; a number or a scalar array; default 1.
         seed: an integer from 0 to 2**32 - 1, or `None`.
         axis: which of the last two dimensions holds the matrix's columns;
             default -1.
 
     Raises:
         TypeError: an argument is of the wrong type.
-        ValueError: an argument is out of range; in a call, the shape is not 3-D
+        ValueError: an argument is out of range, or the shape of a call is not 3-D
             to 5-D, or has more inputs than outputs.
 
     Example:
@@ -89,9 +139,33 @@ class DeltaOrthogonal(Bound):
         isometry and a mean field theory of CNNs", https://arxiv.org/abs/1806.05393
     """
 
-    gain: float = option(1.0, checks.finite)
-    seed: int | None = seed_option()
+    gain: float = options.number(1.0, checks.finite)
+    seed: int | None = options.seed()
     _: dataclasses.KW_ONLY
-    axis: int = option(-1, single_axis)
+    axis: int = options.option(-1, single_axis)
 
-    function = staticmethod(functional.delta_orthogonal)
+    elsewhere: ClassVar = ELSEWHERE
+    arguments: ClassVar = {
+        "shape": "``(*spatial, inputs, outputs)``, of rank 3, 4 or 5, with at least as many "
+        "outputs as inputs."
+    }
+    example = """
+        >>> import jax, numpy as np
+        >>> kernel = delta_orthogonal(jax.random.key(0), (3, 3, 4, 8))
+        >>> int(np.count_nonzero(np.any(np.asarray(kernel), axis=(2, 3))))
+        1
+    """
+
+    @classmethod
+    def plan(cls, shape: Any, dtype: Any, sharding: Any, gain: Any, axis: Any) -> Draw:
+        """Check the kernel's shape and name the program."""
+        owner = cls.name
+        target = checks.inexact_dtype(owner, dtype)
+        checks.rank(owner, shape, 3, 5, why=" (one to three spatial, then input and output)")
+        if shape[-1] < shape[-2]:
+            raise ValueError(
+                f"{owner}: the last dimension (outputs) must be at least the one before it "
+                f"(inputs); got {shape[-1]} outputs and {shape[-2]} inputs in {shape!r}"
+            )
+        (column,) = checks.axes(owner, "axis", (axis,), 2)
+        return draws.delta_orthogonal(shape, target, sharding, gain=gain, axis=column)

@@ -1,22 +1,26 @@
-"""VarianceScaling, and the named initializers that are cases of it."""
+"""Variance scaling, and what the named initializers that are cases of it share."""
 
 import dataclasses
-from typing import Any
+import math
+from typing import Any, ClassVar, get_args
 
-from cthulhu import checks, functional
-from cthulhu.functional._variance_scaling import DISTRIBUTIONS, MODES
-from cthulhu.initializers._bound import Bound, axes_option, option, seed_option
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from cthulhu import checks
+from cthulhu.fans import Fans, fans_of
+from cthulhu.initializers import _options as options
+from cthulhu.initializers._builtin import BuiltIn
+from cthulhu.initializers._registry import defined
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.typing import Axes, BatchAxes, Distribution, Mode
 
-__all__ = [
-    "GlorotNormal",
-    "GlorotUniform",
-    "HeNormal",
-    "HeUniform",
-    "LecunNormal",
-    "LecunUniform",
-    "VarianceScaling",
-]
+__all__ = ["Scaled", "VarianceScaling"]
+
+MODES: tuple[str, ...] = get_args(Mode)
+DISTRIBUTIONS: tuple[str, ...] = get_args(Distribution)
 
 
 def known_mode(owner: str, argument: str, value: Any) -> str:
@@ -30,25 +34,79 @@ def known_distribution(owner: str, argument: str, value: Any) -> str:
     return "truncated_normal" if name == "normal" else name
 
 
+def denominator(fans: Fans, mode: str) -> float:
+    """The n of a mode, at least 1 so that empty tensors have a scale too."""
+    n: float = {
+        "fan_in": fans.fan_in,
+        "fan_out": fans.fan_out,
+        "fan_avg": (fans.fan_in + fans.fan_out) / 2,
+        "fan_geo_avg": math.sqrt(fans.fan_in * fans.fan_out),
+    }[mode]
+    return max(1.0, n)
+
+
+def scaled(
+    owner: str,
+    shape: Any,
+    dtype: Any,
+    sharding: Any,
+    scale: Any,
+    mode: str,
+    distribution: str,
+    *axes: Any,
+) -> Draw:
+    """Turn the fans into a scale, in the arithmetic of the draw, and name the program."""
+    target = checks.inexact_dtype(owner, dtype)
+    n = denominator(fans_of(owner, shape, *axes), mode)
+    compute = compute_dtype(target)
+    is_complex = bool(jnp.issubdtype(compute, np.complexfloating))
+    if checks.is_traced(scale):
+        variance = lax.convert_element_type(scale, compute) / compute.type(n)
+        root: Any = jnp.sqrt
+    else:
+        variance, root = draws.number(compute, scale / n), np.sqrt
+    if distribution == "uniform":
+        if is_complex:
+            return draws.uniform_disk(shape, target, sharding, stddev=root(variance))
+        limit = root(compute.type(3) * variance)
+        return draws.uniform(shape, target, sharding, minval=-1.0, maxval=1.0, scale=limit)
+    if distribution == "untruncated_normal":
+        return draws.normal(shape, target, sharding, stddev=root(variance))
+    if is_complex:
+        remaining = compute.type(draws.COMPLEX_TRUNCATED_STDDEV)
+        return draws.truncated_disk(shape, target, sharding, stddev=root(variance) / remaining)
+    remaining = compute.type(draws.TRUNCATED_STDDEV)
+    return draws.truncated_normal(shape, target, sharding, stddev=root(variance) / remaining)
+
+
+@defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class VarianceScaling(Bound):
+class VarianceScaling(BuiltIn):
     """Initializer capable of adapting its scale to the shape of weights.
 
-    Law: mean 0 and standard deviation ``sqrt(scale / n)``, where n is
+    Law: mean 0 and standard deviation ``sqrt(scale / n)``, where n is, at least 1,
 
     - the number of input units in the weight tensor, if mode = ``"fan_in"``
     - the number of output units, if mode = ``"fan_out"``
     - the average of both, if mode = ``"fan_avg"``
     - the geometric average of both, if mode = ``"fan_geo_avg"``
 
-    With distribution ``"truncated_normal"``, or its synonym ``"normal"``, the
-    samples are drawn from a truncated normal distribution centered on zero, whose
-    standard deviation after the cut is the one above. With
-    ``"untruncated_normal"`` they are normal, and with ``"uniform"`` uniform
-    within [-limit, limit], with ``limit = sqrt(3 * scale / n)``.
+    The distribution is
+
+    - ``"truncated_normal"``, or its synonym ``"normal"``: normal, cut at two
+      standard deviations of the normal before the cut, and widened by 1 / 0.8796
+      so that the standard deviation after the cut is the one above. (In
+      `jax.nn.initializers`, ``"normal"`` is the untruncated one.)
+    - ``"untruncated_normal"``: normal.
+    - ``"uniform"``: uniform within [-limit, limit], with
+      ``limit = sqrt(3 * scale / n)``.
+
+    A complex dtype gives a normal cut at a modulus, a normal, or a disk.
+    float32 values equal ``jax.jit(jax.nn.initializers.variance_scaling(…))``
+    bit for bit.
 
     Args:
-        scale: the factor, greater than 0; default 1.
+        scale: the factor, greater than 0; a number or a scalar array; default 1.
         mode: ``"fan_in"`` (default), ``"fan_out"``, ``"fan_avg"`` or
             ``"fan_geo_avg"``.
         distribution: ``"truncated_normal"`` (default) or its synonym ``"normal"``,
@@ -56,12 +114,13 @@ class VarianceScaling(Bound):
         seed: an integer from 0 to 2**32 - 1, or `None`.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none; ``"rest"``
-            is all that are neither inputs nor outputs.
+        batch_axis: axes that stack independent tensors and count in no fan;
+            default none; ``"rest"`` is all that are neither inputs nor outputs.
 
     Raises:
         TypeError: an argument is of the wrong type.
-        ValueError: an invalid value for `scale`, `mode` or `distribution`.
+        ValueError: an invalid value for `scale`, `mode` or `distribution`, or an
+            axis that the shape of a call does not have.
 
     Example:
         >>> VarianceScaling(distribution="normal") == VarianceScaling()
@@ -69,232 +128,52 @@ class VarianceScaling(Bound):
 
     References:
         He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
-        https://arxiv.org/abs/1502.01852
+        https://arxiv.org/abs/1502.01852. Glorot and Bengio (2010),
+        "Understanding the difficulty of training deep feedforward neural
+        networks", https://proceedings.mlr.press/v9/glorot10a.html
     """
 
-    scale: float = option(1.0, checks.positive)
-    mode: Mode = option("fan_in", known_mode)
-    distribution: Distribution = option("truncated_normal", known_distribution)
-    seed: int | None = seed_option()
+    scale: float = options.number(1.0, checks.positive)
+    mode: Mode = options.option("fan_in", known_mode)
+    distribution: Distribution = options.option("truncated_normal", known_distribution)
+    seed: int | None = options.seed()
     _: dataclasses.KW_ONLY
-    in_axis: Axes = axes_option(-2)
-    out_axis: Axes = axes_option(-1)
-    batch_axis: BatchAxes = axes_option((), rest=True)
+    in_axis: Axes = options.axes(-2)
+    out_axis: Axes = options.axes(-1)
+    batch_axis: BatchAxes = options.axes((), rest=True)
 
-    function = staticmethod(functional.variance_scaling)
+    in_keras = True
+    example = """
+        A stack of twelve layers, each scaled as if it stood alone:
+
+        >>> import jax
+        >>> stack = variance_scaling(jax.random.key(0), (12, 100, 100), batch_axis=0)
+        >>> round(float(stack.std()), 2)
+        0.1
+    """
+
+    @classmethod
+    def plan(cls, shape: Any, dtype: Any, sharding: Any, *options: Any) -> Draw:
+        """The law of these very options."""
+        return scaled(cls.name, shape, dtype, sharding, *options)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class _Named(Bound):
+class Scaled(BuiltIn):
     """What the six named initializers share: a seed and the axes of the fans."""
 
-    seed: int | None = seed_option()
+    seed: int | None = options.seed()
     _: dataclasses.KW_ONLY
-    in_axis: Axes = axes_option(-2)
-    out_axis: Axes = axes_option(-1)
-    batch_axis: BatchAxes = axes_option((), rest=True)
+    in_axis: Axes = options.axes(-2)
+    out_axis: Axes = options.axes(-1)
+    batch_axis: BatchAxes = options.axes((), rest=True)
 
+    scaling: ClassVar[tuple[float, Mode, Distribution]]
+    """The options of `VarianceScaling` that the name stands for."""
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class LecunNormal(_Named):
-    """LeCun normal initializer.
+    in_keras = True
 
-    Law: truncated normal centered on 0, with standard deviation
-    ``sqrt(1 / fan_in)`` after the cut.
-    Here fan_in is the number of input units in the weight tensor.
-
-    Args:
-        seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none; ``"rest"``
-            is all that are neither inputs nor outputs.
-
-    Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: the seed is out of range.
-
-    Example:
-        >>> import jax
-        >>> from cthulhu.functional import lecun_normal
-        >>> key = jax.random.key(0)
-        >>> bool((LecunNormal()(key, (4, 3)) == lecun_normal(key, (4, 3))).all())
-        True
-
-    References:
-        LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
-        https://doi.org/10.1007/3-540-49430-8_2
-    """
-
-    function = staticmethod(functional.lecun_normal)
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class LecunUniform(_Named):
-    """LeCun uniform initializer.
-
-    Law: uniform within [-limit, limit], with ``limit = sqrt(3 / fan_in)``.
-    Here fan_in is the number of input units in the weight tensor.
-
-    Args:
-        seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none; ``"rest"``
-            is all that are neither inputs nor outputs.
-
-    Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: the seed is out of range.
-
-    Example:
-        >>> import jax
-        >>> from cthulhu.functional import lecun_uniform
-        >>> key = jax.random.key(0)
-        >>> bool((LecunUniform()(key, (4, 3)) == lecun_uniform(key, (4, 3))).all())
-        True
-
-    References:
-        LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
-        https://doi.org/10.1007/3-540-49430-8_2
-    """
-
-    function = staticmethod(functional.lecun_uniform)
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class GlorotNormal(_Named):
-    """Glorot normal initializer, also called Xavier normal initializer.
-
-    Law: truncated normal centered on 0, with standard deviation
-    ``sqrt(2 / (fan_in + fan_out))`` after the cut.
-    Here fan_in is the number of input units in the weight tensor, and fan_out the number of
-    output units.
-
-    Args:
-        seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none; ``"rest"``
-            is all that are neither inputs nor outputs.
-
-    Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: the seed is out of range.
-
-    Example:
-        >>> import jax
-        >>> from cthulhu.functional import glorot_normal
-        >>> key = jax.random.key(0)
-        >>> bool((GlorotNormal()(key, (4, 3)) == glorot_normal(key, (4, 3))).all())
-        True
-
-    References:
-        Glorot and Bengio (2010), "Understanding the difficulty of training deep
-        feedforward neural networks",
-        https://proceedings.mlr.press/v9/glorot10a.html
-    """
-
-    function = staticmethod(functional.glorot_normal)
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class GlorotUniform(_Named):
-    """Glorot uniform initializer, also called Xavier uniform initializer.
-
-    Law: uniform within [-limit, limit], with ``limit = sqrt(6 / (fan_in + fan_out))``.
-    Here fan_in is the number of input units in the weight tensor, and fan_out the number of
-    output units.
-
-    Args:
-        seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none; ``"rest"``
-            is all that are neither inputs nor outputs.
-
-    Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: the seed is out of range.
-
-    Example:
-        >>> import jax
-        >>> from cthulhu.functional import glorot_uniform
-        >>> key = jax.random.key(0)
-        >>> bool((GlorotUniform()(key, (4, 3)) == glorot_uniform(key, (4, 3))).all())
-        True
-
-    References:
-        Glorot and Bengio (2010), "Understanding the difficulty of training deep
-        feedforward neural networks",
-        https://proceedings.mlr.press/v9/glorot10a.html
-    """
-
-    function = staticmethod(functional.glorot_uniform)
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class HeNormal(_Named):
-    """He normal initializer, also called Kaiming normal initializer.
-
-    Law: truncated normal centered on 0, with standard deviation
-    ``sqrt(2 / fan_in)`` after the cut.
-    Here fan_in is the number of input units in the weight tensor.
-
-    Args:
-        seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none; ``"rest"``
-            is all that are neither inputs nor outputs.
-
-    Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: the seed is out of range.
-
-    Example:
-        >>> import jax
-        >>> from cthulhu.functional import he_normal
-        >>> key = jax.random.key(0)
-        >>> bool((HeNormal()(key, (4, 3)) == he_normal(key, (4, 3))).all())
-        True
-
-    References:
-        He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
-        https://arxiv.org/abs/1502.01852
-    """
-
-    function = staticmethod(functional.he_normal)
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class HeUniform(_Named):
-    """He uniform initializer, also called Kaiming uniform initializer.
-
-    Law: uniform within [-limit, limit], with ``limit = sqrt(6 / fan_in)``.
-    Here fan_in is the number of input units in the weight tensor.
-
-    Args:
-        seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors; default none; ``"rest"``
-            is all that are neither inputs nor outputs.
-
-    Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: the seed is out of range.
-
-    Example:
-        >>> import jax
-        >>> from cthulhu.functional import he_uniform
-        >>> key = jax.random.key(0)
-        >>> bool((HeUniform()(key, (4, 3)) == he_uniform(key, (4, 3))).all())
-        True
-
-    References:
-        He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
-        https://arxiv.org/abs/1502.01852
-    """
-
-    function = staticmethod(functional.he_uniform)
+    @classmethod
+    def plan(cls, shape: Any, dtype: Any, sharding: Any, *axes: Any) -> Draw:
+        """Variance scaling with these axes."""
+        return scaled(cls.name, shape, dtype, sharding, *cls.scaling, *axes)

@@ -4,9 +4,9 @@ import dataclasses
 import functools
 from typing import Any, Literal
 
-from cthulhu import checks, functional
-from cthulhu.functional._plans import is_planned
-from cthulhu.initializers._bound import Bound
+from cthulhu import checks, initializers
+from cthulhu.initializers._builtin import BuiltIn
+from cthulhu.initializers._functions import definition_of
 
 __all__ = ["LAYOUTS", "Layout", "axes_of", "has_default_axes", "unbound", "with_layout"]
 
@@ -29,10 +29,11 @@ def unbound(initializer: Any) -> tuple[Any, dict[str, Any]]:
 def axes_of(initializer: Any) -> dict[str, Any]:
     """The axes that one of this library's initializers uses; of others nothing is known."""
     function, given = unbound(initializer)
-    if isinstance(function, Bound) and function.is_bound and not given:
+    if isinstance(function, BuiltIn) and function.runs_its_plan and not given:
         return {name: getattr(function, name) for name in AXES if hasattr(function, name)}
-    if is_planned(function):
-        known = {**(function.__kwdefaults__ or {}), **given}
+    definition = definition_of(function)
+    if definition is not None:
+        known = {**definition.defaults, **given}
         return {name: known[name] for name in AXES if name in known}
     return {}
 
@@ -65,14 +66,16 @@ def with_layout(initializer: Any, layout: Layout, shape: tuple[int, ...]) -> Any
     if not axes:
         return initializer
     function, _ = unbound(initializer)
-    core = type(function).function if isinstance(function, Bound) else function
-    if core is functional.delta_orthogonal:
+    definition = type(function) if isinstance(function, BuiltIn) else definition_of(function)
+    assert definition is not None  # Of others the axes are unknown.
+    if issubclass(definition, initializers.DeltaOrthogonal):
         raise ValueError(
             "delta_orthogonal makes kernels of layout (*spatial, in, out) alone, and the layout is "
             "'out_in'; make it in that layout and transpose it"
         )
     batch = axes["batch_axis"]
-    stacks = () if batch == "rest" else checks.axes(core.__name__, "batch_axis", batch, len(shape))
+    owner = definition.name
+    stacks = () if batch == "rest" else checks.axes(owner, "batch_axis", batch, len(shape))
     rest = [axis for axis in range(len(shape)) if axis not in stacks]
     if len(rest) < 2:
         return initializer
@@ -82,6 +85,6 @@ def with_layout(initializer: Any, layout: Layout, shape: tuple[int, ...]) -> Any
         change = {"axis": rest[0]}
     else:
         return initializer
-    if isinstance(function, Bound):
+    if isinstance(function, BuiltIn):
         return dataclasses.replace(function, **change)  # type: ignore[type-var]
     return functools.partial(initializer, **change)

@@ -12,8 +12,8 @@ import numpy as np
 from jax.sharding import NamedSharding, Sharding
 
 from cthulhu import checks
-from cthulhu.functional._plans import draw_of, is_planned
-from cthulhu.initializers._bound import Bound
+from cthulhu.initializers._builtin import BuiltIn
+from cthulhu.initializers._functions import definition_of
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._frame import Frame, frame_of, is_array
 from cthulhu.params._layout import Layout, unbound, with_layout
@@ -71,10 +71,12 @@ class Leaf:
     def draw(self) -> Draw | None:
         """The draw of one layer, if the initializer is one of this library's."""
         initializer, options = self.unbound
-        if isinstance(initializer, Bound) and initializer.is_bound and not options:
+        if isinstance(initializer, BuiltIn) and initializer.runs_its_plan and not options:
             return initializer.draw(self.layer_shape, self.dtype)
-        if is_planned(initializer) and options.keys() <= (initializer.__kwdefaults__ or {}).keys():
-            return draw_of(initializer, self.layer_shape, self.dtype, None, **options)
+        definition = definition_of(initializer)
+        if definition is not None and options.keys() <= definition.defaults.keys():
+            draw: Draw = initializer.draw(self.layer_shape, self.dtype, **options)
+            return draw
         return None
 
 

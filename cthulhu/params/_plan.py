@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from cthulhu import checks, extend
 from cthulhu.fans import compute_fans
+from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _making as making
 from cthulhu.params._cautions import caution
@@ -31,7 +32,8 @@ FAN_AXES = ("in_axis", "out_axis", "batch_axis")
 def describe(leaf: Leaf) -> LeafPlan:
     """The row of one leaf."""
     initializer, given = leaf.unbound
-    known = {**(getattr(initializer, "__kwdefaults__", None) or {}), **given}
+    definition = definition_of(initializer)
+    known = given if definition is None else {**definition.defaults, **given}
     axes: list[Any] = [known.get(name, getattr(initializer, name, None)) for name in FAN_AXES]
     fans = None
     if leaf.draw is not None and None not in axes:

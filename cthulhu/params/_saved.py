@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from cthulhu import functional
-from cthulhu.functional._plans import is_planned
 from cthulhu.initializers import Initializer, deserialize, serialize
+from cthulhu.initializers._functions import definition_of
 from cthulhu.params._frame import Frame, frame_of
 from cthulhu.params._leaves import Leaf, checked
 from cthulhu.params._paths import Path, join
@@ -47,8 +47,8 @@ def recipe(leaf: Leaf) -> dict[str, Any]:
     try:
         if isinstance(initializer, Initializer) and not options:
             config = serialize(initializer)
-        elif is_planned(initializer):
-            config = {"function": initializer.__name__, "options": options}
+        elif (definition := definition_of(initializer)) is not None:
+            config = {"function": definition.name, "options": options}
         json.dumps(config)
     except (TypeError, ValueError):
         config = None

@@ -221,8 +221,11 @@ def recipe_of(equation: Any) -> Recipe | None:
         return None
     made = equation.outvars[0].aval
     kind = (equation.params.get("name"), tuple(made.shape), made.dtype)
-    key, *scalars = (atom.aval for atom in equation.invars) if kind in _recognized else (None,)
-    if key is None or any(aval.shape for aval in scalars):
+    # A law without key and scalars has no inputs.
+    if kind not in _recognized or not equation.invars:
+        return None
+    key, *scalars = (atom.aval for atom in equation.invars)
+    if any(aval.shape for aval in scalars):
         return None
     if key.shape != (() if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else (2,)):
         return None

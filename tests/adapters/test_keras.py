@@ -306,6 +306,6 @@ LAYERS = {
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 @pytest.mark.parametrize("case", MATRICES, ids=by_id)
 def test_a_class_serves_where_the_classes_of_keras_do(layer: Any, case: Any) -> None:
-    if case.name == "delta_orthogonal":
+    if not case.makes_matrices:
         return
     assert jnp.isfinite(layer(case.cls)).all()

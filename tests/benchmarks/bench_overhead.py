@@ -16,8 +16,8 @@ from harness import COLORS, Goal, Report, Summary, exactly, ratio
 from matplotlib.figure import Figure
 
 from cthulhu import functional, initializers
+from cthulhu.programs import _build as engine
 from cthulhu.programs import _draws as draws
-from cthulhu.random import _programs as engine
 
 ABOUT = """\
 Eager calls at shape (64, 64) in float32, against a bare call of the same compiled program: one

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cthulhu import functional, initializers
-from cthulhu.functional._misuse import FOREIGN_OPTIONS
+from cthulhu.initializers._registry import CLASSES
 from cthulhu.layers import Daoloth
 from cthulhu.models import Sequential
 from cthulhu.params import init_params
@@ -43,17 +43,22 @@ def test_a_wrong_call_is_explained(call: Any, said: str) -> None:
         call()
 
 
-@pytest.mark.parametrize(("name", "option"), FOREIGN_OPTIONS)
-def test_an_option_of_another_library_is_named_as_it_is_here(name: str, option: str) -> None:
+ELSEWHERE = [(cls, option) for cls in CLASSES for option in cls.elsewhere]
+
+
+@pytest.mark.parametrize(("cls", "option"), ELSEWHERE)
+def test_an_option_of_another_library_is_named_as_it_is_here(cls: Any, option: str) -> None:
     """By the function and by the class; and the option that is named exists."""
-    said = FOREIGN_OPTIONS[name, option]
-    function, cls = getattr(functional, name), getattr(initializers, name)
-    for call in (lambda: function(KEY, (4, 4), **{option: 1.0}), lambda: cls(**{option: 1.0})):
+    said = cls.elsewhere[option]
+    for call in (
+        lambda: cls.function(KEY, (4, 4), **{option: 1.0}),
+        lambda: cls(**{option: 1.0}),
+    ):
         with pytest.raises(TypeError, match=f"unknown argument '{option}'") as caught:
             call()
         assert said in str(caught.value)
     (written, *_) = re.findall(r"write (\w+)=", said)
-    assert written in function.__kwdefaults__
+    assert written in cls.defaults
 
 
 @pytest.mark.parametrize("name", ["Constant", "constant"])

@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 
 from cthulhu import functional, laws
-from cthulhu.functional._plans import draw_of
 from cthulhu.laws._base import bit_width
 from tests.cases import KEY, same_bits
 
@@ -36,7 +35,7 @@ every_row = pytest.mark.parametrize("name", ROWS)
 
 def drawn(name):
     function, options, reference = ROWS[name]
-    return draw_of(function, SHAPE, FLOAT32, **options), reference
+    return function.draw(SHAPE, FLOAT32, **options), reference
 
 
 @every_row
@@ -71,7 +70,7 @@ def test_values_and_quantiles_have_the_distribution(name):
 @pytest.mark.parametrize("scale", [1.0, -1.0, 0.0])
 def test_a_scale_may_turn_a_law_around(scale):
     law = laws.TruncatedNormal()
-    scalars = (*draw_of(functional.truncated_normal, (4,), lower=-1.0).scalars[:4], scale, 0.25)
+    scalars = (*functional.truncated_normal.draw((4,), lower=-1.0).scalars[:4], scale, 0.25)
     distribution = law.distribution(np.array([-2.0, 0.0, 0.25, 0.5, 2.5]), *scalars)
     expected = {
         1.0: stats.truncnorm(-1, 2, 0.25, 1),
@@ -110,7 +109,7 @@ BOUNDS = {
 @pytest.mark.parametrize("name", BOUNDS)
 def test_the_support_holds_every_value(name):
     function, shape, options, most = BOUNDS[name]
-    draw = draw_of(function, shape, **options)
+    draw = function.draw(shape, **options)
     least, greatest = draw.recipe.law.support(*draw.scalars)
     values = np.asarray(draw(KEY))
     assert least <= values.min()

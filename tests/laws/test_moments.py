@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from cthulhu import functional
-from cthulhu.functional._plans import draw_of
 from cthulhu.laws import Law
 from cthulhu.laws._normal import truncated_moments
 from cthulhu.params import plan
@@ -28,7 +27,7 @@ def test_moments_are_those_of_the_law(case):
 
 @pytest.mark.parametrize("case", RANDOM, ids=by_id)
 def test_moments_are_those_of_the_values(case):
-    expected = draw_of(case.function, case.shape, **case.options).moments()
+    expected = case.function.draw(case.shape, **case.options).moments()
     values = np.stack([case.init(key, case.shape) for key in jax.random.split(KEY, 40)])
     values = values.astype(np.float64)
     error = expected.stddev / math.sqrt(values.size)
@@ -42,7 +41,7 @@ def test_moments_are_those_of_the_values(case):
 @pytest.mark.parametrize("name", ["random_normal", "he_normal", "glorot_uniform", "orthogonal"])
 def test_complex_moments(name):
     function = getattr(functional, name)
-    expected = draw_of(function, (40, 30), np.complex64).moments()
+    expected = function.draw((40, 30), np.complex64).moments()
     keys = jax.random.split(KEY, 20)
     values = np.stack([function(key, (40, 30), np.complex64) for key in keys])
     assert math.sqrt(np.mean(np.abs(values - expected.mean) ** 2)) == pytest.approx(
@@ -53,7 +52,7 @@ def test_complex_moments(name):
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
 @pytest.mark.parametrize("name", ["orthogonal", "identity", "random_normal", "zeros"])
 def test_nothing_has_finite_moments(name, shape):
-    assert all(map(math.isfinite, draw_of(getattr(functional, name), shape).moments()))
+    assert all(map(math.isfinite, getattr(functional, name).draw(shape).moments()))
 
 
 @pytest.mark.parametrize(
@@ -84,5 +83,5 @@ class Cauchy(Law):
 
 
 def test_a_law_may_have_no_moments():
-    known = draw_of(functional.random_normal, (4, 3))
+    known = functional.random_normal.draw((4, 3))
     assert known._replace(recipe=known.recipe._replace(law=Cauchy())).moments() is None

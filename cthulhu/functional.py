@@ -1,0 +1,34 @@
+"""The initializers as pure functions `(key, shape, dtype, out_sharding) -> Array`.
+
+Each name is an initializer itself, not a factory, so it can be handed to Flax as
+it stands; options are keywords, and `functools.partial` binds them. Scalar options
+may be traced. `function.definition` is the class of `cthulhu.initializers` that a
+function is derived from, and `function.draw(shape, dtype, **options)` what a call
+would run. `functional.pyi`, which `make stubs` writes, holds the signatures.
+"""
+
+from cthulhu import initializers as _classes
+from cthulhu.initializers import _registry
+
+constant = _classes.Constant.function
+delta_orthogonal = _classes.DeltaOrthogonal.function
+dirac = _classes.Dirac.function
+glorot_normal = _classes.GlorotNormal.function
+glorot_uniform = _classes.GlorotUniform.function
+he_normal = _classes.HeNormal.function
+he_uniform = _classes.HeUniform.function
+identity = _classes.Identity.function
+lecun_normal = _classes.LecunNormal.function
+lecun_uniform = _classes.LecunUniform.function
+ones = _classes.Ones.function
+orthogonal = _classes.Orthogonal.function
+random_normal = _classes.RandomNormal.function
+random_uniform = _classes.RandomUniform.function
+truncated_normal = _classes.TruncatedNormal.function
+variance_scaling = _classes.VarianceScaling.function
+zeros = _classes.Zeros.function
+
+# The names that users of JAX and torch type.
+globals().update({name: cls.function for cls in _registry.CLASSES for name in cls.aliases})
+
+__all__ = [name for name in sorted(globals()) if name[0].isalpha()]

@@ -1,0 +1,871 @@
+"""The initializers as pure functions `(key, shape, dtype, out_sharding) -> Array`.
+
+Each name is an initializer itself, not a factory, so it can be handed to Flax as
+it stands; options are keywords, and `functools.partial` binds them. Scalar options
+may be traced. `function.definition` is the class of `cthulhu.initializers` that a
+function is derived from, and `function.draw(shape, dtype, **options)` what a call
+would run. `functional.pyi`, which `make stubs` writes, holds the signatures.
+"""
+
+# Written by `make stubs` from the classes of cthulhu.initializers: edit those.
+
+import jax
+
+from cthulhu.typing import (
+    Axes,
+    BatchAxes,
+    Distribution,
+    DTypeLike,
+    Mode,
+    OutSharding,
+    Scalar,
+    Shape,
+)
+
+def constant(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    value: Scalar = 0.0,
+) -> jax.Array:
+    """Initializer that generates tensors initialized to a constant value.
+
+    Law: every element is `value`; mean `value`, standard deviation 0.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: the shape of the result.
+        dtype: the type of the result, floating, complex, integer or boolean;
+            default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        value: a number, or a scalar array; default 0. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `value` is not a number, or is complex where the dtype is not.
+        ValueError: `value` is an array that is not a scalar, an integer that no
+            dtype can hold, or one that the dtype cannot hold; `shape` has a
+            negative or unknown dimension.
+
+    Example:
+        >>> constant(None, (2, 2), value=3).tolist()
+        [[3.0, 3.0], [3.0, 3.0]]
+    """
+
+def delta_orthogonal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    gain: Scalar = 1.0,
+    axis: int = -1,
+) -> jax.Array:
+    """Initializer that generates convolution kernels, orthogonal at their centre.
+
+    Law: zeros, but for the centre of the spatial axes (the lower one if a size
+    is even), which holds an `Orthogonal` matrix of the last two dimensions.
+    float32 values equal ``jax.jit(jax.nn.initializers.delta_orthogonal(gain,
+    axis))`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(*spatial, inputs, outputs)``, of rank 3, 4 or 5, with at least as
+            many outputs as inputs.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        gain: the factor; a number or a scalar array; default 1. May be traced.
+        axis: which of the last two dimensions holds the matrix's columns; default
+            -1.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call is not 3-D
+            to 5-D, or has more inputs than outputs; `shape` has a negative or
+            unknown dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> kernel = delta_orthogonal(jax.random.key(0), (3, 3, 4, 8))
+        >>> int(np.count_nonzero(np.any(np.asarray(kernel), axis=(2, 3))))
+        1
+
+    References:
+        Xiao, Bahri, Sohl-Dickstein, Schoenholz and Pennington (2018), "Dynamical
+        isometry and a mean field theory of CNNs", https://arxiv.org/abs/1806.05393
+    """
+
+def dirac(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    groups: int = 1,
+) -> jax.Array:
+    """Initializer that generates convolution kernels which keep their input.
+
+    Law: 1 at the centre of the spatial axes (the upper one if a size is even), from
+    input i to output i of each of the `groups` of outputs, as far as there are both;
+    0 elsewhere.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*spatial, inputs, outputs)``, of rank 3, 4 or 5.
+        dtype: the type of the result, floating, complex, integer or boolean;
+            default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        groups: the number of groups of outputs, each of which keeps the input;
+            default 1.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `groups` is no integer.
+        ValueError: `groups` is less than 1 or does not divide the outputs, or the
+            shape of a call is not 3-D to 5-D; `shape` has a negative or unknown
+            dimension.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.arange(8.0).reshape(1, 4, 2)
+        >>> y = jax.lax.conv_general_dilated(
+        ...     x, dirac(None, (3, 2, 2)), (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC")
+        ... )
+        >>> bool((y == x).all())
+        True
+
+    References:
+        Zagoruyko and Komodakis (2017), "DiracNets: training very deep neural
+        networks without skip-connections", https://arxiv.org/abs/1706.00388
+    """
+
+def glorot_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+) -> jax.Array:
+    """Glorot normal initializer, also called Xavier normal initializer.
+
+    Law: truncated normal (cut at two standard deviations before the cut) with
+    mean 0 and, after the cut, standard deviation ``sqrt(2 / (fan_in + fan_out))``.
+    Here fan_in is the number of input units in the weight tensor, and fan_out the
+    number of output units.
+    This is `VarianceScaling` with scale 1.0, mode ``"fan_avg"`` and
+    distribution ``"truncated_normal"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.glorot_normal())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call has no such
+            axis; `shape` has a negative or unknown dimension, or `key` is a batch
+            of keys.
+
+    Example:
+        >>> import jax
+        >>> values = glorot_normal(jax.random.key(0), (400, 100))
+        >>> round(float(values.std()), 3)
+        0.063
+
+    References:
+        Glorot and Bengio (2010), "Understanding the difficulty of training deep
+        feedforward neural networks",
+        https://proceedings.mlr.press/v9/glorot10a.html
+    """
+
+def glorot_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+) -> jax.Array:
+    """Glorot uniform initializer, also called Xavier uniform initializer.
+
+    Law: uniform within [-limit, limit], with ``limit = sqrt(6 / (fan_in + fan_out))``;
+    mean 0 and standard deviation ``sqrt(2 / (fan_in + fan_out))``.
+    Here fan_in is the number of input units in the weight tensor, and fan_out the
+    number of output units.
+    This is `VarianceScaling` with scale 1.0, mode ``"fan_avg"`` and
+    distribution ``"uniform"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.glorot_uniform())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call has no such
+            axis; `shape` has a negative or unknown dimension, or `key` is a batch
+            of keys.
+
+    Example:
+        >>> import jax
+        >>> values = glorot_uniform(jax.random.key(0), (400, 100))
+        >>> bool((abs(values) <= (6 / (400 + 100)) ** 0.5).all())
+        True
+
+    References:
+        Glorot and Bengio (2010), "Understanding the difficulty of training deep
+        feedforward neural networks",
+        https://proceedings.mlr.press/v9/glorot10a.html
+    """
+
+def he_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+) -> jax.Array:
+    """He normal initializer, also called Kaiming normal initializer.
+
+    Law: truncated normal (cut at two standard deviations before the cut) with
+    mean 0 and, after the cut, standard deviation ``sqrt(2 / fan_in)``.
+    Here fan_in is the number of input units in the weight tensor.
+    This is `VarianceScaling` with scale 2.0, mode ``"fan_in"`` and
+    distribution ``"truncated_normal"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.he_normal())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call has no such
+            axis; `shape` has a negative or unknown dimension, or `key` is a batch
+            of keys.
+
+    Example:
+        >>> import jax
+        >>> values = he_normal(jax.random.key(0), (400, 100))
+        >>> round(float(values.std()), 3)
+        0.071
+
+    References:
+        He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
+        https://arxiv.org/abs/1502.01852
+    """
+
+def he_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+) -> jax.Array:
+    """He uniform initializer, also called Kaiming uniform initializer.
+
+    Law: uniform within [-limit, limit], with ``limit = sqrt(6 / fan_in)``;
+    mean 0 and standard deviation ``sqrt(2 / fan_in)``.
+    Here fan_in is the number of input units in the weight tensor.
+    This is `VarianceScaling` with scale 2.0, mode ``"fan_in"`` and
+    distribution ``"uniform"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.he_uniform())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call has no such
+            axis; `shape` has a negative or unknown dimension, or `key` is a batch
+            of keys.
+
+    Example:
+        >>> import jax
+        >>> values = he_uniform(jax.random.key(0), (400, 100))
+        >>> bool((abs(values) <= (6 / 400) ** 0.5).all())
+        True
+
+    References:
+        He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
+        https://arxiv.org/abs/1502.01852
+    """
+
+def identity(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    gain: Scalar = 1.0,
+) -> jax.Array:
+    """Initializer that generates the identity matrix.
+
+    Only for shapes of two dimensions. A matrix that is not square is padded with
+    zeros.
+
+    Law: `gain` on the main diagonal, 0 elsewhere.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: the shape of the result: two dimensions.
+        dtype: the type of the result, floating, complex, integer or boolean;
+            default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        gain: the factor; default 1. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `gain` is not finite or not representable in an integer dtype,
+            or the shape of a call has not exactly two dimensions; `shape` has a
+            negative or unknown dimension.
+
+    Example:
+        >>> identity(None, (2, 3), gain=2).tolist()
+        [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
+
+    References:
+        Le, Jaitly and Hinton (2015), "A simple way to initialize recurrent
+        networks of rectified linear units", https://arxiv.org/abs/1504.00941
+    """
+
+def lecun_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+) -> jax.Array:
+    """LeCun normal initializer.
+
+    Law: truncated normal (cut at two standard deviations before the cut) with
+    mean 0 and, after the cut, standard deviation ``sqrt(1 / fan_in)``.
+    Here fan_in is the number of input units in the weight tensor.
+    This is `VarianceScaling` with scale 1.0, mode ``"fan_in"`` and
+    distribution ``"truncated_normal"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.lecun_normal())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call has no such
+            axis; `shape` has a negative or unknown dimension, or `key` is a batch
+            of keys.
+
+    Example:
+        >>> import jax
+        >>> values = lecun_normal(jax.random.key(0), (400, 100))
+        >>> round(float(values.std()), 3)
+        0.05
+
+    References:
+        LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
+        https://doi.org/10.1007/3-540-49430-8_2
+    """
+
+def lecun_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+) -> jax.Array:
+    """LeCun uniform initializer.
+
+    Law: uniform within [-limit, limit], with ``limit = sqrt(3 / fan_in)``;
+    mean 0 and standard deviation ``sqrt(1 / fan_in)``.
+    Here fan_in is the number of input units in the weight tensor.
+    This is `VarianceScaling` with scale 1.0, mode ``"fan_in"`` and
+    distribution ``"uniform"``. float32 values equal
+    ``jax.jit(jax.nn.initializers.lecun_uniform())`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call has no such
+            axis; `shape` has a negative or unknown dimension, or `key` is a batch
+            of keys.
+
+    Example:
+        >>> import jax
+        >>> values = lecun_uniform(jax.random.key(0), (400, 100))
+        >>> bool((abs(values) <= (3 / 400) ** 0.5).all())
+        True
+
+    References:
+        LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
+        https://doi.org/10.1007/3-540-49430-8_2
+    """
+
+def ones(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates tensors initialized to 1.
+
+    Law: every element is 1.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: the shape of the result.
+        dtype: the type of the result, floating, complex, integer or boolean;
+            default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `shape` has a negative or unknown dimension.
+
+    Example:
+        >>> ones(None, (2, 2)).tolist()
+        [[1.0, 1.0], [1.0, 1.0]]
+    """
+
+def orthogonal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    gain: Scalar = 1.0,
+    axis: int = -1,
+    batch_axis: Axes = (),
+) -> jax.Array:
+    """Initializer that generates a random orthogonal matrix.
+
+    A shape of more than two dimensions is seen as a matrix whose columns run
+    along `axis`, the last by default, and whose rows run along all others; the
+    smaller side is orthonormal.
+
+    Law: `gain` times a matrix from the Haar (uniform) distribution over the
+    (semi-)orthogonal matrices, or unitary ones for a complex dtype. Each element
+    has mean 0 and standard deviation ``gain / sqrt(max(rows, columns))``. float32
+    values equal ``jax.jit(jax.nn.initializers.orthogonal(gain, axis))`` bit for
+    bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result, of rank 2 or more.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value. Every device
+            computes whole matrices before it keeps its part.
+        gain: the factor; a number or a scalar array; default 1. May be traced.
+        axis: the axis of the columns; default -1.
+        batch_axis: axes that stack independent matrices, made by one batched
+            decomposition; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, an axis is named twice, or the
+            shape of a call has less than two dimensions beside the batch axes;
+            `shape` has a negative or unknown dimension, or `key` is a batch of
+            keys.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> q = orthogonal(jax.random.key(0), (64, 16))
+        >>> bool(jnp.allclose(q.T @ q, jnp.eye(16), atol=1e-5))
+        True
+
+    References:
+        Saxe, McClelland and Ganguli (2014), "Exact solutions to the nonlinear
+        dynamics of learning in deep linear neural networks",
+        https://arxiv.org/abs/1312.6120. Mezzadri (2007), "How to generate random
+        matrices from the classical compact groups",
+        https://arxiv.org/abs/math-ph/0609050.
+    """
+
+def random_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    mean: Scalar = 0.0,
+    stddev: Scalar = 0.05,
+) -> jax.Array:
+    """Initializer that generates tensors with a normal distribution.
+
+    Law: normal with mean `mean` and standard deviation `stddev`. In float32 the
+    support is `mean` ± 5.42 `stddev`, the range of inversion with 23 bits; a
+    complex dtype gives real and imaginary parts of standard deviation
+    ``stddev / sqrt(2)`` each. float32 values with mean 0 equal
+    ``jax.jit(jax.nn.initializers.normal(stddev))`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        mean: the mean; a number or a scalar array; default 0. May be traced.
+        stddev: the standard deviation, likewise, at least 0; default 0.05. May be
+            traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        The leading rows of a larger draw are the smaller draw:
+
+        >>> import jax, numpy as np
+        >>> key = jax.random.key(0)
+        >>> rows = random_normal(key, (2, 64))
+        >>> bool(np.array_equal(random_normal(key, (5, 64))[:2], rows))
+        True
+    """
+
+def random_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    minval: Scalar = -0.05,
+    maxval: Scalar = 0.05,
+) -> jax.Array:
+    """Initializer that generates tensors with a uniform distribution.
+
+    Law: uniform on [`minval`, `maxval`), with mean ``(minval + maxval) / 2`` and
+    standard deviation ``(maxval - minval) / sqrt(12)``; rounding may reach
+    `maxval`. float32 values equal ``jax.jit`` of `jax.random.uniform`, and with
+    ``minval=0`` of ``jax.nn.initializers.uniform(maxval)``, bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        minval: the lower bound; a number or a scalar array; default -0.05. May be
+            traced.
+        maxval: the upper bound, likewise, at least `minval`; default 0.05. May be
+            traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = random_uniform(jax.random.key(0), (1000,), minval=2, maxval=3)
+        >>> bool((values >= 2).all() and (values < 3).all())
+        True
+    """
+
+def truncated_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    mean: Scalar = 0.0,
+    stddev: Scalar = 0.05,
+    lower: Scalar = -2.0,
+    upper: Scalar = 2.0,
+) -> jax.Array:
+    """Initializer that generates a truncated normal distribution.
+
+    These values are similar to values from a `RandomNormal`, except that those
+    more than two standard deviations from the mean do not occur.
+
+    Law: normal with mean `mean` and standard deviation `stddev`, conditioned on
+    (`mean` + `lower` · `stddev`, `mean` + `upper` · `stddev`). `stddev` is that
+    of the normal before the cut: with the default bounds the values have
+    standard deviation 0.8796 · `stddev` (`VarianceScaling` corrects for it).
+    Rounding to a narrow dtype may reach the bounds themselves. float32 values
+    with mean 0 equal ``jax.jit(jax.nn.initializers.truncated_normal(stddev))``
+    bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        mean: the mean before the cut; a number or a scalar array; default 0. May be
+            traced.
+        stddev: the standard deviation before the cut, likewise, at least 0; default
+            0.05. May be traced.
+        lower: the lower bound, in standard deviations from the mean; default -2.
+            May be traced.
+        upper: the upper bound, likewise, greater than `lower`; default 2. May be
+            traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = truncated_normal(jax.random.key(0), (1000,), stddev=1.0)
+        >>> bool((abs(values) < 2).all())
+        True
+    """
+
+def variance_scaling(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    scale: Scalar = 1.0,
+    mode: Mode = "fan_in",
+    distribution: Distribution = "truncated_normal",
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+) -> jax.Array:
+    """Initializer capable of adapting its scale to the shape of weights.
+
+    Law: mean 0 and standard deviation ``sqrt(scale / n)``, where n is, at least 1,
+
+    - the number of input units in the weight tensor, if mode = ``"fan_in"``
+    - the number of output units, if mode = ``"fan_out"``
+    - the average of both, if mode = ``"fan_avg"``
+    - the geometric average of both, if mode = ``"fan_geo_avg"``
+
+    The distribution is
+
+    - ``"truncated_normal"``, or its synonym ``"normal"``: normal, cut at two
+      standard deviations of the normal before the cut, and widened by 1 / 0.8796
+      so that the standard deviation after the cut is the one above. (In
+      `jax.nn.initializers`, ``"normal"`` is the untruncated one.)
+    - ``"untruncated_normal"``: normal.
+    - ``"uniform"``: uniform within [-limit, limit], with
+      ``limit = sqrt(3 * scale / n)``.
+
+    A complex dtype gives a normal cut at a modulus, a normal, or a disk.
+    float32 values equal ``jax.jit(jax.nn.initializers.variance_scaling(…))``
+    bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        scale: the factor, greater than 0; a number or a scalar array; default 1.
+            May be traced.
+        mode: ``"fan_in"`` (default), ``"fan_out"``, ``"fan_avg"`` or
+            ``"fan_geo_avg"``.
+        distribution: ``"truncated_normal"`` (default) or its synonym ``"normal"``,
+            ``"untruncated_normal"`` or ``"uniform"``.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an invalid value for `scale`, `mode` or `distribution`, or an
+            axis that the shape of a call does not have; `shape` has a negative or
+            unknown dimension, or `key` is a batch of keys.
+
+    Example:
+        A stack of twelve layers, each scaled as if it stood alone:
+
+        >>> import jax
+        >>> stack = variance_scaling(jax.random.key(0), (12, 100, 100), batch_axis=0)
+        >>> round(float(stack.std()), 2)
+        0.1
+
+    References:
+        He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
+        https://arxiv.org/abs/1502.01852. Glorot and Bengio (2010),
+        "Understanding the difficulty of training deep feedforward neural
+        networks", https://proceedings.mlr.press/v9/glorot10a.html
+    """
+
+def zeros(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates tensors initialized to 0.
+
+    Law: every element is 0.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: the shape of the result.
+        dtype: the type of the result, floating, complex, integer or boolean;
+            default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `shape` has a negative or unknown dimension.
+
+    Example:
+        >>> zeros(None, (2, 2)).tolist()
+        [[0.0, 0.0], [0.0, 0.0]]
+    """
+
+kaiming_normal = he_normal
+kaiming_uniform = he_uniform
+normal = random_normal
+uniform = random_uniform
+xavier_normal = glorot_normal
+xavier_uniform = glorot_uniform
+
+__all__ = [
+    "constant",
+    "delta_orthogonal",
+    "dirac",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]

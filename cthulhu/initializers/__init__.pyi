@@ -1,0 +1,92 @@
+"""The documented initializers: frozen values, each defined once with its function.
+
+Each class has its snake_case name too: ``he_normal is HeNormal``, and the names that
+users of JAX and torch type. `__init__.pyi`, which `make stubs` writes, names them all.
+"""
+
+# Written by `make stubs` from the classes of cthulhu.initializers: edit those.
+
+from cthulhu.initializers._base import Initializer
+from cthulhu.initializers._config import deserialize, serialize
+from cthulhu.initializers._constant import Constant, Ones, Zeros
+from cthulhu.initializers._dirac import Dirac
+from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
+from cthulhu.initializers._he import HeNormal, HeUniform
+from cthulhu.initializers._identity import Identity
+from cthulhu.initializers._lecun import LecunNormal, LecunUniform
+from cthulhu.initializers._lookup import get
+from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
+from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._uniform import RandomUniform
+from cthulhu.initializers._variance_scaling import VarianceScaling
+
+constant = Constant
+delta_orthogonal = DeltaOrthogonal
+dirac = Dirac
+glorot_normal = GlorotNormal
+glorot_uniform = GlorotUniform
+he_normal = HeNormal
+he_uniform = HeUniform
+identity = Identity
+kaiming_normal = HeNormal
+kaiming_uniform = HeUniform
+lecun_normal = LecunNormal
+lecun_uniform = LecunUniform
+normal = RandomNormal
+ones = Ones
+orthogonal = Orthogonal
+random_normal = RandomNormal
+random_uniform = RandomUniform
+truncated_normal = TruncatedNormal
+uniform = RandomUniform
+variance_scaling = VarianceScaling
+xavier_normal = GlorotNormal
+xavier_uniform = GlorotUniform
+zeros = Zeros
+
+__all__ = [
+    "Constant",
+    "DeltaOrthogonal",
+    "Dirac",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "constant",
+    "delta_orthogonal",
+    "deserialize",
+    "dirac",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "serialize",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]

@@ -1,0 +1,58 @@
+"""The fields of the built-in classes: what an option is by default, and what checks it.
+
+A check `(owner, argument, value)` returns the value in its canonical form. It is
+the same for the class and for its function; a number may be traced in a call of
+the function, and never in an instance, which outlives the trace.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from cthulhu import checks
+
+__all__ = ["SEED", "axes", "checked", "number", "option", "seed"]
+
+Check = Callable[[str, str, Any], Any]
+Field = dataclasses.Field[Any]
+
+SEED = "seed"
+"""The field that no function has: a call of it brings a key."""
+
+
+def option(default: Any, check: Check) -> Any:
+    """A field that is one of a few values, or some other thing that is never traced."""
+    return dataclasses.field(default=default, metadata={"check": check})
+
+
+def number(default: Any, check: Check) -> Any:
+    """A field that is a number; in a function, one that may be traced."""
+    return dataclasses.field(default=default, metadata={"check": check, "may_be_traced": True})
+
+
+def axes(default: Any, *, rest: bool = False) -> Any:
+    """A field for one axis, or several, or perhaps for the rest of them."""
+
+    def check(owner: str, argument: str, value: Any) -> Any:
+        if rest and isinstance(value, str):
+            return checks.choice(owner, argument, value, ["rest"])
+        found = checks.axis_tuple(owner, argument, value)
+        return found[0] if len(found) == 1 else found
+
+    return option(default, check)
+
+
+def seed() -> Any:
+    """The field for the documented seed."""
+    return option(None, lambda owner, _, value: checks.seed(owner, value))
+
+
+def checked(owner: str, field: Field, value: Any, *, concrete: bool) -> Any:
+    """The value of a field in its canonical form; `concrete` refuses a traced one."""
+    if concrete and field.metadata.get("may_be_traced") and checks.is_traced(value):
+        raise TypeError(
+            f"{owner}: {field.name} must be concrete, since an instance is a value that can be "
+            "compared and saved; got a traced array. Use the function in cthulhu.functional, "
+            "which takes traced scalars"
+        )
+    return field.metadata["check"](owner, field.name, value)

@@ -1,0 +1,35 @@
+"""The tables of names: every class that is defined, and all that it is called."""
+
+import re
+from typing import TypeVar
+
+from cthulhu.initializers._builtin import BuiltIn
+from cthulhu.initializers._functions import function_of
+
+__all__ = ["CLASSES", "KNOWN_AS", "NAMES", "defined", "snake_case"]
+
+Definition = TypeVar("Definition", bound=type[BuiltIn])
+
+# `defined` fills these while the classes are imported.
+CLASSES: list[type[BuiltIn]] = []
+NAMES: dict[str, type[BuiltIn]] = {}
+KNOWN_AS: dict[str, str] = {}
+
+
+def defined(cls: Definition) -> Definition:
+    """Complete a class that defines an initializer: its name, its function, its other names."""
+    cls.name = snake_case(cls.__name__)
+    cls.defaults = {field.name: field.default for field in cls.option_fields()}
+    cls.function = staticmethod(function_of(cls))
+    names = [cls.__name__, cls.name, *cls.aliases, *cls.legacy]
+    if cls.in_keras:
+        names.append(f"{cls.__name__}V2")
+    CLASSES.append(cls)
+    NAMES.update(dict.fromkeys(names, cls))
+    KNOWN_AS.update(dict.fromkeys(cls.known_as, cls.name))
+    return cls
+
+
+def snake_case(name: str) -> str:
+    """`HeNormal` as `he_normal`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
