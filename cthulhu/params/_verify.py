@@ -1,5 +1,6 @@
 """`verify`: whether parameters hold the values that a plan says."""
 
+import collections
 import dataclasses
 import functools
 import math
@@ -28,6 +29,8 @@ Recomputed = tuple[Path, Any, Callable[[Any], Iterator[tuple[Index, Any]]]]
 """A path, what has the parameter's shape and type, and the parts to compare with an array."""
 
 PLACES = 4  # The blocks of a sample.
+BATCH = 512  # Small parameters that are recomputed at once, and then compared.
+SMALL = 2**16  # Elements of a small parameter.
 LARGEST_BLOCK = 2**22  # Elements recomputed at a time.
 
 
@@ -188,8 +191,32 @@ def of_leaves(planned: Plan[Any], key: Any, sample: int) -> Iterator[Recomputed]
     if planned.saved is not None:
         planned.saved.refuse("verify")
     words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
-    for leaf, own in zip(planned.leaves, words, strict=True):
-        yield leaf.path, leaf, functools.partial(slices, leaf, own, sample)
+    waiting = collections.deque(zip(planned.leaves, words, strict=True))
+    while waiting:
+        batch: list[tuple[Leaf, Any]] = []
+        while waiting and len(batch) < BATCH and is_small(waiting[0][0], sample):
+            batch.append(waiting.popleft())
+        if not batch:
+            leaf, own = waiting.popleft()
+            yield leaf.path, leaf, functools.partial(slices, leaf, own, sample)
+            continue
+        unplaced = [dataclasses.replace(leaf, sharding=None) for leaf, _ in batch]
+        made = make(unplaced, [own for _, own in batch])
+        for leaf, array in zip(unplaced, made, strict=True):
+            yield leaf.path, leaf, functools.partial(whole, array)
+
+
+def is_small(leaf: Leaf, sample: int) -> bool:
+    """Whether a leaf is recomputed whole, and quickly: many such are made at once."""
+    size = math.prod(leaf.shape)
+    compared_whole = sample == 0 or size <= sample or not has_blocks(leaf)
+    return not leaf.kept and size <= SMALL and compared_whole
+
+
+def has_blocks(leaf: Leaf) -> bool:
+    """Whether a part of a leaf can be made alone."""
+    draw = leaf.draw
+    return draw is not None and isinstance(draw.recipe.law, Elementwise) and bool(leaf.layer_shape)
 
 
 def of_function(planned: InitPlan[Any], key: Any) -> Iterator[Recomputed]:
@@ -236,7 +263,7 @@ def slices(leaf: Leaf, words: Any, sample: int, value: Any) -> Iterator[tuple[In
     if leaf.kept:
         return
     draw = leaf.draw
-    if draw is None or not isinstance(draw.recipe.law, Elementwise) or not leaf.layer_shape:
+    if draw is None or not has_blocks(leaf):
         whole = np.asarray(make([dataclasses.replace(leaf, sharding=None)], [words])[0])
         for index in regions(leaf.shape, value):
             yield index, whole[index]

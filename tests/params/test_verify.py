@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 from rich.console import Console
 
 from cthulhu.params import Keep, init_params, plan, verify
+from cthulhu.params import _making as making
 from cthulhu.params._verify import LARGEST_BLOCK
 from tests.cases import KEY
 
@@ -237,3 +238,21 @@ def test_the_plan_of_an_init_function_is_verified() -> None:
         "params/layers_0/bias": "is missing",
         "params/more": "is not in the plan",
     }
+
+
+def test_small_parameters_are_recomputed_in_batches(monkeypatch):
+    """Each by itself would cost a dispatch, and more of handing over than of drawing."""
+    tree = {f"layer_{at}": jax.ShapeDtypeStruct((8, 8), np.float32) for at in range(1100)}
+    params = init_params(0, tree, "he_normal")
+    params["layer_700"] = params["layer_700"].at[3, 5].add(1.0)
+    calls = []
+
+    def counted(leaves, words):
+        calls.append(len(leaves))
+        return making.make(leaves, words)
+
+    monkeypatch.setattr("cthulhu.params._verify.make", counted)
+    report = verify(params, 0, "he_normal")
+    assert [(m.path, m.index) for m in report.mismatches] == [("layer_700", (3, 5))]
+    assert report.elements == 1100 * 64
+    assert calls == [512, 512, 76]
