@@ -155,6 +155,21 @@ def test_a_call_that_was_transformed_is_not_taken_for_the_draw():
     assert draws_known(USES["in jit"][0], KEY) == 1
 
 
+def test_a_function_of_the_same_name_and_kind_is_not_taken_for_the_draw():
+    functional.random_normal(KEY, SHAPE)  # Its program is known from here on.
+
+    @jax.jit
+    def normal(key, scale, shift):
+        return jnp.full(SHAPE, scale + shift)
+
+    def init(key):
+        ours = functional.random_normal(key, SHAPE)
+        return {"ours": ours, "theirs": normal(key, np.float32(2), np.float32(1))}
+
+    assert draws_known(init, KEY) == 1
+    assert (same_as_jit(init, KEY)["theirs"] == 3).all()
+
+
 class Model(nn.Module):
     """A transformer's parameters, without the transformer."""
 
