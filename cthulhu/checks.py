@@ -21,28 +21,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = [
-    "axes",
-    "choice",
-    "did_you_mean",
-    "dtype",
-    "extra",
-    "fill_value",
-    "finite",
-    "holds_keys",
-    "inexact_dtype",
-    "is_key",
-    "non_negative",
-    "positive",
-    "rank",
-    "representable",
-    "scalar",
-    "seed",
-    "shape",
-    "single_key",
-    "unordered",
-]
-
 LARGEST_SEED = 2**32 - 1
 
 

@@ -18,8 +18,6 @@ from cthulhu.random import from_seed, next_key, scope
 from cthulhu.random._scope import in_scope, keys_drawn
 from cthulhu.typing import DTypeLike, OutSharding, Shape
 
-__all__ = ["Initializer"]
-
 ARGUMENTS = ("key", "shape", "dtype", "out_sharding")
 DRAWN = {DRAWN_SEED}
 

@@ -23,8 +23,6 @@ from cthulhu.initializers._misuse import unknown_option
 from cthulhu.programs._build import Draw, resolve_sharding
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
-__all__ = ["BuiltIn", "draw_of", "run"]
-
 KERAS_NAMES = {"in_axis": "input_axes", "out_axis": "output_axes"}
 
 

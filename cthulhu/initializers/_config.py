@@ -11,8 +11,6 @@ from cthulhu.initializers._custom import from_callable
 from cthulhu.initializers._keras import PACKAGE, registered
 from cthulhu.initializers._registry import CLASSES, KNOWN_AS, NAMES
 
-__all__ = ["as_initializer", "deserialize", "serialize"]
-
 KERAS_MODULE = "keras.initializers"
 OWN_MODULE = "cthulhu.initializers"
 

@@ -12,8 +12,6 @@ from cthulhu.initializers._registry import defined
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw
 
-__all__ = ["Constant", "Ones", "Zeros"]
-
 
 def filled(owner: str, shape: Any, dtype: Any, sharding: Any, value: Any) -> Draw:
     """Check the value against the type, and name the program that fills an array."""

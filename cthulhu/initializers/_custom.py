@@ -12,8 +12,6 @@ from cthulhu.initializers._base import Initializer, finish
 from cthulhu.initializers._signatures import accepts, first_argument
 from cthulhu.typing import DTypeLike, OutSharding, Shape
 
-__all__ = ["FromArray", "FromCallable", "from_callable"]
-
 
 @dataclasses.dataclass(frozen=True)
 class FromCallable(Initializer):

@@ -16,8 +16,6 @@ from cthulhu.initializers._registry import defined
 from cthulhu.laws import Law, Moments
 from cthulhu.programs._build import Draw, draw
 
-__all__ = ["Dirac"]
-
 
 def group_count(owner: str, argument: str, value: Any) -> int:
     """An integer of at least 1."""

@@ -9,8 +9,6 @@ import re
 import textwrap
 from collections.abc import Collection, Mapping
 
-__all__ = ["function_docstring"]
-
 SECTIONS = ("Law", "Args", "Raises", "Example", "References")
 WIDTH = 80
 

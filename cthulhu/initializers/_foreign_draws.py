@@ -27,8 +27,6 @@ import numpy as np
 
 from cthulhu import checks
 
-__all__ = ["refuse_foreign_draws"]
-
 SMALL = 2**20  # Elements of an array that is worth to be made twice.
 
 RANDOM_OPERATIONS = ("random_", "rng_", "threefry")

@@ -14,8 +14,6 @@ from cthulhu.initializers._docstrings import function_docstring
 from cthulhu.programs._build import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
 
-__all__ = ["Function", "definition_of", "function_of"]
-
 MODULE = "cthulhu.functional"
 
 MISSING: Any = object()

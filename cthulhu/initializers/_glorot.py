@@ -5,8 +5,6 @@ import dataclasses
 from cthulhu.initializers._registry import defined
 from cthulhu.initializers._variance_scaling import Scaled
 
-__all__ = ["GlorotNormal", "GlorotUniform"]
-
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)

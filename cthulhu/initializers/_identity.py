@@ -12,8 +12,6 @@ from cthulhu.initializers._registry import defined
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw
 
-__all__ = ["Identity"]
-
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)

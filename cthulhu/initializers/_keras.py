@@ -7,8 +7,6 @@ import random
 import sys
 from typing import Any
 
-__all__ = ["DRAWN_SEED", "PACKAGE", "called_by_keras", "drawn_seed", "register", "registered"]
-
 PACKAGE = "cthulhu"
 """The package under which the classes are registered, as in ``"cthulhu>HeNormal"``."""
 

@@ -11,8 +11,6 @@ from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._config import as_initializer, deserialize
 from cthulhu.initializers._custom import FromArray
 
-__all__ = ["get"]
-
 Instance = TypeVar("Instance", bound=BuiltIn)
 CustomObjects = Mapping[str, Any] | None
 

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 
 from cthulhu import checks
 
-__all__ = ["too_few_arguments", "too_many_arguments", "unknown_option"]
-
 
 def unknown_option(
     owner: str, asked: str, known: Iterable[str], elsewhere: Mapping[str, str]

@@ -11,8 +11,6 @@ from typing import Any
 
 from cthulhu import checks
 
-__all__ = ["SEED", "axes", "checked", "number", "option", "seed"]
-
 Check = Callable[[str, str, Any], Any]
 Field = dataclasses.Field[Any]
 

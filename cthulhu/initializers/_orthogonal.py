@@ -12,8 +12,6 @@ from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw
 from cthulhu.typing import Axes
 
-__all__ = ["DeltaOrthogonal", "Orthogonal"]
-
 ELSEWHERE = {"scale": "write gain=…", "column_axis": "write axis=…"}
 
 

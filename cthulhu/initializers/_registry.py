@@ -6,8 +6,6 @@ from typing import TypeVar
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import function_of
 
-__all__ = ["CLASSES", "KNOWN_AS", "NAMES", "defined", "snake_case"]
-
 Definition = TypeVar("Definition", bound=type[BuiltIn])
 
 # `defined` fills these while the classes are imported.

@@ -4,8 +4,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["accepts", "first_argument"]
-
 KEY_NAMES = ("key", "rng", "rng_key", "prng_key", "prngkey", "rngs", "seed_key")
 SHAPE_NAMES = ("shape", "size", "dims")
 

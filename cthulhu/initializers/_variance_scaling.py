@@ -17,8 +17,6 @@ from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.typing import Axes, BatchAxes, Distribution, Mode
 
-__all__ = ["Scaled", "VarianceScaling"]
-
 MODES: tuple[str, ...] = get_args(Mode)
 DISTRIBUTIONS: tuple[str, ...] = get_args(Distribution)
 

@@ -9,18 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from cthulhu.random._bits import UNSIGNED, Counter, random_bits
-
-__all__ = [
-    "DType",
-    "Elementwise",
-    "Law",
-    "Moments",
-    "bit_width",
-    "is_complex",
-    "real_parts",
-    "unit",
-]
+from cthulhu.random._bits import UNSIGNED, random_bits
+from cthulhu.random._threefry import Counter
 
 DType = np.dtype[Any]
 

@@ -11,8 +11,6 @@ from jax import lax
 from cthulhu.laws._base import DType, Law, Moments, real_parts, unit
 from cthulhu.random._bits import fused, random_bits
 
-__all__ = ["ComplexDisk", "ComplexNormal"]
-
 # What a cut at twice the modulus leaves of the standard deviation.
 TRUNCATED_DISK_STDDEV = 0.95311164380491208
 

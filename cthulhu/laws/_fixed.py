@@ -11,8 +11,6 @@ from jax import lax
 
 from cthulhu.laws._base import DType, Law, Moments, real_parts
 
-__all__ = ["Eye", "Fill"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Fill(Law):

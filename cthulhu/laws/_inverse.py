@@ -30,7 +30,7 @@ import jax
 import numpy as np
 from jax import lax
 
-__all__ = ["erf_inv"]
+from cthulhu import compat
 
 
 def floats(*bits: int) -> tuple[np.float32, ...]:
@@ -120,9 +120,6 @@ def explicit(u: Any, *, ends: bool) -> Any:
     return lax.mul(u, factor)
 
 
-WRITTEN_OUT = jax.__version_info__ < (0, 11)
-
-
 def erf_inv(u: jax.Array, *, ends: bool = True) -> jax.Array:
     """`lax.erf_inv`, bit for bit.
 
@@ -133,7 +130,7 @@ def erf_inv(u: jax.Array, *, ends: bool = True) -> jax.Array:
     Returns:
         An array like `u`.
     """
-    if u.dtype != np.float32 or not WRITTEN_OUT:
+    if u.dtype != np.float32 or not compat.ERF_INV_IS_KNOWN:
         return lax.erf_inv(u)
 
     def on_cpu(u: jax.Array) -> Any:

@@ -11,8 +11,6 @@ from jax import lax
 from cthulhu.laws._base import DType, Elementwise, Moments, real_parts, unit
 from cthulhu.laws._inverse import erf_inv
 
-__all__ = ["Normal", "TruncatedNormal", "truncated_moments"]
-
 # Inversion of 23 or 52 random bits reaches no further, in standard deviations.
 REACH = {4: 5.5, 8: 8.3}
 

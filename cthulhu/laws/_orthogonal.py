@@ -13,8 +13,6 @@ from cthulhu.laws._base import DType, Law, Moments, is_complex, real_parts
 from cthulhu.laws._normal import Normal
 from cthulhu.random._bits import fused
 
-__all__ = ["DeltaOrthogonal", "Orthogonal"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Orthogonal(Law):

@@ -11,8 +11,6 @@ from jax import lax
 
 from cthulhu.laws._base import DType, Elementwise, Moments, real_parts, unit
 
-__all__ = ["Uniform"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Uniform(Elementwise):

@@ -15,9 +15,7 @@ from cthulhu.fans import Fans, compute_fans
 from cthulhu.laws import Fill
 from cthulhu.params._layout import Layout, axes_of, has_default_axes, with_layout
 from cthulhu.params._leaves import Leaf, Stacked
-from cthulhu.params._paths import Path, join
-
-__all__ = ["caution"]
+from cthulhu.trees import Path, join
 
 # As in `weight`, `weight_ih`, `in_proj_weight`, and a state dict's `layers.0.weight`.
 OUT_IN_NAME = re.compile(r"(.*[._])?weight(_.*)?")

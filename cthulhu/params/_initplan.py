@@ -9,14 +9,12 @@ import numpy as np
 
 from cthulhu import checks
 from cthulhu.params import _naming as naming
-from cthulhu.params._graph import Literal, is_key
-from cthulhu.params._launch import Launch
-from cthulhu.params._paths import Path, join
 from cthulhu.params._rows import LeafPlan, Rows
-from cthulhu.params._trace import Traces, fast_init
 from cthulhu.random import from_seed, path_digest
-
-__all__ = ["InitPlan"]
+from cthulhu.tracing._graph import Literal, is_key
+from cthulhu.tracing._launch import Launch
+from cthulhu.tracing._trace import Traces, fast_init
+from cthulhu.trees import Path, join
 
 Result = TypeVar("Result")
 

@@ -8,8 +8,6 @@ from cthulhu import checks, initializers
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
 
-__all__ = ["LAYOUTS", "Layout", "axes_of", "has_default_axes", "unbound", "with_layout"]
-
 Layout = Literal["in_out", "out_in"] | None
 """How weights lie: (…, in, out) as in Flax, (out, in, …) as in Equinox, or unknown."""
 

@@ -15,14 +15,11 @@ from cthulhu import checks
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
 from cthulhu.params import _patterns as patterns
-from cthulhu.params._frame import Frame, frame_of, is_array
 from cthulhu.params._layout import Layout, unbound, with_layout
-from cthulhu.params._paths import Path, flatten, join
-from cthulhu.params._placement import leaf_shardings
 from cthulhu.params._rules import Keep, Rules
 from cthulhu.programs._build import Draw
-
-__all__ = ["Leaf", "Stacked", "leaves_of"]
+from cthulhu.programs._placement import leaf_shardings
+from cthulhu.trees import Frame, Path, flatten, frame_of, is_array, join
 
 Stacked = int | Mapping[str, int] | None
 """Which leaves stack layers along an axis: all of them, or those of a path regex."""

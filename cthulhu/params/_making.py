@@ -9,15 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
 
-from cthulhu import extend
-from cthulhu.params._derivation import hash_words
+from cthulhu import compat
+from cthulhu.params._keys import layer_keys
 from cthulhu.params._leaves import Leaf
-from cthulhu.params._paths import join
 from cthulhu.programs import _jobs as jobs
 from cthulhu.programs import _pool as pool
 from cthulhu.programs._build import place
-
-__all__ = ["count_programs", "layer_keys", "make", "make_traced", "stream"]
+from cthulhu.trees import join
 
 
 def make(
@@ -91,12 +89,6 @@ def identity(leaf: Leaf) -> Hashable:
     return (what, leaf.stack, leaf.sharding, pool.context())
 
 
-def layer_keys(key: Any, layers: int) -> Any:
-    """The keys of stacked layers: `jax.random.fold_in(key, layer)` for each."""
-    count = np.arange(layers, dtype=np.uint32)
-    return hash_words(np.asarray(key), np.zeros_like(count), count)
-
-
 def run_custom(leaf: Leaf, words: Any) -> jax.Array:
     """What an initializer that is not of this library makes, of a leaf or of all its layers."""
     name = join(leaf.path)
@@ -120,7 +112,7 @@ def run_custom(leaf: Leaf, words: Any) -> jax.Array:
 
 def make_traced(leaves: Sequence[Leaf], words: Any) -> list[Any]:
     """The values of the leaves, inside another program."""
-    assert extend.under_trace()
+    assert compat.under_trace()
     values = []
     for leaf, own in zip(leaves, words, strict=True):
         keys = own

@@ -13,10 +13,8 @@ import numpy as np
 from cthulhu.fans import Fans, compute_fans
 from cthulhu.laws import Elementwise
 from cthulhu.laws._normal import truncated_moments
-from cthulhu.params import _flat as flat
 from cthulhu.programs._build import compute_dtype
-
-__all__ = ["Law", "constant", "name"]
+from cthulhu.tracing import _flat as flat
 
 GRID = 2**16  # Points at which a law is looked at.
 EXACT = 1e-4  # How far a law in float32 may be from the one whose name it gets.

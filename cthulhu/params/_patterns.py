@@ -10,8 +10,6 @@ import time
 
 import regex
 
-__all__ = ["Pattern", "check", "glob_as_regex"]
-
 SECONDS = 2.0  # That one pattern may take for all the paths of a tree.
 
 # A repeated group may hide a choice of exponentially many ways; each open-ended

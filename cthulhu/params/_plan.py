@@ -4,24 +4,22 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
-from cthulhu import checks, extend
+from cthulhu import checks, compat
 from cthulhu.fans import compute_fans
 from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _making as making
 from cthulhu.params._cautions import caution
-from cthulhu.params._frame import Frame, is_tree
 from cthulhu.params._initplan import InitPlan, init_plan
+from cthulhu.params._keys import key_first, leaf_keys
 from cthulhu.params._layout import LAYOUTS, Layout
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
-from cthulhu.params._paths import join, key_first, leaf_keys
 from cthulhu.params._progress import bar
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.params._rules import Rules, RulesLike, one_layout
 from cthulhu.params._saved import Saved, recipe, restored
 from cthulhu.random import path_digest
-
-__all__ = ["Plan", "init_params", "plan"]
+from cthulhu.trees import Frame, is_tree, join
 
 Tree = TypeVar("Tree")
 Result = TypeVar("Result")
@@ -170,7 +168,7 @@ class Plan(Rows, Generic[Tree]):
         self._check_runs("Plan.run")
         words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
         made: Tree
-        if extend.under_trace():
+        if compat.under_trace():
             made = self.frame.fill(making.make_traced(self.leaves, words))
             return made
         with bar("Initializing", max(1, self.nbytes), shown=progress) as advance:

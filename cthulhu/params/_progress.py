@@ -10,8 +10,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-__all__ = ["bar"]
-
 INTERVAL = 0.1  # Seconds between two looks of a notebook's bar.
 
 Advance = Callable[[int], None]

@@ -7,9 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from cthulhu.params._views import Grid, View, counted
-
-__all__ = ["LeafPlan", "Rows"]
+from cthulhu.views import Grid, View, counted
 
 COLUMNS = (
     *("path", "shape", "dtype", "sharding", "bytes", "initializer"),

@@ -9,9 +9,7 @@ from typing import Any, TypeAlias
 from cthulhu import checks, initializers, typing
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._layout import LAYOUTS, Layout
-from cthulhu.params._paths import Path, join
-
-__all__ = ["Keep", "Rules", "RulesLike"]
+from cthulhu.trees import Path, join
 
 SHOWN = 10  # Paths that a message lists.
 

@@ -11,14 +11,11 @@ import jax.numpy as jnp
 from cthulhu import functional
 from cthulhu.initializers import Initializer, deserialize, serialize
 from cthulhu.initializers._functions import definition_of
-from cthulhu.params._frame import Frame, frame_of
 from cthulhu.params._leaves import Leaf, checked
-from cthulhu.params._paths import Path, join
-from cthulhu.params._placement import leaf_shardings
 from cthulhu.params._rows import LeafPlan
+from cthulhu.programs._placement import leaf_shardings
 from cthulhu.random import path_digest
-
-__all__ = ["Saved", "recipe", "restored"]
+from cthulhu.trees import Frame, Path, frame_of, join
 
 OWNER = "Plan.from_json"
 

@@ -11,18 +11,16 @@ import jax
 import numpy as np
 
 from cthulhu.laws import Elementwise
-from cthulhu.params._frame import frame_of
-from cthulhu.params._graph import is_key
 from cthulhu.params._initplan import InitPlan
+from cthulhu.params._keys import layer_keys, leaf_keys
 from cthulhu.params._layout import Layout
 from cthulhu.params._leaves import Leaf, Stacked
-from cthulhu.params._making import layer_keys, make
-from cthulhu.params._paths import Path, flatten, join, leaf_keys
+from cthulhu.params._making import make
 from cthulhu.params._plan import Plan, laid_out, rules_plan
 from cthulhu.params._rules import RulesLike
-from cthulhu.params._views import Grid, View, counted
-
-__all__ = ["Mismatch", "Report", "verify"]
+from cthulhu.tracing._graph import is_key
+from cthulhu.trees import Path, flatten, frame_of, join
+from cthulhu.views import Grid, View, counted
 
 Index = tuple[slice, ...]
 Recomputed = tuple[Path, Any, Callable[[Any], Iterator[tuple[Index, Any]]]]

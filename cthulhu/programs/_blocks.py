@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from cthulhu import compat
 from cthulhu.laws import Elementwise
 from cthulhu.programs import _pool as pool
-from cthulhu.programs._build import compute_dtype, options_of_platform, rounded
-
-__all__ = ["BLOCK", "SMALL", "SMALL_BLOCK", "Span", "aligned", "program", "spans_of", "write"]
+from cthulhu.programs._build import compute_dtype, rounded
 
 BLOCK = 2**17  # Elements: fits a core's cache, and outweighs the call of a program.
 SMALL_BLOCK = 2**12
@@ -47,7 +46,7 @@ def program(
 
     def build() -> Any:
         run = functools.partial(block, law, dtype, size)
-        return jax.jit(run, compiler_options=options_of_platform())
+        return jax.jit(run, compiler_options=compat.options_of_platform())
 
     key = ("block", law, dtype, size, context)
     return pool.compiled(key, build, [words, *specs], ahead=True)

@@ -18,24 +18,10 @@ import numpy as np
 from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from cthulhu import extend
+from cthulhu import compat
 from cthulhu.laws import Elementwise, Law, Moments
-from cthulhu.random._bits import Counter
+from cthulhu.random._threefry import Counter
 from cthulhu.typing import OutSharding
-
-__all__ = [
-    "Draw",
-    "Program",
-    "Recipe",
-    "check_divides",
-    "compute_dtype",
-    "draw",
-    "options_of_platform",
-    "place",
-    "recipe_of",
-    "resolve_sharding",
-    "rounded",
-]
 
 Run = Callable[..., jax.Array]
 
@@ -119,7 +105,7 @@ def resolve_sharding(owner: str, sharding: OutSharding) -> NamedSharding | None:
     if sharding is None or isinstance(sharding, NamedSharding):
         return sharding
     if isinstance(sharding, PartitionSpec):
-        traced = extend.under_trace()
+        traced = compat.under_trace()
         mesh = jax.sharding.get_abstract_mesh() if traced else jax.sharding.get_mesh()
         if mesh.empty:
             raise ValueError(
@@ -145,10 +131,8 @@ def check_divides(owner: str, shape: tuple[int, ...], sharding: NamedSharding) -
 
 
 # Where the innermost dimension is shorter than this, XLA:CPU writes loops that LLVM
-# unrolls, and since JAX 0.11 contracts to fused multiply-adds in other places: the
-# same draw would differ in its last bits. It is made flat there, as a loop of its own.
+# unrolls. Where those differ in their last bits, a draw is made flat, as a loop of its own.
 SHORT = 32
-SHORT_LOOPS_DIFFER = jax.__version_info__ >= (0, 11)
 
 
 class Program:
@@ -160,7 +144,7 @@ class Program:
     """
 
     def __init__(self, run: Run, sharding: NamedSharding | None) -> None:
-        options = options_of_platform()
+        options = compat.options_of_platform()
         if sharding is None:
             self.inside: Any = jax.jit(run)
             self.outside: Any = jax.jit(run, compiler_options=options)
@@ -172,7 +156,7 @@ class Program:
 
     def __call__(self, *arguments: Any) -> jax.Array:
         """The values that belong to a key and scalars."""
-        values: jax.Array = (self.inside if extend.under_trace() else self.outside)(*arguments)
+        values: jax.Array = (self.inside if compat.under_trace() else self.outside)(*arguments)
         return values
 
     def left(self, equation: Any) -> bool:
@@ -240,7 +224,7 @@ def recipe_of(equation: Any) -> Recipe | None:
 def program(recipe: Recipe) -> Program:
     """The compiled program of a law."""
     law, shape, dtype, sharding = recipe
-    short = SHORT_LOOPS_DIFFER and sharding is None and isinstance(law, Elementwise)
+    short = compat.SHORT_LOOPS_DIFFER and sharding is None and isinstance(law, Elementwise)
     flat = short and len(shape) > 1 and shape[-1] < SHORT
 
     def run(key: jax.Array, *scalars: Any) -> jax.Array:
@@ -275,29 +259,6 @@ def block_program(recipe: Recipe) -> Program:
     return Program(run, sharding)
 
 
-NEXT_JAX = (0, 13)  # From here on it is to be tried whether XLA still has the option.
-
-
-@functools.cache
-def options_of_platform() -> dict[str, Any]:
-    """The compiler options for programs of draws; they change no value.
-
-    XLA:CPU prefers vectors of 256 bits, for the sake of processors that slowed
-    down on wider ones. A draw is hundreds of operations on each element, and
-    nearly twice as fast on 512 bits; processors without them use what they have.
-    """
-    options = {"xla_cpu_prefer_vector_width": 512}
-    if jax.default_backend() != "cpu":
-        return {}
-    if jax.__version_info__ < NEXT_JAX:
-        return options
-    try:  # Options belong to XLA and not to JAX's interface: this one may go.
-        jax.jit(lambda: np.int32(0), compiler_options=options).lower().compile()
-    except jax.errors.JaxRuntimeError:
-        return {}
-    return options
-
-
 def constrained(run: Run, sharding: NamedSharding) -> Run:
     """`run` with its result in `sharding`, as a part of other programs."""
     explicit = tuple(
@@ -326,7 +287,7 @@ def constrained(run: Run, sharding: NamedSharding) -> Run:
 def place(array: jax.Array, sharding: NamedSharding) -> jax.Array:
     """An array that exists already, in another layout."""
     moved: jax.Array
-    if not extend.under_trace():
+    if not compat.under_trace():
         moved = jax.device_put(array, sharding)
     elif AxisType.Explicit in sharding.mesh.axis_types:
         moved = jax.sharding.reshard(array, sharding)

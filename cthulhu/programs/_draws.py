@@ -31,19 +31,6 @@ from cthulhu.laws._complex import TRUNCATED_DISK_STDDEV
 from cthulhu.laws._normal import REACH
 from cthulhu.programs._build import Draw, compute_dtype, draw
 
-__all__ = [
-    "VERSION",
-    "delta_orthogonal",
-    "eye",
-    "fill",
-    "normal",
-    "orthogonal",
-    "truncated_disk",
-    "truncated_normal",
-    "uniform",
-    "uniform_disk",
-]
-
 VERSION = 1
 
 DType = np.dtype[Any]

@@ -22,19 +22,6 @@ from cthulhu.programs import _blocks as blocks
 from cthulhu.programs import _pool as pool
 from cthulhu.programs._build import compute_dtype, rounded
 
-__all__ = [
-    "Called",
-    "Drawn",
-    "Job",
-    "Kept",
-    "count_programs",
-    "make",
-    "put",
-    "run_law",
-    "runs_on_cpu",
-    "stream",
-]
-
 LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
 
 # What is handed over to JAX at once.

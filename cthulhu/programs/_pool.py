@@ -13,8 +13,6 @@ from typing import Any
 
 import jax
 
-__all__ = ["Unique", "compiled", "context", "workers"]
-
 LIMIT = 2048  # Programs kept; the least recently used goes first.
 
 Program = Callable[..., Any]

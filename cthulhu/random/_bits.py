@@ -6,9 +6,6 @@ With `jax_threefry_partitionable` (JAX's default), element `i` of
 loop that writes full-size temporaries at every step. Written as plain
 elementwise operations it fuses with whatever consumes the bits, needs no
 temporary, and gives the same bits.
-
-Source: Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy
-as 1, 2, 3", https://doi.org/10.1145/2063384.2063405.
 """
 
 import functools
@@ -21,43 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from cthulhu import checks, extend
+from cthulhu import checks, compat
+from cthulhu.random._threefry import U32, Counter, threefry2x32
 
-__all__ = ["fused", "random_bits"]
-
-U32 = np.uint32
-ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-PARITY = U32(0x1BD11BDA)
 UNSIGNED = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
 
-Counter = tuple[Any, Any]
-"""The high and the low 32 bits of a 64-bit count: scalars or arrays of uint32."""
-
 ORIGIN: Counter = (U32(0), U32(0))
-
-
-def threefry2x32(key: tuple[Any, Any], count: Counter) -> tuple[Any, Any]:
-    """Hash `count` with `key`: 20 rounds, the key injected after every four.
-
-    `lax` functions and not operators: tracing the latter takes three times as long.
-    """
-    schedule = (key[0], key[1], lax.bitwise_xor(lax.bitwise_xor(key[0], key[1]), PARITY))
-    left, right = lax.add(count[0], schedule[0]), lax.add(count[1], schedule[1])
-    for injection in range(1, 6):
-        for rotation in ROTATIONS[(injection - 1) % 2]:
-            left = lax.add(left, right)
-            right = lax.bitwise_xor(left, rotate(right, rotation))
-        left = lax.add(left, schedule[injection % 3])
-        # The scalars first, so that the loop has one addition and not two.
-        right = lax.add(right, lax.add(schedule[(injection + 1) % 3], U32(injection)))
-    return left, right
-
-
-def rotate(word: Any, distance: int) -> Any:
-    """Turn 32 bits to the left, in the form that compilers recognize."""
-    return lax.bitwise_or(
-        lax.shift_left(word, U32(distance)), lax.shift_right_logical(word, U32(32 - distance))
-    )
 
 
 def multiply(count: Any, factor: int) -> Counter:
@@ -148,7 +114,7 @@ def _impl_bits(key: Any, bit_width: int, shape: Sequence[int]) -> Any:
 @functools.cache
 def implementation() -> Any:
     """JAX's threefry keys with the fused bits, as a key implementation of its own."""
-    prng = extend.prng()
+    prng = compat.prng()
     return prng.define_prng_impl(
         key_shape=(2,),
         seed=prng.threefry_prng_impl.seed,

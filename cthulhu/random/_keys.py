@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 import jax
 import numpy as np
 
-from cthulhu import checks, extend
-
-__all__ = ["PATH_VERSION", "fold_path", "from_seed", "path_digest"]
+from cthulhu import checks, compat
 
 PATH_VERSION = 1
 """Changes when the derivation of keys from paths does."""
@@ -37,7 +35,7 @@ def from_seed(seed: int) -> jax.Array:
     number = checks.seed("from_seed", seed)
     if number is None:
         raise TypeError("from_seed: seed must be an integer; got None")
-    if extend.under_trace():
+    if compat.under_trace():
         return jax.random.key(number)
     return _concrete(number, jax.config.jax_default_prng_impl)  # type: ignore[attr-defined]
 

@@ -15,10 +15,8 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from cthulhu import checks, extend
+from cthulhu import checks, compat
 from cthulhu.random import _keys as keys
-
-__all__ = ["in_scope", "keys_drawn", "next_key", "scope", "set_seed"]
 
 
 @dataclasses.dataclass
@@ -84,7 +82,7 @@ def scope(key: jax.Array) -> Iterator[None]:
         (True, False)
     """
     checks.single_key("scope", key)
-    token = _ambient.set(_Source(key, extend.under_trace()))
+    token = _ambient.set(_Source(key, compat.under_trace()))
     try:
         yield
     finally:
@@ -94,7 +92,7 @@ def scope(key: jax.Array) -> Iterator[None]:
 def in_scope() -> bool:
     """Whether `next_key` takes its keys from a scope here."""
     source = _ambient.get()
-    return source is not None and (source.entered_under_trace or not extend.under_trace())
+    return source is not None and (source.entered_under_trace or not compat.under_trace())
 
 
 def keys_drawn() -> int:
@@ -125,7 +123,7 @@ def next_key(owner: str = "next_key") -> jax.Array:
         False
     """
     source = _ambient.get()
-    traced = extend.under_trace()
+    traced = compat.under_trace()
     if source is not None and (source.entered_under_trace or not traced):
         key = jax.random.fold_in(source.key, np.uint32(source.drawn))
         source.drawn += 1

@@ -15,8 +15,7 @@ import numpy as np
 from harness import COLORS, Goal, Report, Summary, exactly, ratio
 from matplotlib.figure import Figure
 
-from cthulhu import functional, initializers
-from cthulhu.programs import _build as engine
+from cthulhu import compat, functional, initializers
 from cthulhu.programs import _draws as draws
 
 ABOUT = """\
@@ -67,7 +66,7 @@ def bare_program(draw):
     def run(key, *scalars):
         return law.values(key, shape, dtype, *scalars)
 
-    return jax.jit(run, compiler_options=engine.options_of_platform())
+    return jax.jit(run, compiler_options=compat.options_of_platform())
 
 
 def forms_of(bare, function, instance):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from jax import lax
 
+from cthulhu import compat
 from cthulhu.laws import _inverse as inverse
-from cthulhu.programs._build import options_of_platform
 
 MANTISSAS = 2**23
 BOUNDS = [(-2.0, 2.0), (-1.3, 2.6), (-6.0, 6.0), (0.0, 1.0), (4.0, 6.0), (-1e-15, 1e-15)]
@@ -38,12 +38,12 @@ def explicit(ends):
 
 
 needed = pytest.mark.skipif(
-    not inverse.WRITTEN_OUT, reason="from JAX 0.11 on lax.erf_inv itself is used"
+    not compat.ERF_INV_IS_KNOWN, reason="from JAX 0.11 on lax.erf_inv itself is used"
 )
 
 
 @needed
-@pytest.mark.parametrize("options", [{}, options_of_platform()], ids=["narrow", "wide"])
+@pytest.mark.parametrize("options", [{}, compat.options_of_platform()], ids=["narrow", "wide"])
 def test_normal_draws_are_equal_for_every_mantissa(options):
     low = np.nextafter(np.float32(-1), np.float32(0))
     shape = (2048, 4096)
@@ -55,7 +55,7 @@ def test_normal_draws_are_equal_for_every_mantissa(options):
 def test_truncated_draws_are_equal_for_every_mantissa(bounds):
     low, high = (np.float32(math.erf(bound / math.sqrt(2))) for bound in bounds)
     shape = (2048, 4096)
-    options = options_of_platform()
+    options = compat.options_of_platform()
     assert differing(explicit(ends=True), high - low, low, shape, options) == 0
 
 

@@ -13,8 +13,7 @@ from flax import linen, nnx
 
 from cthulhu import functional, initializers
 from cthulhu.params import Keep, Rules, init_params, plan, verify
-from cthulhu.params._frame import frame_of
-from cthulhu.params._paths import flatten, join
+from cthulhu.trees import flatten, frame_of, join
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # What Haiku does when it is imported.

@@ -13,8 +13,8 @@ from jax.sharding import PartitionSpec as P
 
 from cthulhu import functional, initializers
 from cthulhu.params import Keep, Rules, init_params, plan
-from cthulhu.params._paths import flatten, join
 from cthulhu.random import fold_path
+from cthulhu.trees import flatten, join
 from tests.cases import ALL, KEY, by_id, same_bits
 
 Spec = jax.ShapeDtypeStruct

@@ -10,7 +10,7 @@ import pytest
 
 from cthulhu import functional, initializers
 from cthulhu.params import Keep, Rules, init_params, plan, verify
-from cthulhu.params._paths import join
+from cthulhu.trees import join
 from tests.cases import KEY, same_bits
 
 PATHS = [("dense_0", "kernel"), ("dense_0", "bias"), ("dense_1", "kernel"), ("dense_1", "bias")]

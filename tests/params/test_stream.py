@@ -11,7 +11,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from cthulhu.params import Keep, plan
-from cthulhu.params._paths import flatten, join
+from cthulhu.trees import flatten, join
 from tests.cases import KEY, same_bits
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "stream_checkpoint.py"

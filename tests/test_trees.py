@@ -13,8 +13,8 @@ from jax.sharding import PartitionSpec as P
 
 from cthulhu import functional
 from cthulhu.params import Keep, Rules, init_params, plan, verify
-from cthulhu.params._frame import is_tree
 from cthulhu.random import fold_path
+from cthulhu.trees import is_tree
 from tests.cases import same_bits
 
 KEY = jax.random.key(0)

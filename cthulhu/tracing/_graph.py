@@ -11,12 +11,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.interpreters import partial_eval
 
-from cthulhu import extend
+from cthulhu import compat
 from cthulhu.programs._build import Recipe, recipe_of
-
-__all__ = ["Equation", "Graph", "Literal", "Ref", "inner_jaxprs", "is_key"]
 
 # Calls whose meaning is that of the jaxpr they hold; what else they carry serves
 # differentiation, of which there is none here.
@@ -69,7 +66,7 @@ class Graph:
 
     def __init__(self, jaxpr: Any) -> None:
         opened, constants = marked(jaxpr.jaxpr, {}), jaxpr.consts
-        needed, *_ = partial_eval.dce_jaxpr(opened, [True] * len(opened.outvars), instantiate=True)
+        needed = compat.pruned(opened)
         self.avals: list[Any] = []
         self.equations: list[Equation] = []
         self.constants: dict[int, Any] = {}
@@ -105,7 +102,7 @@ class Graph:
         for equation in jaxpr.eqns:
             inputs = tuple(self.read(scope, atom) for atom in equation.invars)
             recipe, inner = None, called(equation)
-            if equation.primitive is extend.own_draw():
+            if equation.primitive is compat.own_draw():
                 recipe, written = equation.params["recipe"], equation.params["equation"]
             else:
                 written = equation
@@ -153,7 +150,7 @@ def marked(jaxpr: Any, known: dict[int, Any]) -> Any:
         recipe = recipe_of(equation)
         if recipe is not None and recipe.law.uses_key:
             params = {"recipe": recipe, "equation": equation}
-            found = equation.replace(primitive=extend.own_draw(), params=params)
+            found = equation.replace(primitive=compat.own_draw(), params=params)
         elif recipe is None and (inner := called(equation)) is not None:
             body = marked(getattr(inner, "jaxpr", inner), known)
             if body is not getattr(inner, "jaxpr", inner):
@@ -175,7 +172,7 @@ def called(equation: Any) -> Any:
         return None
     for name in ("in_shardings", "out_shardings", "in_layouts", "out_layouts"):
         for asked in params.get(name, ()):
-            if asked is not None and type(asked).__name__ != "UnspecifiedValue":
+            if not compat.is_unspecified(asked):
                 return None
     return params[held]
 

@@ -18,13 +18,11 @@ from jax import lax
 from cthulhu.laws import Elementwise, Law
 from cthulhu.laws._base import DType
 from cthulhu.laws._inverse import erf_inv
-from cthulhu.params import _derivation as derivation
-from cthulhu.params._graph import Equation, Literal, Ref
-from cthulhu.params._parts import Component, is_delicate
 from cthulhu.random import _bits as bits
-from cthulhu.random._bits import Counter
-
-__all__ = ["Draw", "Traced", "draw_of", "fold", "number"]
+from cthulhu.random._threefry import Counter, threefry2x32
+from cthulhu.tracing import _derivation as derivation
+from cthulhu.tracing._graph import Equation, Literal, Ref
+from cthulhu.tracing._parts import Component, is_delicate
 
 # The shape of the values changes, but neither their number nor their order.
 RESHAPES = {"reshape", "squeeze", "expand_dims", "broadcast_in_dim", "copy", "stop_gradient"}
@@ -111,7 +109,7 @@ class Traced(Elementwise):
 
         def draw(number: int, width: int) -> Any:
             words = (key[2 * number], key[2 * number + 1])
-            left, right = bits.threefry2x32(words, (start[0], low))
+            left, right = threefry2x32(words, (start[0], low))
             if width == 64:
                 return (left.astype(np.uint64) << np.uint64(32)) | right.astype(np.uint64)
             return lax.convert_element_type(left ^ right, bits.UNSIGNED[width])

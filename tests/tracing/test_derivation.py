@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cthulhu.params import _derivation as derivation
 from cthulhu.params import plan
-from cthulhu.params._graph import Graph
-from cthulhu.params._parts import parts
+from cthulhu.tracing import _derivation as derivation
+from cthulhu.tracing._graph import Graph
+from cthulhu.tracing._parts import parts
 from tests.cases import same_bits
 
 KEY = jax.random.key(42)

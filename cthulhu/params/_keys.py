@@ -1,4 +1,4 @@
-"""The paths of a pytree's leaves, and the keys that follow from them."""
+"""The keys of parameters, which follow from their paths, and of their stacked layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,66 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cthulhu import checks, extend
-from cthulhu.params._derivation import hash_words
+from cthulhu import checks, compat
 from cthulhu.random import from_seed, path_digest
-from cthulhu.random._bits import threefry2x32
-
-__all__ = ["Path", "flatten", "join", "key_first", "leaf_keys", "typed_key"]
-
-Path = tuple[str, ...]
-
-
-def component(entry: Any) -> str:
-    """One step of a path, as a user writes it: a name or a number."""
-    for attribute in ("key", "idx", "name"):
-        if hasattr(entry, attribute):
-            return str(getattr(entry, attribute))
-    return str(entry)
-
-
-def is_box(node: Any) -> bool:
-    """Whether a node is what Flax puts around an annotated parameter, of linen or of nnx."""
-    return hasattr(type(node), "add_axis") and hasattr(type(node), "remove_axis")
-
-
-def flatten(tree: Any) -> tuple[list[Path], list[Any], Any]:
-    """The paths of a tree's leaves, the leaves, and the tree's structure.
-
-    The box that Flax puts around an annotated parameter is no part of its path:
-    whether a parameter is annotated must not change its values.
-
-    Args:
-        tree: a pytree of any framework.
-
-    Returns:
-        Three results: a path for each leaf, the leaves, and the `PyTreeDef`.
-
-    Raises:
-        ValueError: two leaves have one path.
-
-    Example:
-        >>> flatten({"a": {"kernel": 1}, "b": [2, 3]})[0]
-        [('a', 'kernel'), ('b', '0'), ('b', '1')]
-    """
-    found, structure = jax.tree_util.tree_flatten_with_path(tree)
-    nodes = jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_box)
-    boxes = {entries for entries, node in nodes if is_box(node)}
-    paths: list[Path] = []
-    for entries, _ in found:
-        plain = entries[:-1] if entries[:-1] in boxes else entries
-        paths.append(tuple(map(component, plain)))
-    seen: set[Path] = set()
-    for path in paths:
-        if path in seen:
-            raise ValueError(f"two leaves of the tree have the path {join(path)!r}; rename one")
-        seen.add(path)
-    return paths, [leaf for _, leaf in found], structure
-
-
-def join(path: Path) -> str:
-    """A path as the regular expressions of rules see it: joined by slashes."""
-    return "/".join(path)
+from cthulhu.random._threefry import hash_words, threefry2x32
+from cthulhu.trees import Path, join
 
 
 def key_first(owner: str, order: str, key: Any, *others: Any) -> None:
@@ -146,7 +90,7 @@ def leaf_keys(owner: str, key: Any, paths: Sequence[Path]) -> Any:
     words = np.array(list(digests), np.uint32).reshape(-1, 2)
     left, right = typed_key(owner, key)
     zero = np.zeros(len(words), np.uint32)
-    if not (checks.is_traced(left) or extend.under_trace()):
+    if not (checks.is_traced(left) or compat.under_trace()):
         keys = np.array([left, right], np.uint32)
         for column in range(2):
             keys = hash_words(keys, zero, words[:, column])
@@ -155,3 +99,9 @@ def leaf_keys(owner: str, key: Any, paths: Sequence[Path]) -> Any:
     for column in range(2):
         left, right = threefry2x32((left, right), (zero, words[:, column]))
     return jnp.stack([left, right], axis=1)
+
+
+def layer_keys(key: Any, layers: int) -> Any:
+    """The keys of stacked layers: `jax.random.fold_in(key, layer)` for each."""
+    count = np.arange(layers, dtype=np.uint32)
+    return hash_words(np.asarray(key), np.zeros_like(count), count)

@@ -9,13 +9,11 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from cthulhu.params import _derivation as derivation
-from cthulhu.params._graph import Equation, Graph
-
-__all__ = ["Component", "is_delicate", "parts"]
+from cthulhu import compat
+from cthulhu.tracing import _derivation as derivation
+from cthulhu.tracing._graph import Equation, Graph
 
 # Constants that are cheaper to repeat in every component than to share.
 REPEATED = {"broadcast_in_dim", "iota", "reshape", "convert_element_type", "squeeze"}
@@ -115,14 +113,11 @@ def component(
     return Component(equations, tuple(inputs), tuple(outputs))
 
 
-SHORT_LOOPS_DIFFER = jax.__version_info__ >= (0, 11)
-
-
 def is_delicate(aval: Any) -> bool:
     """Whether XLA's rounding depends on the loop that it writes for such an array.
 
-    Since 0.12, JAX's normals with a last dimension of 3 to 5, and those in double
+    Since JAX 0.11, normals with a last dimension of 3 to 5, and those in double
     precision, differ in the last bit from the same draws in another shape.
     """
-    short = SHORT_LOOPS_DIFFER and aval.shape[-1:] in ((3,), (4,), (5,))
+    short = compat.SHORT_LOOPS_DIFFER and aval.shape[-1:] in ((3,), (4,), (5,))
     return short or aval.dtype == np.float64

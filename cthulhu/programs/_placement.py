@@ -9,8 +9,6 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSha
 
 from cthulhu.programs._build import resolve_sharding
 
-__all__ = ["committed", "leaf_shardings"]
-
 OWNER = "fast_init"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cthulhu.params._trace import count_programs, fast_init
+from cthulhu.tracing._trace import count_programs, fast_init
 
 KEY = jax.random.key(0)
 

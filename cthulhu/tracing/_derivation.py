@@ -13,14 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cthulhu.params._graph import Equation, is_key
-from cthulhu.random import _bits as bits
-
-__all__ = ["derives_from", "evaluate", "is_derivation", "threefry_dtype"]
+from cthulhu.random._threefry import MASK, hash_words
+from cthulhu.tracing._graph import Equation, is_key
 
 LARGEST = 4096  # Integers; larger arrays are not about keys.
 MOST_KEYS = 2**16  # A split for as many layers or parameters as a model has.
-MASK = 0xFFFFFFFF
 
 Array = np.ndarray[Any, Any]
 Rule = Callable[..., Any]
@@ -50,31 +47,6 @@ def is_derivation(equation: Equation, avals: Sequence[Any]) -> bool:
     return all(derives_from(avals[output]) for output in equation.outputs) and all(
         derives_from(aval) for aval in literals
     )
-
-
-def hash_words(key: Array, high: Array, low: Array) -> Array:
-    """threefry2x32 of counts, with keys that broadcast against them."""
-    shape = np.broadcast_shapes(key.shape[:-1], low.shape)
-    if key.size == 2 and low.size == 1:
-        first, second = map(int, key.flat)
-        words = threefry(first, second, int(high.flat[0]), int(low.flat[0]))
-        return np.array(words, np.uint32).reshape(*shape, 2)
-    wide = key.astype(np.uint64)
-    words = threefry(wide[..., 0], wide[..., 1], high.astype(np.uint64), low.astype(np.uint64))
-    return np.stack([np.broadcast_to(word, shape) for word in words], -1).astype(np.uint32)
-
-
-def threefry(first: Any, second: Any, left: Any, right: Any) -> tuple[Any, Any]:
-    """threefry2x32, for Python's integers, the fastest for one key, and for `uint64` arrays."""
-    schedule = (first, second, first ^ second ^ int(bits.PARITY))
-    left, right = (left + first) & MASK, (right + second) & MASK
-    for injection in range(1, 6):
-        for rotation in bits.ROTATIONS[(injection - 1) % 2]:
-            left = (left + right) & MASK
-            right = ((right << rotation) & MASK | right >> (32 - rotation)) ^ left
-        left = (left + schedule[injection % 3]) & MASK
-        right = (right + schedule[(injection + 1) % 3] + injection) & MASK
-    return left, right
 
 
 def seed(params: dict[str, Any], seeds: Array) -> Array:

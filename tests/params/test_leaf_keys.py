@@ -15,9 +15,9 @@ from flax import nnx
 
 from cthulhu import functional
 from cthulhu.params import init_params
-from cthulhu.params._making import layer_keys
-from cthulhu.params._paths import flatten, join, leaf_keys, typed_key
+from cthulhu.params._keys import layer_keys, leaf_keys, typed_key
 from cthulhu.random import fold_path
+from cthulhu.trees import flatten, join
 from tests.cases import same_bits
 
 KEY = jax.random.key(20240229)

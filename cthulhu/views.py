@@ -8,8 +8,6 @@ from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-__all__ = ["Grid", "View", "counted"]
-
 WIDTH = 160  # Of text that goes to no terminal.
 NARROWEST = 60  # Below it, columns of one letter would be left.
 WIDEST = 10_000  # To measure a table by.

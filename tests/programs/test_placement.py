@@ -6,7 +6,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
-from cthulhu.params._trace import count_programs, fast_init
+from cthulhu.tracing._trace import count_programs, fast_init
 
 KEY = jax.random.key(0)
 

@@ -10,11 +10,9 @@ import jax
 import numpy as np
 
 from cthulhu import random
-from cthulhu.params._graph import Equation, Graph, Literal, Ref, inner_jaxprs, is_key
-from cthulhu.params._parts import Component, is_delicate
 from cthulhu.programs._pool import Unique
-
-__all__ = ["evaluate", "identity", "runner", "words_spec"]
+from cthulhu.tracing._graph import Equation, Graph, Literal, Ref, inner_jaxprs, is_key
+from cthulhu.tracing._parts import Component, is_delicate
 
 # The order of these sums is up to the compiler, and depends on what it fuses
 # them with: around them, bits are drawn as JAX draws them.

@@ -1,4 +1,4 @@
-"""What of a pytree are parameters: its arrays, and around them what it is made of."""
+"""A pytree as parameters: their paths, which leaves they are, and what is around them."""
 
 import dataclasses
 import functools
@@ -7,9 +7,8 @@ from typing import Any, TypeVar
 
 import jax
 
-__all__ = ["Frame", "frame_of", "is_array", "is_tree"]
-
 Item = TypeVar("Item")
+Path = tuple[str, ...]
 
 
 @jax.tree_util.register_static
@@ -97,3 +96,55 @@ def is_tree(source: Any) -> bool:
     """Whether what may be called too, as a module may, is a tree of parameters."""
     # A partial binds arguments, which may be arrays; it stays a function.
     return not isinstance(source, functools.partial) and any(map(is_array, jax.tree.leaves(source)))
+
+
+def component(entry: Any) -> str:
+    """One step of a path, as a user writes it: a name or a number."""
+    for attribute in ("key", "idx", "name"):
+        if hasattr(entry, attribute):
+            return str(getattr(entry, attribute))
+    return str(entry)
+
+
+def is_box(node: Any) -> bool:
+    """Whether a node is what Flax puts around an annotated parameter, of linen or of nnx."""
+    return hasattr(type(node), "add_axis") and hasattr(type(node), "remove_axis")
+
+
+def flatten(tree: Any) -> tuple[list[Path], list[Any], Any]:
+    """The paths of a tree's leaves, the leaves, and the tree's structure.
+
+    The box that Flax puts around an annotated parameter is no part of its path:
+    whether a parameter is annotated must not change its values.
+
+    Args:
+        tree: a pytree of any framework.
+
+    Returns:
+        Three results: a path for each leaf, the leaves, and the `PyTreeDef`.
+
+    Raises:
+        ValueError: two leaves have one path.
+
+    Example:
+        >>> flatten({"a": {"kernel": 1}, "b": [2, 3]})[0]
+        [('a', 'kernel'), ('b', '0'), ('b', '1')]
+    """
+    found, structure = jax.tree_util.tree_flatten_with_path(tree)
+    nodes = jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_box)
+    boxes = {entries for entries, node in nodes if is_box(node)}
+    paths: list[Path] = []
+    for entries, _ in found:
+        plain = entries[:-1] if entries[:-1] in boxes else entries
+        paths.append(tuple(map(component, plain)))
+    seen: set[Path] = set()
+    for path in paths:
+        if path in seen:
+            raise ValueError(f"two leaves of the tree have the path {join(path)!r}; rename one")
+        seen.add(path)
+    return paths, [leaf for _, leaf in found], structure
+
+
+def join(path: Path) -> str:
+    """A path as the regular expressions of rules see it: joined by slashes."""
+    return "/".join(path)

@@ -9,17 +9,14 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from cthulhu.laws import Elementwise, Fill
-from cthulhu.params import _components as components
-from cthulhu.params import _derivation as derivation
-from cthulhu.params import _flat as flat
-from cthulhu.params._frame import Frame
-from cthulhu.params._graph import Graph, Literal, is_key
-from cthulhu.params._parts import Component, parts
-from cthulhu.params._paths import Path, flatten
 from cthulhu.programs import _jobs as jobs
 from cthulhu.programs import _pool as pool
-
-__all__ = ["Launch"]
+from cthulhu.tracing import _components as components
+from cthulhu.tracing import _derivation as derivation
+from cthulhu.tracing import _flat as flat
+from cthulhu.tracing._graph import Graph, Literal, is_key
+from cthulhu.tracing._parts import Component, parts
+from cthulhu.trees import Frame, Path, flatten
 
 
 class Launch:

@@ -11,13 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cthulhu import extend
-from cthulhu.params._frame import Frame, frame_of
-from cthulhu.params._graph import Graph
-from cthulhu.params._launch import Launch
-from cthulhu.params._placement import committed, leaf_shardings
-
-__all__ = ["count_programs", "fast_init"]
+from cthulhu import compat
+from cthulhu.programs._placement import committed, leaf_shardings
+from cthulhu.tracing._graph import Graph
+from cthulhu.tracing._launch import Launch
+from cthulhu.trees import Frame, frame_of
 
 LIMIT = 64  # Plans that one wrapped function keeps.
 
@@ -79,7 +77,7 @@ def fast_init(
 
     @functools.wraps(init_fn)
     def initialize(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        if extend.under_trace():
+        if compat.under_trace():
             given, named = traces.stood_in(args, kwargs)
             return init_fn(*given, **named)
         launch, arguments = traces.launch(args, kwargs)

@@ -1,0 +1,83 @@
+"""What depends on JAX beyond its documented core, and on its version: the one place for it.
+
+`jax.extend` and `jax.interpreters` are imported when they are first used: they
+take as long as the rest of this library.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+# Until 0.10, XLA:CPU expands `lax.erf_inv` to operations that are written out here.
+ERF_INV_IS_KNOWN = jax.__version_info__ < (0, 11)
+
+# Since 0.11, LLVM contracts the unrolled loops over a short last dimension to fused
+# multiply-adds in other places: the same draw would differ in its last bits.
+SHORT_LOOPS_DIFFER = jax.__version_info__ >= (0, 11)
+
+NEXT_JAX = (0, 13)  # From here on it is to be tried whether XLA still has the option.
+
+
+@functools.cache
+def options_of_platform() -> dict[str, Any]:
+    """The compiler options for programs of draws; they change no value.
+
+    XLA:CPU prefers vectors of 256 bits, for the sake of processors that slowed
+    down on wider ones. A draw is hundreds of operations on each element, and
+    nearly twice as fast on 512 bits; processors without them use what they have.
+    """
+    options = {"xla_cpu_prefer_vector_width": 512}
+    if jax.default_backend() != "cpu":
+        return {}
+    if jax.__version_info__ < NEXT_JAX:
+        return options
+    try:  # Options belong to XLA and not to JAX's interface: this one may go.
+        jax.jit(lambda: np.int32(0), compiler_options=options).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return options
+
+
+def prng() -> Any:
+    """`jax.extend.random`: implementations of random keys."""
+    from jax.extend import random
+
+    return random
+
+
+@functools.cache
+def own_draw() -> Any:
+    """What stands for a draw of this library in a program that is read, and never run."""
+    from jax.extend.core import Primitive
+
+    return Primitive("cthulhu_draw")
+
+
+@functools.cache
+def _trace_state() -> tuple[Any, Any]:
+    """What tells the state of tracing, and the state in which nothing is traced."""
+    from jax.extend.core import get_opaque_trace_state
+
+    with jax.core.eval_context():
+        return get_opaque_trace_state, get_opaque_trace_state()
+
+
+def under_trace() -> bool:
+    """Whether a JAX transformation (`jit`, `vmap`, `grad`, …) is being traced here."""
+    state, clean = _trace_state()
+    return bool(state() != clean)
+
+
+def pruned(jaxpr: Any) -> Any:
+    """The jaxpr without what no output needs; its inputs and outputs stay."""
+    from jax.interpreters import partial_eval
+
+    needed, *_ = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars), instantiate=True)
+    return needed
+
+
+def is_unspecified(sharding: Any) -> bool:
+    """Whether a `jit` equation leaves this sharding, or this layout, to the compiler."""
+    return sharding is None or type(sharding).__name__ == "UnspecifiedValue"
