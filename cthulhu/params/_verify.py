@@ -15,7 +15,7 @@ from cthulhu.params._initplan import InitPlan
 from cthulhu.params._keys import layer_keys, leaf_keys
 from cthulhu.params._layout import Layout
 from cthulhu.params._leaves import Leaf, Stacked
-from cthulhu.params._making import make
+from cthulhu.params._making import on_host
 from cthulhu.params._plan import Plan, laid_out, rules_plan
 from cthulhu.params._rules import RulesLike
 from cthulhu.tracing._graph import is_key
@@ -198,10 +198,15 @@ def of_leaves(planned: Plan[Any], key: Any, sample: int) -> Iterator[Recomputed]
             leaf, own = waiting.popleft()
             yield leaf.path, leaf, functools.partial(slices, leaf, own, sample)
             continue
-        unplaced = [dataclasses.replace(leaf, sharding=None) for leaf, _ in batch]
-        made = make(unplaced, [own for _, own in batch])
+        unplaced = [unsharded(leaf) for leaf, _ in batch]
+        made = on_host(unplaced, [own for _, own in batch])
         for leaf, array in zip(unplaced, made, strict=True):
             yield leaf.path, leaf, functools.partial(whole, array)
+
+
+def unsharded(leaf: Leaf) -> Leaf:
+    """A leaf whose values are made here, whole."""
+    return leaf if leaf.sharding is None else dataclasses.replace(leaf, sharding=None)
 
 
 def is_small(leaf: Leaf, sample: int) -> bool:
@@ -231,9 +236,9 @@ def words_of(value: Any) -> Any:
     return jax.random.key_data(value) if is_key(value) else value
 
 
-def whole(made: jax.Array, value: Any) -> Iterator[tuple[Index, Any]]:
+def whole(made: Any, value: Any) -> Iterator[tuple[Index, Any]]:
     """The parts of a parameter that was recomputed whole."""
-    if not made.is_fully_addressable:
+    if isinstance(made, jax.Array) and not made.is_fully_addressable:
         for index in regions(made.shape, made):
             yield index, part(made, index)
         return
@@ -262,7 +267,7 @@ def slices(leaf: Leaf, words: Any, sample: int, value: Any) -> Iterator[tuple[In
         return
     draw = leaf.draw
     if draw is None or not has_blocks(leaf):
-        whole = np.asarray(make([dataclasses.replace(leaf, sharding=None)], [words])[0])
+        whole = np.asarray(on_host([unsharded(leaf)], [words])[0])
         for index in regions(leaf.shape, value):
             yield index, whole[index]
         return
@@ -347,9 +352,9 @@ def bytes_of(array: Any) -> Any:
 
 def difference(path: Path, index: Index, expected: Any, actual: Any) -> Mismatch | None:
     """The first element that differs, bit by bit."""
-    wrong = np.any(bytes_of(expected) != bytes_of(actual), axis=-1)
-    if not wrong.any():
+    if expected.tobytes() == actual.tobytes():  # Faster than to look at each element.
         return None
+    wrong = np.any(bytes_of(expected) != bytes_of(actual), axis=-1)
     first = tuple(map(int, np.unravel_index(int(np.argmax(wrong)), wrong.shape)))
     place = tuple(s.start + offset for s, offset in zip(index, first, strict=True))
     share = float(np.mean(wrong))

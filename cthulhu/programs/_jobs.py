@@ -19,6 +19,7 @@ from jax.sharding import Sharding, SingleDeviceSharding
 
 from cthulhu.laws import Elementwise, Fill, Law
 from cthulhu.programs import _blocks as blocks
+from cthulhu.programs import _handing as handing
 from cthulhu.programs import _pool as pool
 from cthulhu.programs._build import compute_dtype, rounded
 
@@ -77,6 +78,10 @@ class Job(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+Results = dict[Hashable, list[Any]]
+"""Of each group of jobs that one call makes, the results that are not yet asked for."""
+
+
 class Step(NamedTuple):
     """A job, with its block if it is made in blocks, and with its program if it needs one."""
 
@@ -86,7 +91,11 @@ class Step(NamedTuple):
 
 
 def make(
-    jobs: Sequence[Job], given: Sequence[Any], advance: Callable[[int], None] = lambda nbytes: None
+    jobs: Sequence[Job],
+    given: Sequence[Any],
+    advance: Callable[[int], None] = lambda nbytes: None,
+    *,
+    hand_over: bool = True,
 ) -> list[Any]:
     """The arrays of all jobs, made by all cores at once.
 
@@ -94,11 +103,57 @@ def make(
         jobs: what to make.
         given: for each job, what its source takes: words of keys, or arguments.
         advance: hears of the bytes of each array that is there.
+        hand_over: whether all become arrays of JAX; else those that the host makes
+            stay arrays of NumPy.
 
     Returns:
         An array for each job.
     """
+    many: frozenset[Hashable] = frozenset()
+    if hand_over and runs_on_cpu((None,)):
+        many = handing.frequent(handing.kind(job) for job in jobs if job.sharding is None)
+    values = []
+    for job, value in zip(jobs, run(steps_of(jobs), given, {}, many, hand_over), strict=True):
+        values.append(value)
+        advance(job.nbytes)
+    return values
+
+
+def stream(jobs: Sequence[Job], given: Sequence[Any]) -> Iterator[Any]:
+    """The arrays of the jobs, in order, each made when it is asked for, and held no longer.
+
+    All programs are compiled from the start. Small arrays that one call of a program
+    makes are there together.
+    """
+    results: Results = {}
     steps = steps_of(jobs)
+    for first, last in windows(steps):
+        yield from run(steps[first:last], given[first:last], results, frozenset(), True)
+
+
+def windows(steps: Sequence[Step]) -> Iterator[tuple[int, int]]:
+    """The first and the last of the steps that are made together in a stream."""
+    first = last = elements = 0
+    for step in steps:
+        size = blocks.elements(math.prod(step.job.shape), step.block)
+        together = step.block == blocks.SMALL_BLOCK or step.program is None
+        if last > first and (not together or elements + size > blocks.BLOCK):
+            yield first, last
+            first, elements = last, 0
+        last += 1
+        elements += size
+    if last:
+        yield first, last
+
+
+def run(
+    steps: Sequence[Step],
+    given: Sequence[Any],
+    results: Results,
+    many: frozenset[Hashable],
+    hand_over: bool,
+) -> Iterator[Any]:
+    """The arrays of the steps, whose blocks all cores write at once."""
     arrays: dict[int, np.ndarray[Any, Any]] = {}
     waited: dict[int, slice] = {}
     spans: list[blocks.Span] = []
@@ -108,25 +163,25 @@ def make(
             waited[at] = slice(len(spans), len(spans) + len(own))
             spans += own
     futures = blocks.write(spans)
-    results: dict[Hashable, list[Any]] = {}
-    values: list[Any] = []
+    spans.clear()  # They hold the memory of arrays that somebody else may have dropped.
+    same: dict[Hashable, np.ndarray[Any, Any]] = {}
     for batch in batches(steps):
-        on_host = {}
+        ready: dict[int, Any] = {}
         for at in batch:
+            job = steps[at].job
             if at in arrays:
                 for future in futures[waited[at]]:
                     future.result()
-                on_host[at] = arrays.pop(at)
-            elif is_fill(jobs[at]) and is_addressable(jobs[at].sharding):
-                on_host[at] = filled(jobs[at])
-        # One call for many small arrays: each takes longer to hand over than to make.
-        handed = jax.device_put(list(on_host.values()), [jobs[at].sharding for at in on_host])
-        ready = dict(zip(on_host, handed, strict=True))
+                ready[at] = arrays.pop(at)
+            elif is_fill(job) and is_addressable(job.sharding):
+                ready[at] = filled(job, many, same)
+        if hand_over:
+            placed = [steps[at].job.sharding for at in ready]
+            handed = handing.over(list(ready.values()), placed, many)
+            ready = dict(zip(ready, handed, strict=True))
+            del handed
         for at in batch:
-            value = ready[at] if at in ready else made(steps[at], given[at], results)
-            values.append(value)
-            advance(jobs[at].nbytes)
-    return values
+            yield ready.pop(at) if at in ready else made(steps[at], given[at], results)
 
 
 def batches(steps: Sequence[Step]) -> Iterator[list[int]]:
@@ -141,21 +196,6 @@ def batches(steps: Sequence[Step]) -> Iterator[list[int]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def stream(jobs: Sequence[Job], given: Sequence[Any]) -> Iterator[Any]:
-    """The arrays of the jobs, in order, each made when it is asked for, and held no longer.
-
-    All programs are compiled from the start.
-    """
-    results: dict[Hashable, list[Any]] = {}
-    for step, taken in zip(steps_of(jobs), given, strict=True):
-        if step.block:
-            array, spans = allotted(step, taken)
-            yield written(step.job, array, blocks.write(spans))
-            del array, spans  # Only the one who asked holds it while the next is made.
-        else:
-            yield made(step, taken, results)
 
 
 def count_programs(jobs: Sequence[Job]) -> int:
@@ -297,14 +337,7 @@ def allotted(step: Step, keys: Any) -> tuple[np.ndarray[Any, Any], list[blocks.S
     return array.reshape(job.shape), spans
 
 
-def written(job: Job, array: Any, futures: "Sequence[Future[None]]") -> Any:
-    """An array of the host's memory, once all of it is written."""
-    for future in futures:
-        future.result()
-    return jax.device_put(array, job.sharding)
-
-
-def made(step: Step, taken: Any, results: dict[Hashable, list[Any]]) -> Any:
+def made(step: Step, taken: Any, results: Results) -> Any:
     """The array of a job that is not made in blocks; `results` wait for the rest of their group."""
     job, program = step.job, step.program
     match job.source:
@@ -335,11 +368,20 @@ def number_of(job: Job) -> np.ndarray[Any, Any]:
     return np.asarray(job.source.scalars[0], job.dtype)
 
 
-def filled(job: Job) -> np.ndarray[Any, Any]:
-    """A fill in the host's memory."""
+def filled(
+    job: Job, many: frozenset[Hashable], same: dict[Hashable, np.ndarray[Any, Any]]
+) -> np.ndarray[Any, Any]:
+    """A fill in the host's memory: `same` are those of which there are many."""
+    number = number_of(job)
+    key = (handing.kind(job), number.tobytes())
+    if job.sharding is None and key in same:
+        return same[key]
     array = blocks.aligned(math.prod(job.shape), job.dtype)
-    array.fill(number_of(job))
-    return array.reshape(job.shape)
+    array.fill(number)
+    array = array.reshape(job.shape)
+    if job.sharding is None and key[0] in many:
+        same[key] = array
+    return array
 
 
 def is_addressable(sharding: Sharding | None) -> bool:

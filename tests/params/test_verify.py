@@ -249,9 +249,9 @@ def test_small_parameters_are_recomputed_in_batches(monkeypatch):
 
     def counted(leaves, words):
         calls.append(len(leaves))
-        return making.make(leaves, words)
+        return making.on_host(leaves, words)
 
-    monkeypatch.setattr("cthulhu.params._verify.make", counted)
+    monkeypatch.setattr("cthulhu.params._verify.on_host", counted)
     report = verify(params, 0, "he_normal")
     assert [(m.path, m.index) for m in report.mismatches] == [("layer_700", (3, 5))]
     assert report.elements == 1100 * 64
