@@ -52,7 +52,7 @@ def size(tree):
 def init_of(model):
     """The init function of a model and its arguments after the key."""
     if model.startswith("gpt2"):
-        module, tokens = models.gpt2(int(model.split("-")[1]))
+        module, tokens = models.gpt2(int(model.split("-")[1]), own=model.endswith("own"))
         return module.init, (tokens,)
     if model == "resnet50":
         module, image = models.resnet50()

@@ -3,12 +3,22 @@
 import functools
 
 
-def gpt2(layers):
-    """GPT-2 124M, or a deeper one: its flax.linen module and an input."""
+def gpt2(layers, own=False):
+    """GPT-2 124M, or a deeper one: its flax.linen module and an input.
+
+    Its initializers are those of JAX, or `own`: those of this library.
+    """
     import flax.linen as nn
     import jax.numpy as jnp
 
-    normal = nn.initializers.normal(0.02)
+    normal, zeros, ones = nn.initializers.normal(0.02), nn.initializers.zeros, nn.initializers.ones
+    if own:
+        from cthulhu import initializers
+
+        normal = initializers.RandomNormal(stddev=0.02)
+        zeros, ones = initializers.Zeros(), initializers.Ones()
+    weights = {"kernel_init": normal, "bias_init": zeros}
+    norm = functools.partial(nn.LayerNorm, scale_init=ones, bias_init=zeros)
 
     class Block(nn.Module):
         width: int
@@ -16,15 +26,11 @@ def gpt2(layers):
 
         @nn.compact
         def __call__(self, x):
-            attention = nn.MultiHeadDotProductAttention(
-                self.heads, kernel_init=normal, name="attention"
-            )
-            y = nn.LayerNorm(name="norm_1")(x)
+            attention = nn.MultiHeadDotProductAttention(self.heads, name="attention", **weights)
+            y = norm(name="norm_1")(x)
             x = x + attention(y, y)
-            y = nn.Dense(4 * self.width, kernel_init=normal, name="up")(
-                nn.LayerNorm(name="norm_2")(x)
-            )
-            return x + nn.Dense(self.width, kernel_init=normal, name="down")(nn.gelu(y))
+            y = nn.Dense(4 * self.width, name="up", **weights)(norm(name="norm_2")(x))
+            return x + nn.Dense(self.width, name="down", **weights)(nn.gelu(y))
 
     class GPT2(nn.Module):
         layers: int
@@ -40,7 +46,7 @@ def gpt2(layers):
             x = table(tokens) + places(jnp.arange(tokens.shape[1]))[None]
             for number in range(self.layers):
                 x = Block(self.width, self.heads, name=f"h{number}")(x)
-            return table.attend(nn.LayerNorm(name="norm")(x))
+            return table.attend(norm(name="norm")(x))
 
     return GPT2(layers), jnp.zeros((1, 8), jnp.int32)
 
