@@ -2,31 +2,43 @@
 
 `cthulhu.functional` holds the pure functions, `cthulhu.initializers` the
 documented classes, `cthulhu.random` keys and scopes, `cthulhu.backend` the
-functions for custom callables. `cthulhu.layers`, `cthulhu.models` and
-`cthulhu.params` are loaded on first use, the first two with Flax.
+functions for custom callables. What initializes whole models, `fast_init`,
+`init_params`, `plan`, `verify`, `Rules` and `Keep`, comes from `cthulhu.params`,
+which is loaded on first use, as are `cthulhu.layers` and `cthulhu.models`, those
+two with Flax.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from cthulhu import backend, functional, initializers, random
+from cthulhu.caches import clear_caches
 
 if TYPE_CHECKING:
     from cthulhu import layers, models, params
+    from cthulhu.params import Keep, Rules, fast_init, init_params, plan, verify
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Keep",
+    "Rules",
     "__version__",
     "backend",
+    "clear_caches",
+    "fast_init",
     "functional",
+    "init_params",
     "initializers",
     "layers",
     "models",
     "params",
+    "plan",
     "random",
+    "verify",
 ]
 
-_LAZY = ("layers", "models", "params")
+_LAZY_MODULES = ("layers", "models", "params")
+_LAZY_NAMES = ("Keep", "Rules", "fast_init", "init_params", "plan", "verify")
 
 
 def __dir__() -> list[str]:
@@ -38,6 +50,8 @@ def __getattr__(name: str) -> Any:
     """Import what needs Flax, or what it brings along, when it is first asked for."""
     import importlib
 
-    if name in _LAZY:
+    if name in _LAZY_MODULES:
         return importlib.import_module(f"cthulhu.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module("cthulhu.params"), name)
     raise AttributeError(f"module 'cthulhu' has no attribute {name!r}")

@@ -9,7 +9,6 @@ nothing is known of them yet.
 import cmath
 import contextlib
 import difflib
-import functools
 import math
 import numbers
 import operator
@@ -20,6 +19,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from cthulhu.caches import bounded
 
 LARGEST_SEED = 2**32 - 1
 
@@ -51,7 +52,7 @@ def is_traced(value: object) -> bool:
     return isinstance(value, jax.core.Tracer)
 
 
-@functools.lru_cache(maxsize=64)
+@bounded(64)
 def holds_keys(dtype: Any) -> bool:
     """Whether `dtype` is that of typed PRNG keys."""
     return bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
@@ -341,7 +342,7 @@ def seed(owner: str, value: Any) -> int | None:
     return number
 
 
-@functools.lru_cache
+@bounded(64)
 def raw_key_shape(impl: str) -> tuple[int, ...]:
     """The shape of the raw data of one key."""
     data = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0, impl=impl)))

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import jax
 
+from cthulhu.caches import bounded
+
 Item = TypeVar("Item")
 Path = tuple[str, ...]
 
@@ -78,7 +80,7 @@ def is_equinox(node: Any) -> bool:
     return is_equinox_class(cls)
 
 
-@functools.lru_cache(maxsize=1024)
+@bounded(1024)
 def is_equinox_class(cls: type) -> bool:
     """Whether a class is of Equinox's modules; Equinox need not be imported to know that."""
     return any(

@@ -82,6 +82,18 @@ print(json.dumps([
     ) == [False, f"cthulhu.{name}", True, True]
 
 
+@pytest.mark.parametrize("name", ["fast_init", "Rules"])
+def test_a_lazy_name_is_found_by_attribute(name: str) -> None:
+    assert run(
+        f"""
+import cthulhu
+before = "cthulhu.params" in sys.modules
+from cthulhu import {name}
+print(json.dumps([before, {name} is sys.modules["cthulhu.params"].{name}]))
+"""
+    ) == [False, True]
+
+
 def test_an_unknown_attribute_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"^module 'cthulhu' has no attribute 'layer'$"):
         _ = cthulhu.layer  # type: ignore[attr-defined]

@@ -46,14 +46,21 @@ SNAKE = {name: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in CLA
 
 SURFACE: dict[ModuleType, set[str]] = {
     cthulhu: {
+        "Keep",
+        "Rules",
         "__version__",
         "backend",
+        "clear_caches",
+        "fast_init",
         "functional",
+        "init_params",
         "initializers",
         "layers",
         "models",
         "params",
+        "plan",
         "random",
+        "verify",
     },
     functional: {*SNAKE.values(), *ALIASES},
     initializers: {
@@ -138,7 +145,14 @@ SURFACE: dict[ModuleType, set[str]] = {
 
 # Shared by the files of the package; no page of the documentation names them.
 INTERNAL = frozenset(
-    {"cthulhu.checks", "cthulhu.compat", "cthulhu.tracing", "cthulhu.trees", "cthulhu.views"}
+    {
+        "cthulhu.caches",
+        "cthulhu.checks",
+        "cthulhu.compat",
+        "cthulhu.tracing",
+        "cthulhu.trees",
+        "cthulhu.views",
+    }
 )
 
 # Laws that somebody proposed: their docstrings say who, when and where.
@@ -151,6 +165,7 @@ RAISE_NOTHING = frozenset(
     {
         "cthulhu.adapters.keras.register",
         "cthulhu.backend.cast",
+        "cthulhu.clear_caches",
         "cthulhu.backend.eye",
         "cthulhu.backend.floatx",
         "cthulhu.backend.ones",
@@ -171,7 +186,12 @@ RAISE_NOTHING = frozenset(
 )
 
 SETTERS = frozenset(
-    {"cthulhu.adapters.keras.register", "cthulhu.backend.set_floatx", "cthulhu.random.set_seed"}
+    {
+        "cthulhu.adapters.keras.register",
+        "cthulhu.backend.set_floatx",
+        "cthulhu.clear_caches",
+        "cthulhu.random.set_seed",
+    }
 )
 CONTEXTS = frozenset({"cthulhu.random.scope"})
 
@@ -188,10 +208,10 @@ def modules() -> Iterator[str]:
 
 MODULES = sorted(modules())
 
-PUBLIC = {
+PUBLIC = {"cthulhu.clear_caches": cthulhu.clear_caches} | {
     f"{module.__name__}.{name}": getattr(module, name)
     for module in SURFACE
-    if module is not cthulhu
+    if module is not cthulhu  # Where most names are those of other modules again.
     for name in module.__all__
     # Snake_case names are the classes again; names of types are written in the docs by hand.
     if not (module is initializers and name.islower() and isinstance(getattr(module, name), type))
@@ -211,6 +231,11 @@ def test_dir_shows_what_a_user_may_type() -> None:
         "__version__"
     }
     assert {"__version__", "__doc__"} <= set(dir(cthulhu))
+
+
+def test_the_names_at_the_top_are_those_of_params() -> None:
+    for name in ("Keep", "Rules", "fast_init", "init_params", "plan", "verify"):
+        assert getattr(cthulhu, name) is getattr(params, name)
 
 
 @pytest.mark.parametrize("module", SURFACE, ids=lambda module: module.__name__)

@@ -6,7 +6,6 @@ so a repeated call costs a look-up and JAX's own dispatch.
 """
 
 import dataclasses
-import functools
 import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import checks
+from cthulhu.caches import bounded
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._keras import register
@@ -299,4 +299,4 @@ def planned(
 
 
 # 1 and 1.0 are equal, and a type of integers does not take them alike.
-remembered: Callable[..., Draw] = functools.lru_cache(maxsize=4096, typed=True)(planned)
+remembered: Callable[..., Draw] = bounded(4096, typed=True)(planned)

@@ -1,6 +1,5 @@
 """The functions of `cthulhu.functional`, each derived from the class that defines it."""
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from typing import Any, Protocol, cast
 
 import jax
 
+from cthulhu.caches import bounded
 from cthulhu.initializers import _misuse as misuse
 from cthulhu.initializers._builtin import BuiltIn, draw_of, run
 from cthulhu.initializers._docstrings import function_docstring
@@ -99,9 +99,7 @@ def checked_values(definition: type[BuiltIn], *values: Any) -> tuple[Any, ...]:
 
 
 # 1 and True are equal, and only one of them is a number here.
-remembered: Callable[..., tuple[Any, ...]] = functools.lru_cache(maxsize=4096, typed=True)(
-    checked_values
-)
+remembered: Callable[..., tuple[Any, ...]] = bounded(4096, typed=True)(checked_values)
 
 
 def definition_of(thing: object) -> type[BuiltIn] | None:

@@ -12,6 +12,7 @@ from jax.sharding import NamedSharding
 from cthulhu import compat
 from cthulhu.params._keys import layer_keys
 from cthulhu.params._leaves import Leaf
+from cthulhu.programs import _executor as executor
 from cthulhu.programs import _jobs as jobs
 from cthulhu.programs import _pool as pool
 from cthulhu.programs._build import place
@@ -31,17 +32,17 @@ def make(
     Returns:
         An array for each leaf.
     """
-    return jobs.make(*asked(leaves, words), advance)
+    return executor.make(*asked(leaves, words), advance)
 
 
 def on_host(leaves: Sequence[Leaf], words: Any) -> list[Any]:
     """The values of all leaves, to look at: those that the host makes are arrays of NumPy."""
-    return jobs.make(*asked(leaves, words), hand_over=False)
+    return executor.make(*asked(leaves, words), hand_over=False)
 
 
 def stream(leaves: Sequence[Leaf], words: Any) -> Iterator[Any]:
     """The values of the leaves, in order, each made when it is asked for."""
-    return jobs.stream(*asked(leaves, words))
+    return executor.stream(*asked(leaves, words))
 
 
 def count_programs(leaves: Sequence[Leaf]) -> int:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cthulhu.caches import bounded
 from cthulhu.fans import Fans, compute_fans
 from cthulhu.laws import Elementwise
 from cthulhu.laws._normal import truncated_moments
@@ -67,7 +68,7 @@ def name(draw: flat.Draw, dtype: Any) -> Law:
     return Law(called, round(mean, 6) + 0.0, float(f"{stddev:.4g}"), fans)
 
 
-@functools.lru_cache(maxsize=256)
+@bounded(256)
 def fitted(law: Any, scalars: Any, dtype: Any) -> tuple[str | None, float, float]:
     """The family that a law belongs to, if any, its mean and its standard deviation."""
     values = jax.jit(law.quantiles, static_argnums=(0, 1))(GRID, compute_dtype(dtype), *scalars)

@@ -5,11 +5,9 @@ the type asked for. Scales, shifts and bounds are its runtime scalars, so they n
 cause another compilation.
 """
 
-import collections
-import functools
 import math
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +17,7 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from cthulhu import compat
+from cthulhu.caches import Recent, bounded
 from cthulhu.laws import Elementwise, Law, Moments
 from cthulhu.random._threefry import Counter
 from cthulhu.typing import OutSharding
@@ -181,8 +180,7 @@ class Program:
 LIMIT = 4096  # Programs that are remembered, and kinds of them that are recognized.
 
 # By name, shape and type. The programs themselves are kept by `program` alone.
-_recognized: collections.OrderedDict[Hashable, "weakref.WeakSet[Program]"]
-_recognized = collections.OrderedDict()
+_recognized: Recent["weakref.WeakSet[Program]"] = Recent(LIMIT)
 
 
 def recipe_of(equation: Any) -> Recipe | None:
@@ -206,21 +204,22 @@ def recipe_of(equation: Any) -> Recipe | None:
     made = equation.outvars[0].aval
     kind = (equation.params.get("name"), tuple(made.shape), made.dtype)
     # A law without key and scalars has no inputs.
-    if kind not in _recognized or not equation.invars:
+    programs = _recognized.peek(kind)
+    if programs is None or not equation.invars:
         return None
     key, *scalars = (atom.aval for atom in equation.invars)
     if any(aval.shape for aval in scalars):
         return None
     if key.shape != (() if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else (2,)):
         return None
-    for one in tuple(_recognized[kind]):
+    for one in tuple(programs):
         recipe = one.recipe
         if recipe and len(scalars) == len(recipe.law.scalars) and one.left(equation):
             return recipe
     return None
 
 
-@functools.lru_cache(maxsize=LIMIT)
+@bounded(LIMIT)
 def program(recipe: Recipe) -> Program:
     """The compiled program of a law."""
     law, shape, dtype, sharding = recipe
@@ -239,13 +238,11 @@ def program(recipe: Recipe) -> Program:
     if sharding is None:
         made.recipe = recipe
         kind = (law.name, shape, dtype)
-        _recognized.setdefault(kind, weakref.WeakSet()).add(made)
-        if len(_recognized) > LIMIT:
-            _recognized.popitem(last=False)
+        _recognized.get(kind, weakref.WeakSet).add(made)
     return made
 
 
-@functools.lru_cache(maxsize=1024)
+@bounded(1024)
 def block_program(recipe: Recipe) -> Program:
     """The compiled program of a law over a block, whose place is a runtime scalar."""
     law, shape, dtype, sharding = recipe

@@ -1,7 +1,7 @@
-"""Where the results of an init function go."""
+"""Where arrays go."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -69,3 +69,32 @@ def checked(owner: str, sharding: Any, item: tuple[Any, Any]) -> Sharding | None
                 f"shape {tuple(leaf.shape)!r}; {error}"
             ) from None
     return sharding  # type: ignore[no-any-return]
+
+
+def is_addressable(sharding: Sharding | None) -> bool:
+    """Whether this host holds all of an array in this sharding."""
+    return sharding is None or sharding.is_fully_addressable
+
+
+def runs_on_cpu(shardings: Sequence[Sharding | None]) -> bool:
+    """Whether arrays in these shardings lie whole in the host's memory."""
+    for sharding in shardings:
+        if sharding is None:
+            platforms = {default_platform()}
+        elif isinstance(sharding, SingleDeviceSharding):
+            devices: Any = sharding.device_set
+            platforms = {device.platform for device in devices}
+        else:
+            return False
+        if platforms != {"cpu"}:
+            return False
+    return bool(jax.sharding.get_mesh().empty)
+
+
+def default_platform() -> str:
+    """Where JAX puts what has no place of its own."""
+    config: Any = jax.config
+    device: Any = config.jax_default_device
+    if device is None:
+        return jax.default_backend()
+    return str(getattr(device, "platform", device))

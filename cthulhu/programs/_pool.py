@@ -3,22 +3,20 @@
 XLA compiles in threads, for it holds no lock while it does.
 """
 
-import collections
 import concurrent.futures
 import functools
 import os
-import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
 
+from cthulhu.caches import Recent
+
 LIMIT = 2048  # Programs kept; the least recently used goes first.
 
 Program = Callable[..., Any]
-_lock = threading.Lock()
-_programs: collections.OrderedDict[Hashable, concurrent.futures.Future[Program]]
-_programs = collections.OrderedDict()
+_programs: Recent[concurrent.futures.Future[Program]] = Recent(LIMIT)
 
 
 @functools.cache
@@ -51,15 +49,10 @@ def compiled(
         arguments: the shapes and types it will be called with.
         ahead: compile now, in a thread; else when it is first called.
     """
-    with _lock:
-        known = _programs.get(key)
-        if known is not None:
-            _programs.move_to_end(key)
-            return known
-        promise: concurrent.futures.Future[Program] = concurrent.futures.Future()
-        _programs[key] = promise
-        if len(_programs) > LIMIT:
-            _programs.popitem(last=False)
+    promise: concurrent.futures.Future[Program] = concurrent.futures.Future()
+    known = _programs.get(key, lambda: promise)
+    if known is not promise:
+        return known
     try:
         function = build()
         if not ahead:
@@ -85,9 +78,7 @@ def forget(
     key: Hashable, promise: concurrent.futures.Future[Program], error: BaseException
 ) -> None:
     """A program that failed is not kept."""
-    with _lock:
-        if _programs.get(key) is promise:
-            del _programs[key]
+    _programs.forget(key, promise)
     promise.set_exception(error)
 
 

@@ -1,6 +1,5 @@
 """Keys: from seeds, and from the paths of parameters."""
 
-import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 
@@ -8,6 +7,7 @@ import jax
 import numpy as np
 
 from cthulhu import checks, compat
+from cthulhu.caches import bounded
 
 PATH_VERSION = 1
 """Changes when the derivation of keys from paths does."""
@@ -40,7 +40,7 @@ def from_seed(seed: int) -> jax.Array:
     return _concrete(number, jax.config.jax_default_prng_impl)  # type: ignore[attr-defined]
 
 
-@functools.lru_cache(maxsize=1024)
+@bounded(1024)
 def _concrete(seed: int, impl: str) -> jax.Array:
     return jax.random.key(seed, impl=impl)
 

@@ -9,8 +9,10 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from cthulhu.laws import Elementwise, Fill
+from cthulhu.programs import _executor as executor
 from cthulhu.programs import _jobs as jobs
 from cthulhu.programs import _pool as pool
+from cthulhu.programs._placement import runs_on_cpu
 from cthulhu.tracing import _components as components
 from cthulhu.tracing import _derivation as derivation
 from cthulhu.tracing import _flat as flat
@@ -75,7 +77,7 @@ class Launch:
         if draw is not None:
             self.laws[outputs[0]] = draw
             on_host = self.on_host and (
-                jobs.runs_on_cpu(shardings) or not isinstance(draw.law, flat.Traced)
+                runs_on_cpu(shardings) or not isinstance(draw.law, flat.Traced)
             )
             if on_host and self.are_keys(draw.keys) and set(draw.keys) <= set(component.inputs):
                 drawn = jobs.Drawn(draw.law, draw.scalars, avals[outputs[0]].shape)
@@ -151,7 +153,7 @@ class Launch:
     def run(self, arguments: Sequence[Any]) -> Any:
         """Make the results."""
         values = self.derive(arguments)
-        arrays = jobs.make(self.jobs, self.given(values))
+        arrays = executor.make(self.jobs, self.given(values))
         made = dict(zip(self.refs, arrays, strict=True))
         leaves = [self.leaf(at, made, values) for at in range(len(self.graph.outputs))]
         return self.frame.fill(leaves)
@@ -159,7 +161,7 @@ class Launch:
     def stream(self, arguments: Sequence[Any]) -> Iterator[Any]:
         """The leaves in order, each made when it is asked for, and held no longer."""
         values = self.derive(arguments)
-        arrays = jobs.stream(self.jobs, self.given(values))
+        arrays = executor.stream(self.jobs, self.given(values))
         last = {
             ref: at for at, ref in enumerate(self.graph.outputs) if not isinstance(ref, Literal)
         }
@@ -219,7 +221,7 @@ class Launch:
         sharding = self.shardings[leaf]
         if sharding is None and not self.mesh.empty:
             sharding = NamedSharding(self.mesh, PartitionSpec())
-        return jobs.put(np.asarray(array), sharding)
+        return executor.put(np.asarray(array), sharding)
 
     def leaf(self, at: int, made: dict[int, Any], values: dict[int, Any]) -> Any:
         """One leaf; a value that has been one already, or comes from outside, is copied."""

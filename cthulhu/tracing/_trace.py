@@ -1,6 +1,5 @@
 """`fast_init`: a model's own init function, with its programs compiled once."""
 
-import collections
 import functools
 import inspect
 import threading
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import compat
+from cthulhu.caches import Recent
 from cthulhu.programs._placement import committed, leaf_shardings
 from cthulhu.tracing._graph import Graph
 from cthulhu.tracing._launch import Launch
@@ -123,8 +123,8 @@ class Traces:
         self.function = function
         self.out_shardings = out_shardings
         self.lock = threading.Lock()
-        self.jitted: collections.OrderedDict[Any, Any] = collections.OrderedDict()
-        self.launches: collections.OrderedDict[Any, Any] = collections.OrderedDict()
+        self.jitted: Recent[Any] = Recent(LIMIT)
+        self.launches: Recent[tuple[Any, Launch]] = Recent(LIMIT)
 
     def launch(self, args: Any, kwargs: Any, *, dry: bool = False) -> tuple[Launch, list[Any]]:
         """What to run for these arguments, and the arrays among them.
@@ -150,13 +150,11 @@ class Traces:
             raise
         place = committed(dynamic)
         with self.lock:
-            jitted = remember(self.jitted, kind, lambda: self.jit(tree, static))
+            jitted = self.jitted.get(kind, lambda: self.jit(tree, static))
             # JAX keeps the trace for as long as nothing it depends on changes.
             traced = jitted.trace(*dynamic)
             key = (id(traced.jaxpr), place, jax.sharding.get_mesh())
-            _, launch = remember(
-                self.launches, key, lambda: (traced.jaxpr, self.prepare(traced, place))
-            )
+            _, launch = self.launches.get(key, lambda: (traced.jaxpr, self.prepare(traced, place)))
         return launch, dynamic
 
     def check_given(self, graph: Graph, args: Any, kwargs: Any) -> None:
@@ -223,16 +221,6 @@ def check_output(path: Any, leaf: Any) -> None:
         f"got {leaf!r} of type {type(leaf).__name__} at result{jax.tree_util.keystr(path)}. "
         "Return the arrays alone, as nnx.state(model) does, or an equinox.Module that holds it"
     )
-
-
-def remember(store: "collections.OrderedDict[Any, Any]", key: Any, make: Callable[[], Any]) -> Any:
-    """The value of `key`, made once; the least recently used one is forgotten."""
-    if key not in store:
-        store[key] = make()
-        if len(store) > LIMIT:
-            store.popitem(last=False)
-    store.move_to_end(key)
-    return store[key]
 
 
 def is_dynamic(leaf: Any) -> bool:

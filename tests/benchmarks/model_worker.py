@@ -255,6 +255,7 @@ def run_leaves(count):
     from cthulhu import params
     from cthulhu.params import _making as making
     from cthulhu.programs import _blocks as blocks
+    from cthulhu.programs import _executor as executor
     from cthulhu.programs import _jobs as jobs
 
     number = int(count)
@@ -276,7 +277,11 @@ def run_leaves(count):
         """The blocks that `planned.run` draws, with nothing around them."""
         steps = jobs.steps_of([making.job_of(leaf) for leaf in planned.leaves])
         keys = np.zeros((number, 2), np.uint32)
-        spans = [span for pair in zip(steps, keys, strict=True) for span in jobs.allotted(*pair)[1]]
+        spans = [
+            span
+            for step, own in zip(steps, keys, strict=True)
+            for span in executor.allotted(step, own)[1]
+        ]
 
         def write():
             for future in blocks.write(spans):

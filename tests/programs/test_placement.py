@@ -65,7 +65,7 @@ def test_each_device_makes_its_own_part():
     sharding = NamedSharding(mesh(AxisType.Auto), P("x", "y"))
     fast = fast_init(lambda key: jax.random.normal(key, (512, 256)) * 0.1, out_shardings=sharding)
     assert fast(KEY).addressable_shards[0].data.shape == (128, 128)
-    newest = next(reversed(compiled._programs.values())).result()
+    newest = next(reversed(compiled._programs.values.values())).result()
     memory = newest.memory_analysis()
     assert memory.output_size_in_bytes == 128 * 128 * 4
     assert memory.temp_size_in_bytes <= 1024

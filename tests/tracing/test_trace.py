@@ -281,9 +281,9 @@ def test_programs_are_reused_by_other_models(monkeypatch):
     from cthulhu.programs import _pool as compiled
 
     fast_init(Blocks(1, 8).init)(KEY, np.zeros((1, 4), np.int32))
-    known = set(compiled._programs)
+    known = set(compiled._programs.values)
     fast_init(Blocks(2, 12).init)(jax.random.key(1), np.zeros((2, 5), np.int32))
-    assert set(compiled._programs) == known
+    assert set(compiled._programs.values) == known
 
 
 def test_traced_once():
