@@ -17,7 +17,8 @@ measured against `jax.jit(init)` of the same function: the same bits, as the che
 parameters in each process show. With rules, `init_params` gets the tree of shapes, and PyTorch
 fills tensors of the same shapes in fresh memory (`normal_`, `zeros_` or `ones_`, as the rules
 say). Peak memory is the most that the process held during the first call beyond what it held just
-before, compilation included. Trees of small leaves are made in turns in one process, after a first
+before, compilation included. Models whose layers have this library's initializers are the same
+models with the same bits. Trees of small leaves are made in turns in one process, after a first
 call of each."""
 ALT = "First and second call of a model's initialization relative to fast_init or init_params"
 
@@ -34,11 +35,23 @@ RULED = {
     "gpt2-12": ("GPT-2 124M", 5),
     "resnet50": ("ResNet-50", 5),
 }
+# The same models with this library's initializers: rounds; goals of `fast_init` against the
+# same with JAX's, and of `jax.jit` with JAX's against it.
+OWN = {"gpt2-12": (5, 0.9, 5.0), "gpt2-48": (3, 0.9, 12.0)}
+OWN_JIT_GOALS = {"first": 0.95, "second": 0.5}
+OWN_PROGRAMS_GOAL = 2
 PROGRAMS_GOAL = 12
 RULED_PROGRAMS_GOAL = 8
 MEMORY_GOAL = 1.15
 TORCH_GOAL = 2.5
 SHARE_GOAL = 1.1
+TREES = (100, 1_000, 10_000)
+TREE_GOALS = {  # Seconds for 10,000 leaves.
+    "init_params first": 1.0,
+    "init_params": 0.5,
+    "fast_init": 0.5,
+    "verify": 1.0,
+}
 LEAVES = (1_000, 10_000)
 LEAVES_NAMES = {
     "init_params": "`init_params`",
@@ -106,6 +119,61 @@ def measure_traced(report, quick):
         same = len({run["checksum"] for runs in said.values() for run in runs}) == 1
         bits = exactly(float(not same))
         report.goals.append(Goal(f"{title}: results that differ from jit's", bits, 0, False, ""))
+    return found
+
+
+def measure_own(report, quick):
+    """Models whose layers have this library's initializers, against the same with JAX's."""
+    found = {}
+    for model, (count, fast_goal, jit_goal) in OWN.items():
+        if quick and model == "gpt2-48":
+            continue
+        kinds = ("fast_init", "jit")
+        said = {(kind, own): [] for kind in kinds for own in (True, False)}
+        for _ in range(1 if quick else count):
+            for (kind, own), runs in said.items():
+                runs.append(run(kind, f"{model}-own" if own else model))
+        title = TRACED[model][0]
+        ours, theirs = "with own initializers", "with JAX's"
+        fast, jitted = said["fast_init", True], said["jit", True]
+        report.goals += [
+            Goal(
+                f"{title}: `fast_init` {ours} / {theirs}, first call",
+                compare(fast, said["fast_init", False], "first"),
+                fast_goal,
+                False,
+            ),
+            Goal(
+                f"{title}: `jax.jit(init)` {theirs} / `fast_init` {ours}, first call",
+                compare(said["jit", False], fast, "first"),
+                jit_goal,
+            ),
+            Goal(
+                f"{title}: `fast_init` {ours}, programs compiled",
+                exactly(fast[0]["programs"]),
+                OWN_PROGRAMS_GOAL,
+                False,
+                "",
+            ),
+        ]
+        if model == "gpt2-12":
+            report.goals += [
+                Goal(
+                    f"{title}: `jax.jit(init)` {ours} / {theirs}, {name} call",
+                    compare(jitted, said["jit", False], name),
+                    goal,
+                    False,
+                )
+                for name, goal in OWN_JIT_GOALS.items()
+            ]
+        same = len({one["checksum"] for runs in said.values() for one in runs}) == 1
+        bits = exactly(float(not same))
+        report.goals.append(Goal(f"{title}, {ours}: results that differ", bits, 0, False, ""))
+        found[model] = {
+            f"{kind}, {'own' if own else 'jax.nn'}": runs for (kind, own), runs in said.items()
+        }
+        for name, runs in found[model].items():
+            report.say(f"{title}, {name}: {Summary.of(series(runs, 'first')).show(' s')}")
     return found
 
 
@@ -185,6 +253,49 @@ def measure_leaves(report, quick):
             report.goals.append(Goal(what, against, goal, False))
             report.say(f"{what}: {against.show()}")
     return found
+
+
+def measure_trees(report, quick):
+    """Trees of kernels and biases, from a first call to the check of them."""
+    found = {count: run("tree", str(count)) for count in TREES if not (quick and count > 1000)}
+    if 10_000 in found:
+        for name, goal in TREE_GOALS.items():
+            what = f"10,000 leaves (64 × 64, and 64): {TREE_NAMES[name]}"
+            seconds = Summary.of(found[10_000][name])
+            report.goals.append(Goal(what, seconds, goal, False, " s"))
+    return found
+
+
+TREE_NAMES = {
+    "init_params first": "`init_params`, first call",
+    "init_params": "`init_params`, second call",
+    "fast_init first": "`fast_init`, first call",
+    "fast_init": "`fast_init`, second call",
+    "verify": "`verify`",
+}
+
+
+def write_own(report, own, trees):
+    """The tables of what has this library's initializers."""
+    rows = [
+        [
+            f"{TRACED[model][0]}: {name}",
+            Summary.of(series(runs, "first")).show(" s"),
+            Summary.of(series(runs, "second")).show(" s"),
+        ]
+        for model, said in own.items()
+        for name, runs in said.items()
+    ]
+    title = "This library's initializers against JAX's, in the same model"
+    report.table(title, ["", "first call", "second call"], rows)
+    rows = [
+        [
+            f"{count:,}",
+            *(Summary.of(seconds[name]).show(" s") for name in TREE_NAMES),
+        ]
+        for count, seconds in trees.items()
+    ]
+    report.table("Trees of small leaves", ["leaves", *TREE_NAMES.values()], rows)
 
 
 def write_tables(report, traced, ruled, sharded):
@@ -344,15 +455,20 @@ def main():
         return
     report = Report("models", "Models", ABOUT, chosen.quick, ALT)
     traced = measure_traced(report, chosen.quick)
+    own = measure_own(report, chosen.quick)
+    trees = measure_trees(report, chosen.quick)
     ruled = measure_ruled(report, chosen.quick)
     sharded = measure_sharded(report)
     report.data = {
         "traced": traced,
+        "own": own,
+        "trees": trees,
         "ruled": ruled,
         "sharded": sharded,
         "paths": measure_paths(report, chosen.quick),
         "leaves": measure_leaves(report, chosen.quick),
     }
+    write_own(report, own, trees)
     write_tables(report, traced, ruled, sharded)
     report.write(chosen.out, picture(traced, ruled))
 

@@ -13,6 +13,7 @@ import math
 import os
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "asimd": "NEON"}
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "keras", "equinox", "dm-haiku")
 COLORS = {
     "cthulhu": "#000000",
@@ -217,6 +219,7 @@ def machine() -> dict[str, Any]:
             continue
     return {
         "processor": processor(),
+        "vectors": vectors(),
         "cores": cores(),
         "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -224,19 +227,34 @@ def machine() -> dict[str, Any]:
     }
 
 
-def processor() -> str:
+def cpu_lines(field: str) -> list[str]:
+    """What the operating system says of each processor."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        return []
+    return [line.split(":", 1)[1].strip() for line in lines if line.startswith(field)]
+
+
+def processor() -> str:
+    names = cpu_lines("model name")
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def vectors() -> str:
+    """The widest vectors that XLA uses: a draw of 512 bits is nearly twice as fast."""
+    limit = re.search(r"--xla_cpu_max_isa=(\S+)", os.environ.get("XLA_FLAGS", ""))
+    if limit:
+        return limit[1]
+    flags = {flag for line in cpu_lines("flags")[:1] for flag in line.split()}
+    return next((name for flag, name in VECTORS.items() if flag in flags), "other")
 
 
 def describe(found: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return (
-        f"{found['processor']}, {found['cores']} cores, {found['platform']}; "
+        f"{found['processor']} with {found['vectors']} vectors, {found['cores']} cores, "
+        f"{found['platform']}; "
         f"Python {found['python']}, {versions}"
     )
 

@@ -311,7 +311,58 @@ def run_leaves(count):
     )
 
 
+def run_tree(count):
+    """Seconds for a tree of so many leaves: half of them kernels of 64 × 64, half biases."""
+    import harness
+    import jax
+    import numpy as np
+
+    from cthulhu import functional, params
+
+    layers = int(count) // 2
+    kernel, bias = ((64, 64), (64,))
+    tree = {
+        f"layer_{at}": {
+            "kernel": jax.ShapeDtypeStruct(kernel, np.float32),
+            "bias": jax.ShapeDtypeStruct(bias, np.float32),
+        }
+        for at in range(layers)
+    }
+    rules = [(".*/kernel", "he_normal"), (".*/bias", "zeros")]
+    key = jax.block_until_ready(jax.random.key(0))
+
+    def init(key):
+        keys = jax.random.split(key, layers)
+        return {
+            f"layer_{at}": {
+                "kernel": functional.he_normal(keys[at], kernel),
+                "bias": functional.zeros(keys[at], bias),
+            }
+            for at in range(layers)
+        }
+
+    fast = params.fast_init(init)
+
+    def once(call):
+        return harness.timed(call, 1, lambda result: jax.block_until_ready(jax.tree.leaves(result)))
+
+    def by_rules():
+        return params.init_params(key, tree, rules)
+
+    first = {"init_params first": [once(by_rules)], "fast_init first": [once(lambda: fast(key))]}
+    made = by_rules()
+    report = params.verify(made, key, rules)
+    assert report, report
+    contestants = {
+        "init_params": lambda: once(by_rules),
+        "fast_init": lambda: once(lambda: fast(key)),
+        "verify": lambda: harness.timed(lambda: params.verify(made, key, rules), 1, bool),
+    }
+    return {**first, **harness.rounds(contestants, most=7, budget=120)}
+
+
 RUNS = {
+    "tree": run_tree,
     "leaves": run_leaves,
     "fast_init": run_fast_init,
     "jit": run_jit,
