@@ -17,6 +17,7 @@ import numpy as np
 from scipy import stats
 
 from cthulhu import functional, initializers
+from tests.refusals import Wrong
 
 __all__ = [
     "ALL",
@@ -61,6 +62,8 @@ class Case:
     shape: Shape = (40, 24)
     ranks: range = range(6)
     draws: bool = True
+    # What it refuses of options, where no check of `tests/refusals.py` is the reason.
+    refuses: tuple[Wrong, ...] = ()
     label: str = ""
 
     @property
@@ -205,6 +208,13 @@ LE = "https://arxiv.org/abs/1504.00941"
 
 AXES = "in_axis=-2, out_axis=-1, batch_axis=()"
 
+MEANT = r"\(did you mean "
+MODES = r"mode must be one of 'fan_in', 'fan_out', 'fan_avg', 'fan_geo_avg'"
+DISTRIBUTIONS = (
+    r"distribution must be one of 'truncated_normal', 'normal', 'untruncated_normal', 'uniform'"
+)
+NO_AXIS = (Wrong({"axis": (0, 1)}, TypeError, r"axis must be an integer; got \(0, 1\)$"),)
+
 CASES: tuple[Case, ...] = (
     Case(
         "zeros",
@@ -264,6 +274,14 @@ CASES: tuple[Case, ...] = (
         KERAS,
         **uniform(-0.05, 0.05),
         reference=jax_uniform(-0.05, 0.05),
+        refuses=tuple(
+            Wrong(
+                {"minval": minval, "maxval": maxval},
+                ValueError,
+                rf"minval must be at most maxval; got minval={minval} and maxval={maxval}$",
+            )
+            for minval, maxval in ((1.0, 0.5), (1, 0))
+        ),
     ),
     Case(
         "truncated_normal",
@@ -273,6 +291,14 @@ CASES: tuple[Case, ...] = (
         KERAS,
         **truncated(0.0, 0.05),
         reference=jax.nn.initializers.truncated_normal(0.05),
+        refuses=tuple(
+            Wrong(
+                {"lower": lower, "upper": upper},
+                ValueError,
+                rf"lower must be less than upper; got lower={lower} and upper={upper}$",
+            )
+            for lower, upper in ((2.0, -2.0), (1.0, 1.0))
+        ),
     ),
     Case(
         "variance_scaling",
@@ -282,6 +308,21 @@ CASES: tuple[Case, ...] = (
         HE,
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax_scaling(1.0, "fan_in", "truncated_normal"),
+        refuses=(
+            Wrong({"mode": "fan_inn"}, ValueError, rf"{MODES}; got 'fan_inn' {MEANT}'fan_in'\?\)$"),
+            Wrong({"mode": None}, ValueError, f"{MODES}; got None$"),
+            Wrong(
+                {"distribution": "unifrom"},
+                ValueError,
+                rf"{DISTRIBUTIONS}; got 'unifrom' {MEANT}'uniform'\?\)$",
+            ),
+            Wrong({"distribution": "gaussian"}, ValueError, f"{DISTRIBUTIONS}; got 'gaussian'$"),
+            Wrong(
+                {"batch_axis": "rset"},
+                ValueError,
+                rf"batch_axis must be one of 'rest'; got 'rset' {MEANT}'rest'\?\)$",
+            ),
+        ),
     ),
     Case(
         "lecun_normal",
@@ -346,6 +387,7 @@ CASES: tuple[Case, ...] = (
         **matrices(1.0),
         reference=jax.nn.initializers.orthogonal(),
         ranks=range(2, 6),
+        refuses=NO_AXIS,
     ),
     Case(
         "delta_orthogonal",
@@ -359,6 +401,7 @@ CASES: tuple[Case, ...] = (
         reference=jax.nn.initializers.delta_orthogonal(),
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
+        refuses=NO_AXIS,
     ),
     Case(
         "dirac",
@@ -374,6 +417,10 @@ CASES: tuple[Case, ...] = (
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
         draws=False,
+        refuses=(
+            Wrong({"groups": 0}, ValueError, r"groups must be at least 1; got 0$"),
+            Wrong({"groups": 1.5}, TypeError, r"groups must be an integer; got 1\.5$"),
+        ),
     ),
 )
 

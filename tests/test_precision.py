@@ -129,3 +129,9 @@ def test_complex128_is_that_of_jax() -> None:
     with jax.enable_x64(True):
         for case in COMPLEX_CASES:
             equals_complex_jax(case, jnp.complex128, 1e-14)
+
+
+def test_a_type_that_is_not_available_is_no_silent_change() -> None:
+    with pytest.warns(UserWarning, match=r"float64 was asked for.*the result is float32.*x64"):
+        values = functional.random_normal(KEY, (2,), "float64")
+    assert values.dtype == jnp.float32

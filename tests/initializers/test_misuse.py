@@ -61,12 +61,6 @@ def test_an_option_of_another_library_is_named_as_it_is_here(cls: Any, option: s
     assert written in cls.defaults
 
 
-@pytest.mark.parametrize("name", ["Constant", "constant"])
-def test_a_constant_that_no_dtype_holds_is_refused_where_it_is_known(name: str) -> None:
-    with pytest.raises(ValueError, match="1329 bits, which no dtype can hold"):
-        getattr(initializers, name)(10**400)
-
-
 @pytest.mark.parametrize(
     ("name", "meant"),
     [("kaiming", "he_normal"), ("trunc_normal_", "truncated_normal"), ("eye", "identity")],
