@@ -20,7 +20,7 @@ with warnings.catch_warnings():
     import haiku
     import keras
 
-MATRICES = [case for case in CASES if 2 in case.ranks]
+MATRICES = [case for case in CASES if case.makes_matrices]
 KERNELS = [case for case in CASES if 4 in case.ranks]
 KERAS_HAS = [case for case in CASES if hasattr(keras.initializers, case.cls.__name__)]
 

@@ -13,12 +13,12 @@ import pytest
 from cthulhu import backend as K
 from cthulhu import functional, initializers, random
 from cthulhu.layers import Daoloth, get_activation
-from tests.cases import CASES
+from tests.cases import CASES, Case, by_id
 from tests.refusals import Refused, each
 
 KEY = jax.random.key(2)
 INPUTS = jax.random.normal(jax.random.key(3), (5, 4))
-KERNELS = {case.name for case in CASES if not case.makes_matrices}
+MATRICES = [case for case in CASES if case.makes_matrices]
 
 
 def same(first: Any, second: Any) -> bool:
@@ -82,11 +82,10 @@ def test_it_computes_what_dense_computes(
     assert ours.apply(variables, inputs).dtype == (dtype or param_dtype)
 
 
-@pytest.mark.parametrize("name", sorted({*functional.__all__} - KERNELS))
-def test_its_first_values_are_those_of_dense(name: str) -> None:
-    function = getattr(functional, name)
-    ours = Daoloth(6, kernel_initializer=name).init(KEY, INPUTS)
-    assert same(ours, nn.Dense(6, kernel_init=function).init(KEY, INPUTS))
+@pytest.mark.parametrize("case", MATRICES, ids=by_id)
+def test_its_first_values_are_those_of_dense(case: Case) -> None:
+    ours = Daoloth(6, kernel_initializer=case.name).init(KEY, INPUTS)
+    assert same(ours, nn.Dense(6, kernel_init=case.function).init(KEY, INPUTS))
 
 
 def test_its_first_values_are_those_of_dense_inside_of_a_model() -> None:

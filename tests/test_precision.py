@@ -65,16 +65,8 @@ def test_truncated_normals_exist_in_eight_bits() -> None:
     assert abs(exact.std() - 0.88) < 0.03
 
 
-COMPLEX_CASES = [
-    case
-    for case in RANDOM_VARIANTS
-    if case.reference is not None
-    and len(case.shape) == 2
-    and (
-        case.name in ("random_normal", "orthogonal", "he_normal", "glorot_uniform")
-        or (case.name == "variance_scaling" and case.label.startswith("fan_in-"))
-    )
-]
+X64_CASES = [case for case in RANDOM_VARIANTS if case.reference is not None and case.witness]
+COMPLEX_CASES = [case for case in X64_CASES if case.has_complex and len(case.shape) == 2]
 
 
 def equals_complex_jax(case: Case, dtype: Any, tolerance: float) -> None:
@@ -98,17 +90,6 @@ def test_complex_moments(case: Case) -> None:
     # Five standard errors, of a law with at most an exponential's fourth moment.
     assert abs(variance / case.std(case.shape) ** 2 - 1) < 5 / np.sqrt(values.size)
     assert abs(values.mean()) < 5 * case.std(case.shape) / np.sqrt(values.size)
-
-
-X64_CASES = [
-    case
-    for case in RANDOM_VARIANTS
-    if case.reference is not None
-    and (
-        not case.label
-        or case.label.startswith(("fan_in-", "stddev", "shifted", "first-axis", "0.5to"))
-    )
-]
 
 
 @pytest.mark.parametrize("case", X64_CASES, ids=by_id)

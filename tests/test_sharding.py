@@ -32,7 +32,7 @@ def mesh_of(kind: AxisType) -> Mesh:
 
 
 def shape_of(case: Case) -> tuple[int, ...]:
-    return (16, 24) if case.makes_matrices else (3, 16, 24)
+    return case.ending(16, 24)
 
 
 def spec_of(case: Case, spec: P) -> P:
