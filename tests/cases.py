@@ -76,6 +76,10 @@ class Case:
     # JAX's own `(key, shape, dtype) -> Array`, whose jitted float32 values ours are.
     reference: Callable[..., jax.Array] | None = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    # The names that users of JAX and torch type.
+    aliases: tuple[str, ...] = ()
+    # Whether Keras has a class of this name, with the arguments before the star.
+    in_keras: bool = True
     # Of each option that may be traced.
     traced: Mapping[str, Traced] = dataclasses.field(default_factory=dict)
     # What it refuses of options, where no check of `tests/refusals.py` is the reason.
@@ -213,6 +217,7 @@ CASES: tuple[Case, ...] = (
         traced={"stddev": Traced((0.0, 0.02, 1.5)), "mean": Traced((-3.0, 0.25, 2.0))},
         golden="3d12c839 395cd2a6 3dcbde9d bde9697d 3898b966 bcadbf94",
         in_full=True,
+        aliases=("normal",),
     ),
     Case(
         "random_uniform",
@@ -234,6 +239,7 @@ CASES: tuple[Case, ...] = (
         golden="3cd7a1ed 39303000 3d43475d bd4829b0 3873b333 bc869560",
         has_complex=False,
         in_full=True,
+        aliases=("uniform",),
     ),
     Case(
         "truncated_normal",
@@ -316,6 +322,7 @@ CASES: tuple[Case, ...] = (
         **scaled(1.0, "fan_avg", "truncated_normal"),
         reference=jax.nn.initializers.glorot_normal(),
         golden="3ef9bf16 3b3d6ead 3f9c17af bfa88125 3a83027b be94a47c",
+        aliases=("xavier_normal",),
     ),
     Case(
         "glorot_uniform",
@@ -327,6 +334,7 @@ CASES: tuple[Case, ...] = (
         reference=jax.nn.initializers.glorot_uniform(),
         golden="3f13a22d 3b714133 3f85b2bf bf890ac9 3aa6d999 beb8493a",
         in_full=True,
+        aliases=("xavier_uniform",),
     ),
     Case(
         "he_normal",
@@ -338,6 +346,7 @@ CASES: tuple[Case, ...] = (
         reference=jax.nn.initializers.he_normal(),
         golden="3f457120 3b95c269 3ff6cdcf c00536e9 3acf2500 beeb0644",
         in_full=True,
+        aliases=("kaiming_normal",),
     ),
     Case(
         "he_uniform",
@@ -348,6 +357,7 @@ CASES: tuple[Case, ...] = (
         **scaled(2.0, "fan_in", "uniform"),
         reference=jax.nn.initializers.he_uniform(),
         golden="3f696dd6 3bbeba83 3fd3653d bfd8aec1 3b03e810 bf11b0df",
+        aliases=("kaiming_uniform",),
     ),
     Case(
         "orthogonal",
@@ -379,6 +389,7 @@ CASES: tuple[Case, ...] = (
         golden="3ead6b90 3f70de2e 3a3470cf 3f538d0d be982224 bef4eaad",
         narrows=False,
         gaussian=True,
+        in_keras=False,
     ),
     Case(
         "dirac",
@@ -398,6 +409,7 @@ CASES: tuple[Case, ...] = (
             Wrong({"groups": 0}, ValueError, r"groups must be at least 1; got 0$"),
             Wrong({"groups": 1.5}, TypeError, r"groups must be an integer; got 1\.5$"),
         ),
+        in_keras=False,
     ),
 )
 
