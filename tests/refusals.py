@@ -5,6 +5,7 @@ initializers share, so that an option is tested because it has that check.
 """
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import pytest
 from cthulhu import checks
 from cthulhu.initializers import _options as options
 
-__all__ = ["BY_CHECK", "Refused", "Wrong", "assert_refused", "code_of", "each"]
+__all__ = ["BY_CHECK", "Refused", "Wrong", "assert_refused", "code_of", "each", "shown"]
 
 
 def assert_refused(call: Callable[[], object], error: type[Exception], message: str) -> None:
@@ -27,6 +28,13 @@ def assert_refused(call: Callable[[], object], error: type[Exception], message: 
     # One string, so that the message reads as a sentence and not as a tuple.
     (text,) = caught.value.args
     assert re.search(message, text), text
+
+
+def shown(value: Any) -> str:
+    """A value in the name of a test."""
+    if hasattr(value, "dtype"):
+        return f"{value.dtype}{value.shape}"
+    return reprlib.repr(value)
 
 
 class Refused(NamedTuple):

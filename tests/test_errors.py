@@ -1,16 +1,15 @@
-"""Every class, and its function, refuses what is wrong: the rows are made of their fields."""
+"""Every class, and its function, refuses a wrong option: the rows are made of its fields."""
 
 import dataclasses
-import reprlib
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from tests.cases import CASES, KEY, RANDOM, Case, by_id
-from tests.refusals import BY_CHECK, Wrong, assert_refused, code_of
+from tests.cases import CASES, KEY, Case, by_id
+from tests.refusals import BY_CHECK, Wrong, assert_refused, code_of, shown
 
 SEED = "seed"
 
@@ -26,13 +25,6 @@ def wrong_options(case: Case) -> Iterator[Wrong]:
         for value, error, message in BY_CHECK.get(code_of(field.metadata["check"]), ()):
             yield Wrong({name: value}, error, f"{name} {message}")
     yield from case.refuses
-
-
-def shown(value: Any) -> str:
-    """A value in the name of a test."""
-    if hasattr(value, "dtype"):
-        return f"{value.dtype}{value.shape}"
-    return reprlib.repr(value)
 
 
 OPTIONS = [
@@ -91,189 +83,17 @@ def test_a_traced_number_is_for_the_function_and_is_one_number(case: Case, optio
     )
 
 
-class Misuse(NamedTuple):
-    """A call of any class or function that is refused.
-
-    `message` has {cls} for the class's name, and {name} for the function's.
-    """
-
-    id: str
-    call: Callable[[Case], object]
-    error: type[Exception]
-    message: str
-
-
-def of_both(
-    id: str, arguments: Callable[[Case], tuple[Any, ...]], error: type[Exception], message: str
-) -> Iterator[Misuse]:
-    """The same call of an instance and of the function, in whose name both speak."""
-    message = f"^{{name}}: {message}"
-    yield Misuse(f"{id}, class", lambda case: case.cls()(*arguments(case)), error, message)
-    yield Misuse(f"{id}, function", lambda case: case.function(*arguments(case)), error, message)
-
-
-def shapes(shape: Any, error: type[Exception], message: str) -> Iterator[Misuse]:
-    return of_both(f"shape {shape!r}", lambda case: (KEY, shape), error, message)
-
-
-def dtypes(dtype: Any, message: str) -> Iterator[Misuse]:
-    return of_both(
-        f"dtype {dtype!r}",
-        lambda case: (KEY, case.shape, dtype),
-        TypeError,
-        f"dtype must {message}",
-    )
-
-
-def keys(key: Any, error: type[Exception], message: str) -> Iterator[Misuse]:
-    return of_both(f"key {shown(key)}", lambda case: (key, case.shape), error, message)
-
-
-def function_of(key: Any, got: str) -> Misuse:
-    """A key that only a function can take for one."""
-    return Misuse(
-        f"key {key!r}",
-        lambda case: case.function(key, case.shape),
-        TypeError,
-        rf"^{{name}}: key must be a PRNG key, as jax\.random\.key\(0\) makes; got {got}$",
-    )
-
-
-OF_ANY = (
-    *shapes(
-        (-1, 3), ValueError, r"every dimension of shape must be at least 0; got -1 in \(-1, 3\)"
-    ),
-    *shapes(
-        (None, 3),
-        ValueError,
-        r"every dimension of shape must be known; got \(None, 3\)\. Replace None by the size$",
-    ),
-    *shapes(
-        (2.0, 3),
-        TypeError,
-        r"every dimension of shape must be an integer; got 2\.0 of type float in \(2\.0, 3\)$",
-    ),
-    *shapes(
-        5,
-        TypeError,
-        r"shape must be a sequence of integers; got 5 of type int\. For one dimension "
-        r"write \(5,\)$",
-    ),
-    *shapes("ab", TypeError, r"shape must be a sequence of integers; got 'ab' of type str$"),
-    *dtypes("flot32", r"name a dtype, as 'float32' or jnp\.bfloat16 do; got 'flot32'$"),
-    *dtypes("str", r"name a dtype, as 'float32' or jnp\.bfloat16 do; got 'str'$"),
-    *of_both(
-        "sharding",
-        lambda case: (KEY, case.shape, None, "x"),
-        TypeError,
-        r"out_sharding must be a NamedSharding, a PartitionSpec or None; got 'x' of type str",
-    ),
-    Misuse(
-        "class called",
-        lambda case: case.cls(KEY, case.shape),
-        TypeError,
-        r"^{cls} is a class and was called as if it were an initializer, with a key first\. "
-        r"Make an instance: {cls}\(\) in place of {cls}$",
-    ),
-    Misuse(
-        "no shape",
-        lambda case: case.cls()(KEY),
-        TypeError,
-        r"^{cls}: a call needs a shape: init\(key, shape, dtype\) or init\(shape, dtype\)$",
-    ),
-    Misuse(
-        "unknown argument",
-        lambda case: case.cls()(shap=case.shape),
-        TypeError,
-        r"^{cls}: unknown argument 'shap' in a call \(did you mean 'shape'\?\)",
-    ),
-    Misuse(
-        "shape twice",
-        lambda case: case.cls()(case.shape, shape=case.shape),
-        TypeError,
-        r"^{cls}: argument 'shape' was given twice$",
-    ),
-    Misuse(
-        "too many arguments",
-        lambda case: case.cls()(KEY, case.shape, None, None, None),
-        TypeError,
-        r"^{cls}: at most 4 arguments \(key, shape, dtype, out_sharding\); got 5$",
-    ),
-    Misuse(
-        "integer as an instance's key",
-        lambda case: case.cls()(7, case.shape),
-        TypeError,
-        r"^{cls}: key must be a PRNG key, as jax\.random\.key\(7\) makes; got 7 of type int$",
-    ),
-)
-
-OF_RANDOM = (
-    *(
-        row
-        for dtype, name in ((jnp.int32, "int32"), (bool, "bool"))
-        for row in dtypes(
-            dtype,
-            rf"be a floating or complex type for a random draw; got {name}\. "
-            r"For random integers use jax\.random\.randint$",
-        )
-    ),
-    function_of(0, "0 of type int"),
-    function_of(None, "None of type NoneType"),
-    *keys(
-        jnp.ones((2,)),
-        TypeError,
-        r"key must be a PRNG key.*; got an array of dtype float32 and shape \(2,\)$",
-    ),
-    *keys(
-        jnp.ones(()),
-        TypeError,
-        r"key must be a PRNG key.*; got an array of dtype float32 and shape \(\)$",
-    ),
-    *keys(
-        jnp.zeros((3,), jnp.uint32),
-        ValueError,
-        r"a raw key of the implementation 'threefry2x32' must have shape \(2,\); "
-        r"got shape \(3,\)$",
-    ),
-    *keys(
-        jax.random.split(KEY, 3),
-        ValueError,
-        r"key must be a single key; got a batch of keys of shape \(3,\)\. Use jax\.vmap",
-    ),
-    *keys(
-        jnp.zeros((4, 2), jnp.uint32),
-        ValueError,
-        r"key must be a single key; got a batch of keys of shape \(4,\)\. Use jax\.vmap",
-    ),
-    Misuse(
-        "unseeded under jit",
-        lambda case: jax.jit(lambda: case.cls()(case.shape))(),
-        RuntimeError,
-        r"^{cls}: called without a key and without a seed while JAX traces a function; .*"
-        r"Pass a key, init\(key, shape, dtype\), or enter `with cthulhu\.random\.scope\(key\):`",
-    ),
-)
-
-MISUSES = [
-    pytest.param(case, misuse, id=f"{case.name}-{misuse.id}")
-    for misuses, cases in ((OF_ANY, CASES), (OF_RANDOM, RANDOM))
-    for misuse in misuses
-    for case in cases
+MISSPELLED = [
+    pytest.param(case, name, id=f"{case.name}-{name}") for case in CASES for name in fields_of(case)
 ]
 
 
-@pytest.mark.parametrize(("case", "misuse"), MISUSES)
-def test_a_wrong_call_is_refused(case: Case, misuse: Misuse) -> None:
-    message = misuse.message.format(cls=case.cls.__name__, name=case.name)
-    assert_refused(lambda: misuse.call(case), misuse.error, message)
-
-
-@pytest.mark.parametrize("case", CASES, ids=by_id)
-def test_a_number_of_dimensions_that_is_not_in_the_row_is_refused(case: Case) -> None:
-    for rank in set(range(6)) - set(case.ranks):
-        for call in (case.cls(), case.function):
-            assert_refused(
-                lambda rank=rank, call=call: call(KEY, (2,) * rank),
-                ValueError,
-                rf"^{case.name}: shape must have .* dimensions? .*, which has {rank}$",
-            )
+@pytest.mark.parametrize(("case", "option"), MISSPELLED)
+def test_a_misspelled_option_is_refused_with_the_right_one(case: Case, option: str) -> None:
+    said = rf"unknown argument '{option}_' \(did you mean '{option}'\?\); it has .*{option}"
+    wrong = {f"{option}_": 1}
+    assert_refused(lambda: case.cls(**wrong), TypeError, f"^{case.cls.__name__}: {said}")
+    if option != SEED:
+        assert_refused(
+            lambda: case.function(KEY, case.shape, **wrong), TypeError, f"^{case.name}: {said}"
+        )
