@@ -39,13 +39,6 @@ def test_the_table_covers_the_public_names() -> None:
     assert len(CASES) == len(classes)
 
 
-@every_case
-def test_a_row_names_its_function_and_class(case: Case) -> None:
-    assert getattr(functional, case.name) is case.function
-    assert getattr(initializers, case.name) is case.cls
-    assert initializers.get(case.name) == case.cls()
-
-
 @every_row
 def test_an_instance_with_a_key_is_the_function(case: Case) -> None:
     same_bits(case.instance()(KEY, case.shape), case.init(KEY))

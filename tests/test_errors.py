@@ -1,7 +1,7 @@
 """Every class, and its function, refuses a wrong option: the rows are made of its fields."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -11,12 +11,20 @@ import pytest
 from tests.cases import CASES, KEY, Case, by_id
 from tests.refusals import BY_CHECK, Wrong, assert_refused, code_of, shown
 
+# The one field that is no option of the function.
 SEED = "seed"
 
 
 def fields_of(case: Case) -> dict[str, dataclasses.Field[Any]]:
     """The options of a class, and the seed."""
     return {field.name: field for field in dataclasses.fields(case.cls)}  # type: ignore[arg-type]
+
+
+def faces(case: Case, options: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[], object]]]:
+    """The class and the function with these options, each with the name it speaks in."""
+    yield case.cls.__name__, lambda: case.cls(**options)
+    if not any(name.startswith(SEED) for name in options):
+        yield case.name, lambda: case.function(KEY, case.shape, **options)
 
 
 def wrong_options(case: Case) -> Iterator[Wrong]:
@@ -38,15 +46,8 @@ OPTIONS = [
 def test_a_wrong_option_is_refused_by_the_class_and_by_its_function(
     case: Case, wrong: Wrong
 ) -> None:
-    assert_refused(
-        lambda: case.cls(**wrong.options), wrong.error, f"^{case.cls.__name__}: {wrong.message}"
-    )
-    if SEED not in wrong.options:
-        assert_refused(
-            lambda: case.function(KEY, case.shape, **wrong.options),
-            wrong.error,
-            f"^{case.name}: {wrong.message}",
-        )
+    for owner, call in faces(case, wrong.options):
+        assert_refused(call, wrong.error, f"^{owner}: {wrong.message}")
 
 
 @pytest.mark.parametrize("case", CASES, ids=by_id)
@@ -91,9 +92,5 @@ MISSPELLED = [
 @pytest.mark.parametrize(("case", "option"), MISSPELLED)
 def test_a_misspelled_option_is_refused_with_the_right_one(case: Case, option: str) -> None:
     said = rf"unknown argument '{option}_' \(did you mean '{option}'\?\); it has .*{option}"
-    wrong = {f"{option}_": 1}
-    assert_refused(lambda: case.cls(**wrong), TypeError, f"^{case.cls.__name__}: {said}")
-    if option != SEED:
-        assert_refused(
-            lambda: case.function(KEY, case.shape, **wrong), TypeError, f"^{case.name}: {said}"
-        )
+    for owner, call in faces(case, {f"{option}_": 1}):
+        assert_refused(call, TypeError, f"^{owner}: {said}")
