@@ -6,17 +6,28 @@ one row here, and one entry in the documentation.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from scipy import stats
 
 from cthulhu import functional, initializers
+from tests.case import Case, Shape, Traced, by_id
+from tests.compare import bits_of, same_bits, ulps
+from tests.expected import (
+    fans_of,
+    fixed,
+    jax_scaling,
+    jax_uniform,
+    matrices,
+    normal,
+    scaled,
+    truncated,
+    uniform,
+)
+from tests.refusals import Wrong
 
 __all__ = [
     "ALL",
@@ -26,174 +37,12 @@ __all__ = [
     "RANDOM_VARIANTS",
     "VARIANTS",
     "Case",
+    "Traced",
     "bits_of",
     "by_id",
     "same_bits",
     "ulps",
 ]
-
-Shape = tuple[int, ...]
-OfShape = Callable[[Shape], Any]
-
-# The standard deviation that a normal cut at ±2 is left with.
-TRUNCATED_STDDEV = stats.truncnorm(-2, 2).std()
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Case:
-    """What there is to know of one initializer, from sources other than its code."""
-
-    name: str
-    cls: type[initializers.Initializer]
-    function: Callable[..., jax.Array]
-    # The class's, in order; what stands after the star is this library's own. The function's
-    # options are the same without the seed.
-    arguments: str
-    source: str
-    mean: OfShape
-    std: OfShape
-    support: OfShape
-    # The law of each element, where the elements are independent.
-    distribution: OfShape | None = None
-    # JAX's own `(key, shape, dtype) -> Array`, whose jitted float32 values ours are.
-    reference: Callable[..., jax.Array] | None = None
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    shape: Shape = (40, 24)
-    ranks: range = range(6)
-    draws: bool = True
-    label: str = ""
-
-    @property
-    def id(self) -> str:
-        return f"{self.name}-{self.label}" if self.label else self.name
-
-    @property
-    def makes_matrices(self) -> bool:
-        """Whether it makes matrices, or kernels of convolutions alone."""
-        return 2 in self.ranks
-
-    @property
-    def kernel(self) -> Shape:
-        """A legal shape for a 3 by 3 convolution from 4 to 8 channels, or for a matrix."""
-        return (3, 3, 4, 8) if 4 in self.ranks else (4, 8)
-
-    def init(self, key: jax.Array | None, shape: Shape | None = None, *args: Any) -> jax.Array:
-        """The pure function with this row's options."""
-        return self.function(key, self.shape if shape is None else shape, *args, **self.options)
-
-    def instance(self, **kwargs: Any) -> Any:
-        """The class with this row's options."""
-        return self.cls(**self.options, **kwargs)
-
-    @functools.cached_property
-    def jitted_reference(self) -> Callable[..., jax.Array]:
-        assert self.reference is not None
-        return jax.jit(self.reference, static_argnums=(1, 2))
-
-
-def fans_of(shape: Shape) -> tuple[int, int]:
-    """With the default axes; a bias has its size for both, as in Keras."""
-    if len(shape) < 2:
-        return math.prod(shape), math.prod(shape)
-    field = math.prod(shape[:-2])
-    return field * shape[-2], field * shape[-1]
-
-
-def normal(mean: float, std: float) -> dict[str, Any]:
-    # float32 inversion with 23 bits reaches 5.42 standard deviations.
-    return {
-        "mean": lambda shape: mean,
-        "std": lambda shape: std,
-        "support": lambda shape: (mean - 5.42 * std, mean + 5.42 * std),
-        "distribution": lambda shape: stats.norm(mean, std),
-    }
-
-
-def uniform(low: float, high: float) -> dict[str, Any]:
-    return {
-        "mean": lambda shape: (low + high) / 2,
-        "std": lambda shape: (high - low) / math.sqrt(12),
-        "support": lambda shape: (low, high),
-        "distribution": lambda shape: stats.uniform(low, high - low),
-    }
-
-
-def truncated(mean: float, std: float, lower: float = -2, upper: float = 2) -> dict[str, Any]:
-    law = stats.truncnorm(lower, upper, loc=mean, scale=std)
-    return {
-        "mean": lambda shape: law.mean(),
-        "std": lambda shape: law.std(),
-        "support": lambda shape: (mean + lower * std, mean + upper * std),
-        "distribution": lambda shape: law,
-    }
-
-
-def scaled(
-    scale: float,
-    mode: str,
-    distribution: str,
-    fans: Callable[[Shape], tuple[int, int]] = fans_of,
-) -> dict[str, Any]:
-    """Variance scaling: one of three laws, of variance scale / n."""
-
-    def std(shape: Shape) -> float:
-        fan_in, fan_out = fans(shape)
-        n = {
-            "fan_in": fan_in,
-            "fan_out": fan_out,
-            "fan_avg": (fan_in + fan_out) / 2,
-            "fan_geo_avg": math.sqrt(fan_in * fan_out),
-        }[mode]
-        return math.sqrt(scale / n)
-
-    def law(shape: Shape) -> Any:
-        sigma = std(shape)
-        if distribution == "uniform":
-            return stats.uniform(-math.sqrt(3) * sigma, 2 * math.sqrt(3) * sigma)
-        if distribution == "untruncated_normal":
-            return stats.norm(0, sigma)
-        return stats.truncnorm(-2, 2, scale=sigma / TRUNCATED_STDDEV)
-
-    def support(shape: Shape) -> tuple[float, float]:
-        if distribution == "untruncated_normal":
-            return -5.42 * std(shape), 5.42 * std(shape)
-        low, high = law(shape).support()
-        return low, high
-
-    return {"mean": lambda shape: 0.0, "std": std, "support": support, "distribution": law}
-
-
-def matrices(gain: float, axis: int = -1) -> dict[str, Any]:
-    def std(shape: Shape) -> float:
-        columns = shape[axis]
-        return abs(gain) / math.sqrt(max(columns, math.prod(shape) // columns))
-
-    return {
-        "mean": lambda shape: 0.0,
-        "std": std,
-        "support": lambda shape: (-abs(gain), abs(gain)),
-    }
-
-
-def fixed(value: float) -> dict[str, Any]:
-    return {
-        "mean": lambda shape: value,
-        "std": lambda shape: 0.0,
-        "support": lambda shape: (value, value),
-        "draws": False,
-    }
-
-
-def jax_uniform(low: float, high: float) -> Callable[..., jax.Array]:
-    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, low, high)
-
-
-def jax_scaling(scale: float, mode: str, distribution: str, **axes: Any) -> Any:
-    # Our names are the documented ones; JAX calls the untruncated normal "normal".
-    theirs = {"untruncated_normal": "normal", "normal": "truncated_normal"}
-    name = theirs.get(distribution, distribution)
-    return jax.nn.initializers.variance_scaling(scale, mode, name, **axes)
-
 
 KERAS = "https://keras.io/api/layers/initializers/"
 LECUN = "https://doi.org/10.1007/3-540-49430-8_2"
@@ -204,6 +53,13 @@ XIAO = "https://arxiv.org/abs/1806.05393"
 LE = "https://arxiv.org/abs/1504.00941"
 
 AXES = "in_axis=-2, out_axis=-1, batch_axis=()"
+
+MEANT = r"\(did you mean "
+MODES = r"mode must be one of 'fan_in', 'fan_out', 'fan_avg', 'fan_geo_avg'"
+DISTRIBUTIONS = (
+    r"distribution must be one of 'truncated_normal', 'normal', 'untruncated_normal', 'uniform'"
+)
+NO_AXIS = (Wrong({"axis": (0, 1)}, TypeError, r"axis must be an integer; got \(0, 1\)$"),)
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -233,6 +89,7 @@ CASES: tuple[Case, ...] = (
         **fixed(0.3),
         options={"value": 0.3},
         reference=jax.nn.initializers.constant(0.3),
+        traced={"value": Traced((-1.0, 0.0, 2.5))},
     ),
     Case(
         "identity",
@@ -246,6 +103,7 @@ CASES: tuple[Case, ...] = (
         reference=lambda key, shape, dtype: jnp.eye(*shape, dtype=dtype),
         ranks=range(2, 3),
         draws=False,
+        traced={"gain": Traced((-1.0, 0.5, 2.0))},
     ),
     Case(
         "random_normal",
@@ -255,6 +113,10 @@ CASES: tuple[Case, ...] = (
         KERAS,
         **normal(0.0, 0.05),
         reference=jax.nn.initializers.normal(0.05),
+        traced={"stddev": Traced((0.0, 0.02, 1.5)), "mean": Traced((-3.0, 0.25, 2.0))},
+        golden="3d12c839 395cd2a6 3dcbde9d bde9697d 3898b966 bcadbf94",
+        in_full=True,
+        aliases=("normal",),
     ),
     Case(
         "random_uniform",
@@ -264,6 +126,19 @@ CASES: tuple[Case, ...] = (
         KERAS,
         **uniform(-0.05, 0.05),
         reference=jax_uniform(-0.05, 0.05),
+        refuses=tuple(
+            Wrong(
+                {"minval": minval, "maxval": maxval},
+                ValueError,
+                rf"minval must be at most maxval; got minval={minval} and maxval={maxval}$",
+            )
+            for minval, maxval in ((1.0, 0.5), (1, 0))
+        ),
+        traced={"minval": Traced((-3.0, -0.1, 0.0)), "maxval": Traced((0.0, 0.5, 7.0))},
+        golden="3cd7a1ed 39303000 3d43475d bd4829b0 3873b333 bc869560",
+        has_complex=False,
+        in_full=True,
+        aliases=("uniform",),
     ),
     Case(
         "truncated_normal",
@@ -273,6 +148,23 @@ CASES: tuple[Case, ...] = (
         KERAS,
         **truncated(0.0, 0.05),
         reference=jax.nn.initializers.truncated_normal(0.05),
+        refuses=tuple(
+            Wrong(
+                {"lower": lower, "upper": upper},
+                ValueError,
+                rf"lower must be less than upper; got lower={lower} and upper={upper}$",
+            )
+            for lower, upper in ((2.0, -2.0), (1.0, 1.0))
+        ),
+        traced={
+            "stddev": Traced((0.01, 0.5, 2.0)),
+            "mean": Traced((-3.0, 0.25, 2.0)),
+            "lower": Traced((-3.0, -1.5, 0.5), exact=False),
+            "upper": Traced((-1.0, 0.5, 3.0), exact=False),
+        },
+        golden="3d0af0a2 3952c585 3dadad13 bdbb7c79 3891c489 bca56308",
+        has_complex=False,
+        in_full=True,
     ),
     Case(
         "variance_scaling",
@@ -282,6 +174,23 @@ CASES: tuple[Case, ...] = (
         HE,
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax_scaling(1.0, "fan_in", "truncated_normal"),
+        refuses=(
+            Wrong({"mode": "fan_inn"}, ValueError, rf"{MODES}; got 'fan_inn' {MEANT}'fan_in'\?\)$"),
+            Wrong({"mode": None}, ValueError, f"{MODES}; got None$"),
+            Wrong(
+                {"distribution": "unifrom"},
+                ValueError,
+                rf"{DISTRIBUTIONS}; got 'unifrom' {MEANT}'uniform'\?\)$",
+            ),
+            Wrong({"distribution": "gaussian"}, ValueError, f"{DISTRIBUTIONS}; got 'gaussian'$"),
+            Wrong(
+                {"batch_axis": "rset"},
+                ValueError,
+                rf"batch_axis must be one of 'rest'; got 'rset' {MEANT}'rest'\?\)$",
+            ),
+        ),
+        traced={"scale": Traced((0.1, 1.0, 2.0), exact=False)},
+        golden="3f0b9ccd 3b53cab2 3fae8448 bfbc64cc 3a92792a bea62ff8",
     ),
     Case(
         "lecun_normal",
@@ -291,6 +200,7 @@ CASES: tuple[Case, ...] = (
         LECUN,
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax.nn.initializers.lecun_normal(),
+        golden="3f0b9ccd 3b53cab2 3fae8448 bfbc64cc 3a92792a bea62ff8",
     ),
     Case(
         "lecun_uniform",
@@ -300,6 +210,7 @@ CASES: tuple[Case, ...] = (
         LECUN,
         **scaled(1.0, "fan_in", "uniform"),
         reference=jax.nn.initializers.lecun_uniform(),
+        golden="3f250f2c 3b86dd8f 3f957aab bf9937bf 3aba8b41 bece09bf",
     ),
     Case(
         "glorot_normal",
@@ -309,6 +220,8 @@ CASES: tuple[Case, ...] = (
         GLOROT,
         **scaled(1.0, "fan_avg", "truncated_normal"),
         reference=jax.nn.initializers.glorot_normal(),
+        golden="3ef9bf16 3b3d6ead 3f9c17af bfa88125 3a83027b be94a47c",
+        aliases=("xavier_normal",),
     ),
     Case(
         "glorot_uniform",
@@ -318,6 +231,9 @@ CASES: tuple[Case, ...] = (
         GLOROT,
         **scaled(1.0, "fan_avg", "uniform"),
         reference=jax.nn.initializers.glorot_uniform(),
+        golden="3f13a22d 3b714133 3f85b2bf bf890ac9 3aa6d999 beb8493a",
+        in_full=True,
+        aliases=("xavier_uniform",),
     ),
     Case(
         "he_normal",
@@ -327,6 +243,9 @@ CASES: tuple[Case, ...] = (
         HE,
         **scaled(2.0, "fan_in", "truncated_normal"),
         reference=jax.nn.initializers.he_normal(),
+        golden="3f457120 3b95c269 3ff6cdcf c00536e9 3acf2500 beeb0644",
+        in_full=True,
+        aliases=("kaiming_normal",),
     ),
     Case(
         "he_uniform",
@@ -336,6 +255,8 @@ CASES: tuple[Case, ...] = (
         HE,
         **scaled(2.0, "fan_in", "uniform"),
         reference=jax.nn.initializers.he_uniform(),
+        golden="3f696dd6 3bbeba83 3fd3653d bfd8aec1 3b03e810 bf11b0df",
+        aliases=("kaiming_uniform",),
     ),
     Case(
         "orthogonal",
@@ -346,6 +267,9 @@ CASES: tuple[Case, ...] = (
         **matrices(1.0),
         reference=jax.nn.initializers.orthogonal(),
         ranks=range(2, 6),
+        refuses=NO_AXIS,
+        traced={"gain": Traced((-1.0, 0.0, 1.7))},
+        golden="3ead6b90 3f70de2e 3a3470cf 3f538d0d be982224 bef4eaad",
     ),
     Case(
         "delta_orthogonal",
@@ -359,6 +283,12 @@ CASES: tuple[Case, ...] = (
         reference=jax.nn.initializers.delta_orthogonal(),
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
+        refuses=NO_AXIS,
+        traced={"gain": Traced((-1.0, 0.5, 1.7))},
+        golden="3ead6b90 3f70de2e 3a3470cf 3f538d0d be982224 bef4eaad",
+        narrows=False,
+        gaussian=True,
+        in_keras=False,
     ),
     Case(
         "dirac",
@@ -374,6 +304,11 @@ CASES: tuple[Case, ...] = (
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
         draws=False,
+        refuses=(
+            Wrong({"groups": 0}, ValueError, r"groups must be at least 1; got 0$"),
+            Wrong({"groups": 1.5}, TypeError, r"groups must be an integer; got 1\.5$"),
+        ),
+        in_keras=False,
     ),
 )
 
@@ -381,7 +316,13 @@ CASES: tuple[Case, ...] = (
 def variant(name: str, label: str, options: Mapping[str, Any], **changes: Any) -> Case:
     """The row of `name` with other options, and what they change."""
     (row,) = (case for case in CASES if case.name == name)
-    changes = {"distribution": None, "reference": None, **changes}
+    changes = {
+        "distribution": None,
+        "reference": None,
+        "in_full": False,
+        "witness": False,
+        **changes,
+    }
     return dataclasses.replace(row, label=label, options=options, **changes)
 
 
@@ -402,6 +343,8 @@ def scaling_variant(
         reference=jax_scaling(scale, mode, distribution, **axes),
         shape=shape,
         ranks=range(len(shape), 6),
+        # One of each law.
+        witness=mode == "fan_in" and not label,
     )
 
 
@@ -414,6 +357,8 @@ def truncated_variant(lower: float, upper: float, mean: float = 0.0) -> Case:
         **truncated(mean, 0.7, lower, upper),
         # JAX's has no mean.
         reference=None if mean else jax.nn.initializers.truncated_normal(0.7, None, lower, upper),
+        # Beyond the middle of the normal, where nothing is symmetric.
+        witness=(lower, upper) == (0.5, 1.5),
     )
 
 
@@ -433,6 +378,7 @@ VARIANTS: tuple[Case, ...] = (
         {"stddev": 0.02},
         **normal(0.0, 0.02),
         reference=jax.nn.initializers.normal(0.02),
+        witness=True,
     ),
     variant("random_normal", "mean", {"mean": 3.0, "stddev": 0.5}, **normal(3.0, 0.5)),
     variant(
@@ -448,6 +394,7 @@ VARIANTS: tuple[Case, ...] = (
         {"minval": 2.0, "maxval": 2.3},
         **uniform(2.0, 2.3),
         reference=jax_uniform(2.0, 2.3),
+        witness=True,
     ),
     truncated_variant(-1.0, 3.0),
     truncated_variant(0.5, 1.5),
@@ -502,6 +449,7 @@ VARIANTS: tuple[Case, ...] = (
         **scaled(2.0, "fan_in", "truncated_normal", lambda shape: (9 * shape[1], 9 * shape[0])),
         reference=jax.nn.initializers.he_normal(1, 0),
         shape=(24, 7, 3, 3),
+        large=(300, 100, 3, 3),
         ranks=range(4, 5),
     ),
     variant(
@@ -510,6 +458,7 @@ VARIANTS: tuple[Case, ...] = (
         {"axis": 0, "gain": 1.5},
         **matrices(1.5, 0),
         reference=jax.nn.initializers.orthogonal(1.5, 0),
+        witness=True,
     ),
     variant(
         "orthogonal",
@@ -526,6 +475,7 @@ VARIANTS: tuple[Case, ...] = (
         std=lambda shape: 0.5 / math.sqrt(math.prod(shape[:-2]) * shape[-1]),
         support=lambda shape: (-0.5, 0.5),
         reference=jax.nn.initializers.delta_orthogonal(-0.5, -2),
+        witness=True,
     ),
 )
 
@@ -534,29 +484,3 @@ RANDOM = tuple(case for case in CASES if case.draws)
 RANDOM_VARIANTS = tuple(case for case in ALL if case.draws)
 
 KEY = jax.random.key(20240229)
-
-
-def by_id(case: Any) -> str | None:
-    """The name of a row among pytest's parameters."""
-    return case.id if isinstance(case, Case) else None
-
-
-def bits_of(values: Any) -> np.ndarray:
-    """The values as unsigned integers, so that -0.0, NaN and every last bit count."""
-    array = np.ascontiguousarray(values)
-    if np.iscomplexobj(array):
-        array = array.view(array.real.dtype)
-    return array.view(f"u{array.dtype.itemsize}")
-
-
-def same_bits(first: Any, second: Any) -> None:
-    """Assert equality of type, shape and every bit."""
-    first, second = np.asarray(first), np.asarray(second)
-    assert (first.dtype, first.shape) == (second.dtype, second.shape)
-    np.testing.assert_array_equal(bits_of(first), bits_of(second))
-
-
-def ulps(first: Any, second: Any) -> int:
-    """The largest distance, counted in float32 numbers of the same sign."""
-    a, b = bits_of(first).astype(np.int64), bits_of(second).astype(np.int64)
-    return int(np.abs(a - b).max(initial=0))

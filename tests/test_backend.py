@@ -11,6 +11,7 @@ import pytest
 
 from cthulhu import backend as K
 from cthulhu import functional, random
+from tests.refusals import Refused, each
 
 KEY = jax.random.key(4)
 
@@ -75,10 +76,51 @@ def test_the_dtype_follows_floatx(name: str, dtype: str) -> None:
     assert FROM_FLOATX[name]().dtype == dtype
 
 
+REFUSED = (
+    Refused(
+        "a negative stddev",
+        lambda: K.random_normal((2,), stddev=-1.0),
+        ValueError,
+        r"^random_normal: stddev must be at least 0; got -1\.0$",
+    ),
+    Refused(
+        "a negative seed",
+        lambda: K.random_uniform((2,), seed=-3),
+        ValueError,
+        r"^random_uniform: seed must be from 0 to 2\*\*32 - 1, .*; got -3$",
+    ),
+    Refused(
+        "a draw under jit",
+        jax.jit(lambda: K.random_normal((3,))),
+        RuntimeError,
+        r"^backend\.random_normal: called without a key and without a seed while JAX traces",
+    ),
+    Refused(
+        "a cast to an unknown dtype",
+        lambda: K.cast([1, 2], "flot32"),
+        TypeError,
+        r"^cast: dtype must name a dtype, .*; got 'flot32'$",
+    ),
+    Refused(
+        "a constant of another shape",
+        lambda: K.constant([1, 2], shape=(3,)),
+        ValueError,
+        r"^constant: value of shape \(2,\) cannot be broadcast to shape \(3,\)",
+    ),
+    Refused(
+        "a floatx of integers",
+        lambda: K.set_floatx("int8"),
+        ValueError,
+        r"^set_floatx: value must be one of 'bfloat16', 'float16', 'float32', 'float64'; "
+        r"got 'int8'",
+    ),
+)
+
+
+@each(REFUSED)
 @pytest.mark.usefixtures("floatx")
-def test_a_refused_floatx_changes_nothing() -> None:
-    with pytest.raises(ValueError, match="value must be one of"):
-        K.set_floatx("int8")
+def test_what_is_refused_changes_nothing(refused: Refused) -> None:
+    refused.check()
     assert K.floatx() == "float32"
 
 

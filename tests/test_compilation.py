@@ -13,6 +13,7 @@ import pytest
 from cthulhu import functional, initializers, random
 from cthulhu.layers import Daoloth
 from cthulhu.params import init_params, verify
+from tests.cases import CASES, Case, by_id
 
 KEY = jax.random.key(0)
 COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -76,32 +77,26 @@ def test_a_compilation_is_counted() -> None:
     assert count() == 1
 
 
-SWEEPS: dict[str, Callable[[int], Any]] = {
-    "random_normal": lambda n: initializers.RandomNormal(mean=n % 7, stddev=0.01 * (n + 1)),
-    "random_uniform": lambda n: initializers.RandomUniform(-0.1 * n, 0.1 * (n + 1)),
-    "truncated_normal": lambda n: initializers.TruncatedNormal(
-        mean=0.1 * n, stddev=0.01 * (n + 1), lower=-2.0 - 0.01 * n, upper=2.0 + 0.02 * n
-    ),
-    "variance_scaling normal": lambda n: initializers.VarianceScaling(scale=0.1 * (n + 1)),
-    "variance_scaling uniform": lambda n: initializers.VarianceScaling(
-        0.1 * (n + 1), ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")[n % 4], "uniform"
-    ),
-    "orthogonal": lambda n: initializers.Orthogonal(gain=0.1 * (n + 1)),
-    "delta_orthogonal": lambda n: initializers.DeltaOrthogonal(gain=0.1 * (n + 1)),
-    "constant": lambda n: initializers.Constant(0.1 * n),
-    "identity": lambda n: initializers.Identity(0.1 * (n + 1)),
-}
+SWEEPS = [case for case in CASES if case.traced]
 
 
-@pytest.mark.parametrize("name", SWEEPS)
-def test_a_hundred_arguments_compile_once(name: str) -> None:
-    make = SWEEPS[name]
+@pytest.mark.parametrize("case", SWEEPS, ids=by_id)
+def test_a_hundred_arguments_compile_once(case: Case) -> None:
     # A shape of its own, so that no other sweep has compiled this program.
-    width = 23 + list(SWEEPS).index(name)
-    shape = (3, 11, width) if name == "delta_orthogonal" else (11, width)
+    shape = case.ending(11, 23 + SWEEPS.index(case))
+    swept = {
+        name: np.linspace(min(of.values), max(of.values), 120) for name, of in case.traced.items()
+    }
     with compilations() as count:
         for number in range(120):
-            make(number)(KEY, shape)
+            case.cls(**{name: values[number] for name, values in swept.items()})(KEY, shape)
+    assert count() == 1
+
+
+def test_the_modes_of_variance_scaling_compile_once() -> None:
+    with compilations() as count:
+        for number, mode in enumerate(("fan_in", "fan_out", "fan_avg", "fan_geo_avg")):
+            initializers.VarianceScaling(0.1 * (number + 1), mode, "uniform")(KEY, (11, 47))
     assert count() == 1
 
 

@@ -1,6 +1,7 @@
 """What holds for every initializer of the table."""
 
 import copy
+import dataclasses
 import json
 import pickle
 from typing import Any
@@ -13,15 +14,13 @@ import pytest
 from cthulhu import functional, initializers
 from tests.cases import ALL, CASES, KEY, RANDOM, VARIANTS, Case, by_id, same_bits
 
-SMALL = {case.name: (6, 8) if case.makes_matrices else (3, 4, 6) for case in CASES}
-
 every_case = pytest.mark.parametrize("case", CASES, ids=by_id)
 every_row = pytest.mark.parametrize("case", ALL, ids=by_id)
 every_random = pytest.mark.parametrize("case", RANDOM, ids=by_id)
 
 
 def small(case: Case) -> tuple[int, ...]:
-    return SMALL[case.name]
+    return case.ending(6, 8)
 
 
 def test_the_table_covers_the_public_names() -> None:
@@ -38,13 +37,6 @@ def test_the_table_covers_the_public_names() -> None:
     assert sorted(case.name for case in CASES) == sorted(one.__name__ for one in functions)
     assert {case.cls for case in CASES} == classes
     assert len(CASES) == len(classes)
-
-
-@every_case
-def test_a_row_names_its_function_and_class(case: Case) -> None:
-    assert getattr(functional, case.name) is case.function
-    assert getattr(initializers, case.name) is case.cls
-    assert initializers.get(case.name) == case.cls()
 
 
 @every_row
@@ -234,22 +226,16 @@ def test_a_uniform_of_width_one_is_the_same_in_a_program() -> None:
     same_bits(jax.jit(draw)(KEY), draw(KEY))
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["constant", "identity", "random_normal", "random_uniform", "truncated_normal", "orthogonal"],
-)
-def test_disabling_jit_changes_nothing_but_the_last_bit(name: str) -> None:
+@every_case
+def test_disabling_jit_changes_nothing_but_the_last_bit(case: Case) -> None:
     # Operations that run one by one are not contracted to fused multiply-adds.
-    function = getattr(functional, name)
-    expected = function(KEY, (3, 4))
+    expected = case.init(KEY, case.ending(3, 4))
     with jax.disable_jit():
-        values = function(KEY, (3, 4))
+        values = case.init(KEY, case.ending(3, 4))
     np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in RANDOM if not case.name.endswith("orthogonal")], ids=by_id
-)
+@pytest.mark.parametrize("case", [case for case in RANDOM if case.distribution], ids=by_id)
 def test_leading_rows_do_not_depend_on_the_number_of_rows(case: Case) -> None:
     longer = case.init(KEY, (9, 24))
     shorter = case.init(KEY, (5, 24))
@@ -261,36 +247,29 @@ def test_leading_rows_do_not_depend_on_the_number_of_rows(case: Case) -> None:
         np.testing.assert_allclose(longer[:5], np.float32(factor) * shorter, rtol=1e-6)
 
 
-# Values with traced options equal those with Python numbers; exactly so where the scalars are
-# computed by the same operations. erf, and a division by n, are computed on the host otherwise.
 TRACED = [
-    ("constant", "value", (-1.0, 0.0, 2.5), True),
-    ("identity", "gain", (-1.0, 0.5, 2.0), True),
-    ("random_normal", "stddev", (0.0, 0.02, 1.5), True),
-    ("random_normal", "mean", (-3.0, 0.25, 2.0), True),
-    ("random_uniform", "minval", (-3.0, -0.1, 0.0), True),
-    ("random_uniform", "maxval", (0.0, 0.5, 7.0), True),
-    ("truncated_normal", "stddev", (0.01, 0.5, 2.0), True),
-    ("truncated_normal", "mean", (-3.0, 0.25, 2.0), True),
-    ("truncated_normal", "lower", (-3.0, -1.5, 0.5), False),
-    ("truncated_normal", "upper", (-1.0, 0.5, 3.0), False),
-    ("variance_scaling", "scale", (0.1, 1.0, 2.0), False),
-    ("orthogonal", "gain", (-1.0, 0.0, 1.7), True),
-    ("delta_orthogonal", "gain", (-1.0, 0.5, 1.7), True),
+    pytest.param(case, option, id=f"{case.id}-{option}") for case in CASES for option in case.traced
 ]
 
 
-@pytest.mark.parametrize(("name", "option", "values", "exact"), TRACED)
-def test_options_may_be_traced(
-    name: str, option: str, values: tuple[float, ...], exact: bool
-) -> None:
-    function, shape = getattr(functional, name), SMALL[name]
+@pytest.mark.parametrize(("case", "option"), TRACED)
+def test_options_may_be_traced(case: Case, option: str) -> None:
+    values, exact = case.traced[option]
+    function, shape = case.function, small(case)
     expected = np.stack([function(KEY, shape, **{option: value}) for value in values])
     mapped = jax.vmap(lambda value: function(KEY, shape, **{option: value}))(jnp.array(values))
     if exact:
         same_bits(mapped, expected)
     else:
         np.testing.assert_allclose(mapped, expected, rtol=3e-6, atol=1e-7)
+
+
+@every_case
+def test_a_row_has_values_for_every_option_that_may_be_traced(case: Case) -> None:
+    fields: Any = dataclasses.fields(case.cls)  # type: ignore[arg-type]
+    assert case.traced.keys() == {
+        field.name for field in fields if field.metadata.get("may_be_traced")
+    }
 
 
 def test_variance_scaling_takes_a_traced_scale_in_every_distribution() -> None:

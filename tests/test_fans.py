@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cthulhu.fans import compute_fans
+from tests.refusals import assert_refused
 
 KNOWN = [
     # A bias, and a scalar, as in Keras.
@@ -80,13 +81,18 @@ def test_fans_follow_the_definition(kernel: tuple[tuple[int, ...], list[str]]) -
 @pytest.mark.parametrize(
     ("axes", "message"),
     [
-        ({"in_axis": 2}, "in_axis must name axes of a shape with 2 dimensions"),
-        ({"out_axis": -3}, "out_axis must name axes"),
-        ({"in_axis": (0, 0)}, "in_axis names an axis twice"),
-        ({"in_axis": 0, "batch_axis": 0}, "both in_axis and batch_axis"),
+        (
+            {"in_axis": 2, "out_axis": 0},
+            "in_axis must name axes of a shape with 2 dimensions, so from -2 to 1; got 2",
+        ),
+        ({"out_axis": -3}, "out_axis must name axes of a shape with 2 dimensions, .*; got -3"),
+        ({"in_axis": (0, 0)}, r"in_axis names an axis twice; got \(0, 0\)"),
+        (
+            {"in_axis": 0, "batch_axis": 0},
+            r"axis 0 of shape \(3, 4\) is in both in_axis and batch_axis; a batch axis counts in",
+        ),
     ],
     ids=str,
 )
 def test_wrong_axes_are_refused(axes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        compute_fans((3, 4), **axes)
+    assert_refused(lambda: compute_fans((3, 4), **axes), ValueError, f"^compute_fans: {message}")

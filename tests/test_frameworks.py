@@ -20,9 +20,9 @@ with warnings.catch_warnings():
     import haiku
     import keras
 
-MATRICES = [case for case in CASES if 2 in case.ranks]
+MATRICES = [case for case in CASES if case.makes_matrices]
 KERNELS = [case for case in CASES if 4 in case.ranks]
-KERAS_HAS = [case for case in CASES if hasattr(keras.initializers, case.cls.__name__)]
+KERAS_HAS = [case for case in CASES if case.in_keras]
 
 matrix = pytest.mark.parametrize("case", MATRICES, ids=by_id)
 kernel = pytest.mark.parametrize("case", KERNELS, ids=by_id)
@@ -49,6 +49,11 @@ class Spy:
 
 def test_every_row_is_in_some_layer() -> None:
     assert {*MATRICES, *KERNELS} == set(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_row_knows_whether_keras_has_the_class(case: Case) -> None:
+    assert hasattr(keras.initializers, case.cls.__name__) == case.in_keras
 
 
 def linen_layers(rank: int, init: Any) -> tuple[linen.Module, jax.Array]:

@@ -25,9 +25,7 @@ LARGE = {2: (1000, 250), 3: (10, 250, 100), 4: (25, 50, 20, 10)}
 
 
 def large(case: Case) -> tuple[int, ...]:
-    if case.label == "channels-first":
-        return (300, 100, 3, 3)
-    return LARGE[len(case.shape)]
+    return case.large or LARGE[len(case.shape)]
 
 
 def sample(case: Case, shape: tuple[int, ...]) -> np.ndarray:
@@ -91,9 +89,7 @@ def test_fixed_sums_are_exact(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    "case",
-    [c for c in INDEPENDENT if c.name == "variance_scaling" and "axis" not in str(c.options)],
-    ids=by_id,
+    "case", [c for c in INDEPENDENT if c.follows_fans and not c.names_axes], ids=by_id
 )
 def test_the_scale_follows_the_fans_of_a_convolution(case: Case) -> None:
     shape = (3, 3, 40, 160)

@@ -13,11 +13,12 @@ import pytest
 from cthulhu import backend as K
 from cthulhu import functional, initializers, random
 from cthulhu.layers import Daoloth, get_activation
-from tests.cases import CASES
+from tests.cases import CASES, Case, by_id
+from tests.refusals import Refused, each
 
 KEY = jax.random.key(2)
 INPUTS = jax.random.normal(jax.random.key(3), (5, 4))
-KERNELS = {case.name for case in CASES if not case.makes_matrices}
+MATRICES = [case for case in CASES if case.makes_matrices]
 
 
 def same(first: Any, second: Any) -> bool:
@@ -81,11 +82,10 @@ def test_it_computes_what_dense_computes(
     assert ours.apply(variables, inputs).dtype == (dtype or param_dtype)
 
 
-@pytest.mark.parametrize("name", sorted({*functional.__all__} - KERNELS))
-def test_its_first_values_are_those_of_dense(name: str) -> None:
-    function = getattr(functional, name)
-    ours = Daoloth(6, kernel_initializer=name).init(KEY, INPUTS)
-    assert same(ours, nn.Dense(6, kernel_init=function).init(KEY, INPUTS))
+@pytest.mark.parametrize("case", MATRICES, ids=by_id)
+def test_its_first_values_are_those_of_dense(case: Case) -> None:
+    ours = Daoloth(6, kernel_initializer=case.name).init(KEY, INPUTS)
+    assert same(ours, nn.Dense(6, kernel_init=case.function).init(KEY, INPUTS))
 
 
 def test_its_first_values_are_those_of_dense_inside_of_a_model() -> None:
@@ -256,3 +256,73 @@ def test_it_is_vmapped_into_an_ensemble() -> None:
     ensemble = jax.vmap(lambda key: layer.init(key, INPUTS))(keys)
     for index, key in enumerate(keys):
         assert same(jax.tree.map(lambda leaf, i=index: leaf[i], ensemble), layer.init(key, INPUTS))
+
+
+REFUSED = (
+    Refused(
+        "units zero",
+        lambda: Daoloth(0),
+        ValueError,
+        r"^Daoloth: units must be at least 1; got 0$",
+    ),
+    Refused(
+        "units a float",
+        lambda: Daoloth(1.5),  # type: ignore[arg-type]
+        TypeError,
+        r"^Daoloth: units must be an integer; got 1\.5 of type float$",
+    ),
+    Refused(
+        "units True",
+        lambda: Daoloth(True),
+        TypeError,
+        r"^Daoloth: units must be an integer; got True of type bool$",
+    ),
+    Refused(
+        "activation unknown",
+        lambda: Daoloth(3, activation="rellu"),
+        ValueError,
+        r"^Daoloth: activation must be one of 'celu', .*; got 'rellu' \(did you mean 'relu'\?\)$",
+    ),
+    Refused(
+        "activation no activation",
+        lambda: Daoloth(3, activation="one_hot"),
+        ValueError,
+        r"^Daoloth: activation must be one of .*; got 'one_hot'",
+    ),
+    Refused(
+        "activation a number",
+        lambda: Daoloth(3, activation=3),  # type: ignore[arg-type]
+        TypeError,
+        r"^Daoloth: activation must be a name of a function in jax\.nn, a callable or None; "
+        r"got 3 of type int$",
+    ),
+    Refused(
+        "kernel_initializer unknown",
+        lambda: Daoloth(3, kernel_initializer="glorot_unifrom"),
+        ValueError,
+        r"unknown initializer 'glorot_unifrom' \(did you mean 'glorot_uniform'\?\)",
+    ),
+    Refused(
+        "kernel_initializer None",
+        lambda: Daoloth(3, kernel_initializer=None),
+        TypeError,
+        r"^Daoloth: kernel_initializer must name an initializer; got None",
+    ),
+    Refused(
+        "bias_initializer of two dimensions",
+        lambda: Daoloth(3, bias_initializer="orthogonal").init(KEY, INPUTS),
+        ValueError,
+        r"^orthogonal: shape must have at least 2 dimensions .*; got \(3,\), which has 1$",
+    ),
+    Refused(
+        "scalar inputs",
+        lambda: Daoloth(3).init(KEY, jnp.ones(())),
+        ValueError,
+        r"^Daoloth: inputs must have at least one dimension; got a scalar",
+    ),
+)
+
+
+@each(REFUSED)
+def test_a_wrong_layer_is_refused(refused: Refused) -> None:
+    refused.check()

@@ -16,6 +16,7 @@ from rich.console import Console
 from cthulhu import initializers
 from cthulhu.layers import Daoloth
 from cthulhu.models import Sequential
+from tests.refusals import Refused, each
 
 KEY = jax.random.key(2)
 INPUTS = jax.random.normal(jax.random.key(3), (5, 8))
@@ -270,3 +271,56 @@ def test_a_step_of_training_changes_the_parameters() -> None:
     for _ in range(20):
         after, state, last = step(after, state)
     assert float(last) < float(first)
+
+
+REFUSED = (
+    Refused(
+        "a class in the list",
+        lambda: Sequential([Daoloth]),
+        TypeError,
+        r"^Sequential: a layer is a linen module or a function of an array; got <class .*Daoloth'> "
+        r"of type type\. Make an instance: Daoloth\(\.\.\.\)$",
+    ),
+    Refused(
+        "a class that is added",
+        lambda: Sequential().add(nn.Dense),
+        TypeError,
+        r"^Sequential: a layer is .*Make an instance: Dense\(\.\.\.\)$",
+    ),
+    Refused(
+        "a number",
+        lambda: Sequential().add(3),  # type: ignore[arg-type]
+        TypeError,
+        r"^Sequential: a layer is a linen module or a function of an array; got 3 of type int",
+    ),
+    Refused(
+        "a layer in place of a list",
+        lambda: Sequential(Daoloth(3)),  # type: ignore[arg-type]
+        TypeError,
+        r"(?s)^Sequential: layers must be a sequence of layers; got Daoloth\(.*of type Daoloth",
+    ),
+    Refused(
+        "no layers",
+        lambda: Sequential().init(KEY, (1, 3)),
+        ValueError,
+        r"^Sequential: the model has no layers; add one with model\.add\(layer\)",
+    ),
+    Refused(
+        "an unknown shape",
+        lambda: Sequential([Daoloth(3)]).init(KEY, (None, 3)),
+        ValueError,
+        r"^Sequential: every dimension of shape must be known; got \(None, 3\)",
+    ),
+    Refused(
+        "a summary without a shape",
+        lambda: Sequential([Daoloth(3)]).summary(),
+        ValueError,
+        r"^Sequential\.summary: the shape of the inputs is not known yet; pass it, "
+        r"model\.summary\(\(1, 784\)\), or call model\.init",
+    ),
+)
+
+
+@each(REFUSED)
+def test_a_wrong_model_is_refused(refused: Refused) -> None:
+    refused.check()

@@ -65,16 +65,8 @@ def test_truncated_normals_exist_in_eight_bits() -> None:
     assert abs(exact.std() - 0.88) < 0.03
 
 
-COMPLEX_CASES = [
-    case
-    for case in RANDOM_VARIANTS
-    if case.reference is not None
-    and len(case.shape) == 2
-    and (
-        case.name in ("random_normal", "orthogonal", "he_normal", "glorot_uniform")
-        or (case.name == "variance_scaling" and case.label.startswith("fan_in-"))
-    )
-]
+X64_CASES = [case for case in RANDOM_VARIANTS if case.reference is not None and case.witness]
+COMPLEX_CASES = [case for case in X64_CASES if case.has_complex and len(case.shape) == 2]
 
 
 def equals_complex_jax(case: Case, dtype: Any, tolerance: float) -> None:
@@ -100,17 +92,6 @@ def test_complex_moments(case: Case) -> None:
     assert abs(values.mean()) < 5 * case.std(case.shape) / np.sqrt(values.size)
 
 
-X64_CASES = [
-    case
-    for case in RANDOM_VARIANTS
-    if case.reference is not None
-    and (
-        not case.label
-        or case.label.startswith(("fan_in-", "stddev", "shifted", "first-axis", "0.5to"))
-    )
-]
-
-
 @pytest.mark.parametrize("case", X64_CASES, ids=by_id)
 def test_float64_is_that_of_jax(case: Case) -> None:
     single = np.asarray(case.init(KEY))
@@ -129,3 +110,9 @@ def test_complex128_is_that_of_jax() -> None:
     with jax.enable_x64(True):
         for case in COMPLEX_CASES:
             equals_complex_jax(case, jnp.complex128, 1e-14)
+
+
+def test_a_type_that_is_not_available_is_no_silent_change() -> None:
+    with pytest.warns(UserWarning, match=r"float64 was asked for.*the result is float32.*x64"):
+        values = functional.random_normal(KEY, (2,), "float64")
+    assert values.dtype == jnp.float32

@@ -4,12 +4,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from cthulhu import functional
+from cthulhu import functional, initializers
 from tests.cases import CASES, KEY, Case, same_bits
+from tests.refusals import Refused, each
 
 SPECS = [
     P(),
@@ -30,7 +32,7 @@ def mesh_of(kind: AxisType) -> Mesh:
 
 
 def shape_of(case: Case) -> tuple[int, ...]:
-    return (16, 24) if case.makes_matrices else (3, 16, 24)
+    return case.ending(16, 24)
 
 
 def spec_of(case: Case, spec: P) -> P:
@@ -167,3 +169,35 @@ def test_every_device_makes_its_own_part_alone(function: Any) -> None:
         assert whole not in text
     # One part is 256 KiB; the random bits need no array of their own.
     assert compiled.memory_analysis().temp_size_in_bytes < 1024
+
+
+def over_eight() -> NamedSharding:
+    return NamedSharding(jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,)), P("x"))
+
+
+REFUSED = (
+    Refused(
+        "that does not divide",
+        lambda: functional.random_normal(KEY, (9, 8), None, over_eight()),
+        ValueError,
+        r"normal: out_sharding P.*'x'.* on a mesh of \{'x': 8\} does not divide shape \(9, 8\)",
+    ),
+    Refused(
+        "that does not divide a user's array",
+        lambda: initializers.get(np.ones(9, "float32"))(KEY, (9,), None, over_eight()),
+        ValueError,
+        r"^FromArray: out_sharding .* does not divide shape \(9,\)",
+    ),
+    Refused(
+        "a bare spec without a mesh",
+        lambda: functional.zeros(None, (8, 8), None, P("x")),
+        ValueError,
+        r"out_sharding is the bare P.*, and no mesh is in use\. "
+        r"Enter one with jax\.set_mesh\(mesh\), or pass NamedSharding\(mesh, spec\)",
+    ),
+)
+
+
+@each(REFUSED)
+def test_a_sharding_that_does_not_fit_is_refused(refused: Refused) -> None:
+    refused.check()

@@ -11,34 +11,22 @@ import pytest
 from cthulhu import backend as K
 from cthulhu import initializers
 from cthulhu.initializers import Initializer, deserialize, serialize
+from tests.cases import CASES, Case, by_id
 
-NAMED = (
-    "GlorotNormal",
-    "GlorotUniform",
-    "HeNormal",
-    "HeUniform",
-    "LecunNormal",
-    "LecunUniform",
-)
+KERAS = [case for case in CASES if case.in_keras]
 
-# Instances that Keras can hold, with no argument at its default.
-SHARED: dict[str, Initializer] = {
-    "Zeros": initializers.Zeros(),
-    "Ones": initializers.Ones(),
-    "Constant": initializers.Constant(2.5),
-    "Identity": initializers.Identity(gain=3.0),
-    "Orthogonal": initializers.Orthogonal(gain=2.0, seed=1),
-    "RandomNormal": initializers.RandomNormal(mean=1.0, stddev=0.25, seed=2),
-    "RandomUniform": initializers.RandomUniform(minval=-1.0, maxval=2.0, seed=3),
-    "TruncatedNormal": initializers.TruncatedNormal(mean=-1.0, stddev=0.5, seed=4),
-    "VarianceScaling": initializers.VarianceScaling(
-        2.0, "fan_out", "uniform", 5, in_axis=(0, 1), out_axis=2, batch_axis="rest"
-    ),
-    **{
-        name: getattr(initializers, name)(6, in_axis=1, out_axis=0, batch_axis="rest")
-        for name in NAMED
-    },
-}
+
+def changed(case: Case) -> Initializer:
+    """An instance with none of Keras's arguments at its default."""
+    options: dict[str, Any] = {name: of.values[0] for name, of in case.traced.items()}
+    options.update(seed=6, mode="fan_out", distribution="uniform")
+    options = {name: value for name, value in options.items() if name in case.config}
+    if case.follows_fans:
+        options.update(in_axis=1, out_axis=0, batch_axis="rest")
+    return case.cls(**options)
+
+
+SHARED = {case.cls.__name__: changed(case) for case in KERAS}
 
 # What Keras has no argument for.
 OURS: dict[str, Initializer] = {
@@ -53,28 +41,6 @@ OURS: dict[str, Initializer] = {
     "delta axis": initializers.DeltaOrthogonal(gain=2.0, seed=3, axis=-2),
     "complex value": initializers.Constant(2),
     "default": initializers.VarianceScaling(),
-}
-
-# The configs of a default instance, in full: what Keras 3 itself writes, argument for argument.
-DEFAULT_CONFIGS: dict[str, dict[str, Any]] = {
-    "Zeros": {},
-    "Ones": {},
-    "Constant": {"value": 0.0},
-    "Identity": {"gain": 1.0},
-    "Orthogonal": {"gain": 1.0, "seed": None},
-    "DeltaOrthogonal": {"gain": 1.0, "seed": None},
-    "RandomNormal": {"mean": 0.0, "stddev": 0.05, "seed": None},
-    "RandomUniform": {"minval": -0.05, "maxval": 0.05, "seed": None},
-    "TruncatedNormal": {"mean": 0.0, "stddev": 0.05, "seed": None},
-    "VarianceScaling": {
-        "scale": 1.0,
-        "mode": "fan_in",
-        "distribution": "truncated_normal",
-        "seed": None,
-        "input_axes": None,
-        "output_axes": None,
-    },
-    **{name: {"seed": None, "input_axes": None, "output_axes": None} for name in NAMED},
 }
 
 
@@ -112,16 +78,16 @@ def through_json(config: Any) -> Any:
     return json.loads(json.dumps(config))
 
 
-@pytest.mark.parametrize("name", DEFAULT_CONFIGS)
-def test_a_default_instance_writes_the_config_that_keras_writes(name: str) -> None:
-    init = getattr(initializers, name)()
-    assert init.get_config() == DEFAULT_CONFIGS[name]
-    shared = name != "DeltaOrthogonal"
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_default_instance_writes_the_config_that_keras_writes(case: Case) -> None:
+    init: Any = case.cls()
+    name = case.cls.__name__
+    assert init.get_config() == case.config
     assert serialize(init) == {
-        "module": "keras.initializers" if shared else "cthulhu.initializers",
+        "module": "keras.initializers" if case.in_keras else "cthulhu.initializers",
         "class_name": name,
-        "config": DEFAULT_CONFIGS[name],
-        "registered_name": None if shared else f"cthulhu>{name}",
+        "config": case.config,
+        "registered_name": None if case.in_keras else f"cthulhu>{name}",
     }
 
 
@@ -136,10 +102,12 @@ def test_what_keras_lacks_is_not_written_as_its_own(name: str) -> None:
         assert config["registered_name"] == f"cthulhu>{class_name}"
 
 
-@pytest.mark.parametrize("name", SHARED)
-def test_what_keras_has_is_written_as_its_own(name: str) -> None:
-    config = serialize(SHARED[name])
+@pytest.mark.parametrize("case", KERAS, ids=by_id)
+def test_what_keras_has_is_written_as_its_own(case: Case) -> None:
+    config = serialize(SHARED[case.cls.__name__])
     assert (config["module"], config["registered_name"]) == ("keras.initializers", None)
+    assert config["config"].keys() == case.config.keys()
+    assert all(value != case.config[name] for name, value in config["config"].items())
 
 
 @pytest.mark.parametrize("init", [*SHARED.values(), *OURS.values()], ids=[*SHARED, *OURS])

@@ -47,33 +47,3 @@ def test_every_group_keeps_the_input(groups: int) -> None:
     names = ("NHWC", "HWIO", "NHWC")
     kept = jax.lax.conv_general_dilated(images, kernel, (1, 1), "SAME", dimension_numbers=names)
     assert np.array_equal(kept, np.tile(images, groups))
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "message"),
-    [
-        (
-            lambda: initializers.Dirac(0),
-            ValueError,
-            "Dirac: groups must be at least 1; got 0",
-        ),
-        (
-            lambda: functional.dirac(None, (3, 2, 2), groups=1.5),
-            TypeError,
-            "dirac: groups must be an integer; got 1.5",
-        ),
-        (
-            lambda: initializers.Dirac(3)((3, 2, 4)),
-            ValueError,
-            "dirac: groups must divide the last dimension .outputs.; got groups=3 and 4 outputs",
-        ),
-        (
-            lambda: functional.dirac(None, (4, 4)),
-            ValueError,
-            "dirac: shape must have 3 to 5 dimensions .*; got .4, 4., which has 2",
-        ),
-    ],
-)
-def test_what_makes_no_kernel_is_refused(call: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        call()

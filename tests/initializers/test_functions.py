@@ -93,13 +93,6 @@ def test_axes_may_be_lists() -> None:
     same_bits(listed, initializers.HeNormal(in_axis=[0, 1])(KEY, (2, 3, 4)))
 
 
-def test_options_by_position_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"at most 4 arguments .*; got 5\. .*mean=…, stddev=…"):
-        functional.random_normal(KEY, (3,), None, None, 0.1)
-    with pytest.raises(TypeError, match=r"zeros: at most 4 arguments by position .*; got 5$"):
-        functional.zeros(None, (3,), None, None, 0.1)
-
-
 def test_a_partial_and_a_jitted_function_have_the_arguments() -> None:
     half = functools.partial(functional.random_normal, stddev=0.5)
     assert inspect.signature(half).parameters["stddev"].default == 0.5

@@ -6,27 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from cthulhu import functional, initializers
+from cthulhu import initializers
 from cthulhu.initializers import get
-
-CLASSES = {
-    "Constant": "constant",
-    "DeltaOrthogonal": "delta_orthogonal",
-    "GlorotNormal": "glorot_normal",
-    "GlorotUniform": "glorot_uniform",
-    "HeNormal": "he_normal",
-    "HeUniform": "he_uniform",
-    "Identity": "identity",
-    "LecunNormal": "lecun_normal",
-    "LecunUniform": "lecun_uniform",
-    "Ones": "ones",
-    "Orthogonal": "orthogonal",
-    "RandomNormal": "random_normal",
-    "RandomUniform": "random_uniform",
-    "TruncatedNormal": "truncated_normal",
-    "VarianceScaling": "variance_scaling",
-    "Zeros": "zeros",
-}
+from tests.cases import CASES, Case, by_id
 
 LEGACY = {
     "normal": "RandomNormal",
@@ -59,8 +41,7 @@ LEGACY = {
 }
 
 NAMES = {
-    **{name: name for name in CLASSES},
-    **{snake: name for name, snake in CLASSES.items()},
+    **{name: case.cls.__name__ for case in CASES for name in (case.cls.__name__, case.name)},
     **LEGACY,
 }
 
@@ -98,15 +79,11 @@ def test_a_name_is_case_sensitive_and_exact(name: str) -> None:
         get(name)
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_a_class_becomes_its_default_instance(name: str) -> None:
-    cls = getattr(initializers, name)
-    assert get(cls) == cls()
-
-
-def test_an_instance_is_returned_as_it_is() -> None:
-    init = initializers.HeNormal(seed=3)
-    assert get(init) is init
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_class_becomes_its_default_instance_and_all_else_stays(case: Case) -> None:
+    assert get(case.cls) == case.cls()
+    for init in (case.instance(), case.function):
+        assert get(init) is init
 
 
 def test_none_is_none() -> None:
@@ -116,12 +93,6 @@ def test_none_is_none() -> None:
 def test_constant_has_the_documented_default() -> None:
     assert get("constant") == initializers.Constant(0)
     assert np.array_equal(get("constant")((2,)), np.zeros(2))
-
-
-@pytest.mark.parametrize("name", functional.__all__)
-def test_a_pure_function_is_returned_as_it_is(name: str) -> None:
-    function = getattr(functional, name)
-    assert get(function) is function
 
 
 def test_an_array_gives_its_values() -> None:

@@ -10,7 +10,7 @@ from cthulhu import functional
 from cthulhu.laws import Law
 from cthulhu.laws._normal import truncated_moments
 from cthulhu.params import plan
-from tests.cases import ALL, KEY, RANDOM, by_id
+from tests.cases import ALL, CASES, KEY, RANDOM, by_id
 
 # At 4.9 standard errors, one test in a million fails by chance.
 Z = 4.9
@@ -38,21 +38,22 @@ def test_moments_are_those_of_the_values(case):
     assert abs(squares.mean() - expected.stddev**2) <= Z * error + 1e-6 * expected.stddev**2
 
 
-@pytest.mark.parametrize("name", ["random_normal", "he_normal", "glorot_uniform", "orthogonal"])
-def test_complex_moments(name):
-    function = getattr(functional, name)
-    expected = function.draw((40, 30), np.complex64).moments()
+@pytest.mark.parametrize("case", [case for case in RANDOM if case.has_complex], ids=by_id)
+def test_complex_moments(case):
+    expected = case.function.draw(case.shape, np.complex64).moments()
     keys = jax.random.split(KEY, 20)
-    values = np.stack([function(key, (40, 30), np.complex64) for key in keys])
+    values = np.stack([case.init(key, case.shape, np.complex64) for key in keys])
     assert math.sqrt(np.mean(np.abs(values - expected.mean) ** 2)) == pytest.approx(
         expected.stddev, rel=0.02
     )
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
-@pytest.mark.parametrize("name", ["orthogonal", "identity", "random_normal", "zeros"])
-def test_nothing_has_finite_moments(name, shape):
-    assert all(map(math.isfinite, getattr(functional, name).draw(shape).moments()))
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_nothing_has_finite_moments(case):
+    for rows, columns in ((0, 3), (3, 0)):
+        if case.narrows or rows <= columns:
+            moments = case.function.draw(case.ending(rows, columns), **case.options).moments()
+            assert all(map(math.isfinite, moments))
 
 
 @pytest.mark.parametrize(

@@ -8,20 +8,14 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from cthulhu import functional
+from tests.cases import CASES, by_id
 
 SIZE = 4096
 MEGABYTE = 2**20
 COLLECTIVES = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
 
-DRAWS = {
-    "uniform": functional.random_uniform,
-    "normal": functional.random_normal,
-    "truncated_normal": functional.truncated_normal,
-    "he_normal": functional.he_normal,
-    "glorot_uniform": functional.glorot_uniform,
-    "zeros": functional.zeros,
-    "identity": functional.identity,
-}
+# A decomposition has temporaries of its own.
+DRAWS = [case for case in CASES if case.makes_matrices and (case.distribution or not case.draws)]
 
 LAYOUTS = [
     ((8,), PartitionSpec("a")),
@@ -42,20 +36,22 @@ def compiled(draw, dtype, sharding=None):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", DRAWS)
-def test_needs_no_large_temporary(name, dtype):
-    memory = compiled(DRAWS[name], dtype).memory_analysis()
+@pytest.mark.parametrize("case", DRAWS, ids=by_id)
+def test_needs_no_large_temporary(case, dtype):
+    memory = compiled(case.function, dtype).memory_analysis()
     assert memory.temp_size_in_bytes <= MEGABYTE
     assert memory.output_size_in_bytes == SIZE * SIZE * np.dtype(jax.numpy.dtype(dtype)).itemsize
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: f"{layout[0]}-{layout[1]}")
-@pytest.mark.parametrize("name", ["uniform", "he_normal"])
-def test_devices_make_their_own_parts_alone(name, layout):
+@pytest.mark.parametrize(
+    "draw", [functional.random_uniform, functional.he_normal], ids=lambda draw: draw.__name__
+)
+def test_devices_make_their_own_parts_alone(draw, layout):
     sizes, spec = layout
     names = ("a", "b")[: len(sizes)]
     mesh = jax.make_mesh(sizes, names, axis_types=(AxisType.Auto,) * len(sizes))
-    program = compiled(DRAWS[name], "float32", NamedSharding(mesh, spec))
+    program = compiled(draw, "float32", NamedSharding(mesh, spec))
     text = program.as_text()
     assert not [name for name in COLLECTIVES if name in text]
     # Of the global shape nothing is left: every array is a device's part.

@@ -9,6 +9,7 @@ import pytest
 
 from cthulhu.random import fold_path, from_seed, path_digest
 from cthulhu.random._keys import PATH_VERSION
+from tests.refusals import assert_refused
 
 
 def data(key: jax.Array) -> list[int]:
@@ -117,3 +118,19 @@ def test_a_folded_key_is_of_the_same_kind() -> None:
 def test_a_folded_key_differs_by_key_and_by_path() -> None:
     keys = [fold_path(jax.random.key(seed), [name]) for seed in (0, 1) for name in ("a", "b")]
     assert len({tuple(data(key)) for key in keys}) == 4
+
+
+def test_a_seed_of_none_is_refused() -> None:
+    assert_refused(
+        lambda: from_seed(None),  # type: ignore[arg-type]
+        TypeError,
+        r"^from_seed: seed must be an integer; got None",
+    )
+
+
+def test_a_path_is_folded_into_one_key() -> None:
+    assert_refused(
+        lambda: fold_path(jax.random.split(jax.random.key(0)), ["a"]),
+        ValueError,
+        r"^fold_path: key must be a single key; got a batch of keys of shape \(2,\)",
+    )

@@ -12,6 +12,7 @@ import pytest
 
 from cthulhu import initializers, random
 from cthulhu.random import next_key, scope, set_seed
+from tests.refusals import Refused, each
 
 KEY = jax.random.key(8)
 
@@ -181,3 +182,45 @@ def test_next_key_names_who_asks() -> None:
 def test_the_module_is_reached_as_documented() -> None:
     assert random.scope is scope
     assert random.set_seed is set_seed
+
+
+def drawn() -> jax.Array:
+    return initializers.HeNormal()((2, 3))
+
+
+def in_a_trace_inside() -> jax.Array:
+    with scope(KEY):
+        return jax.jit(drawn)()
+
+
+REFUSED = (
+    Refused(
+        "a scope of an integer",
+        lambda: scope(3).__enter__(),
+        TypeError,
+        r"^scope: key must be a PRNG key.*; got 3 of type int$",
+    ),
+    Refused(
+        "set_seed of None",
+        lambda: set_seed(None),  # type: ignore[arg-type]
+        TypeError,
+        r"^set_seed: seed must be an integer; got None",
+    ),
+    Refused(
+        "a draw under vmap",
+        lambda: jax.vmap(lambda x: x + drawn())(jnp.ones((2, 2, 3))),
+        RuntimeError,
+        r"^HeNormal: called without a key and without a seed while JAX traces a function",
+    ),
+    Refused(
+        "a scope outside of the jit",
+        in_a_trace_inside,
+        RuntimeError,
+        r"^HeNormal: .* \(the scope in use was entered outside of it\); .*inside the function",
+    ),
+)
+
+
+@each(REFUSED)
+def test_what_gives_no_key_is_refused(refused: Refused) -> None:
+    refused.check()

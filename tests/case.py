@@ -1,0 +1,118 @@
+"""What a row of `tests/cases.py` tells of an initializer."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+from cthulhu import initializers
+from tests.refusals import Wrong
+
+__all__ = ["Case", "Shape", "Traced", "by_id"]
+
+Shape = tuple[int, ...]
+OfShape = Callable[[Shape], Any]
+
+
+class Traced(NamedTuple):
+    """Values of an option that may be traced."""
+
+    values: tuple[float, ...]
+    # Whether traced values give the bits of Python numbers. erf, and a division by n, are
+    # computed on the host where the number is known.
+    exact: bool = True
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
+    """What there is to know of one initializer, from sources other than its code."""
+
+    name: str
+    cls: type[initializers.Initializer]
+    function: Callable[..., jax.Array]
+    # The class's, in order; what stands after the star is this library's own. The function's
+    # options are the same without the seed.
+    arguments: str
+    source: str
+    mean: OfShape
+    std: OfShape
+    support: OfShape
+    # The law of each element, where the elements are independent.
+    distribution: OfShape | None = None
+    # JAX's own `(key, shape, dtype) -> Array`, whose jitted float32 values ours are.
+    reference: Callable[..., jax.Array] | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    # The names that users of JAX and torch type.
+    aliases: tuple[str, ...] = ()
+    # Whether Keras has a class of this name, with the arguments before the star.
+    in_keras: bool = True
+    # Of each option that may be traced.
+    traced: Mapping[str, Traced] = dataclasses.field(default_factory=dict)
+    # What it refuses of options, where no check of `tests/refusals.py` is the reason.
+    refuses: tuple[Wrong, ...] = ()
+    draws: bool = True
+    # What it draws for the key of `tests/test_golden.py`, in hexadecimal digits.
+    golden: str = ""
+    # Whether it draws complex numbers too.
+    has_complex: bool = True
+    # Whether the shape settles its scale, by the fans.
+    follows_fans: bool = False
+    # Whether it is made of normal numbers, whose last bits JAX lets depend on the shape.
+    gaussian: bool = False
+    shape: Shape = (40, 24)
+    # A shape for its law, where the usual one does not suit its axes.
+    large: Shape | None = None
+    ranks: range = range(6)
+    # Whether it makes kernels with fewer outputs than inputs.
+    narrows: bool = True
+    # Whether it is compared with all of JAX's program, which takes seconds to compile in three
+    # and more dimensions.
+    in_full: bool = False
+    # Whether it stands for its like where a test is slow.
+    witness: bool = True
+    label: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}-{self.label}" if self.label else self.name
+
+    @property
+    def makes_matrices(self) -> bool:
+        """Whether it makes matrices, or kernels of convolutions alone."""
+        return 2 in self.ranks
+
+    def ending(self, rows: int, columns: int) -> Shape:
+        """A shape with these last dimensions: of a matrix where it makes them."""
+        return (rows, columns) if self.makes_matrices else (3, rows, columns)
+
+    @property
+    def names_axes(self) -> bool:
+        """Whether an option of this row names an axis."""
+        return any(name.endswith("axis") for name in self.options)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config of a default instance, in full: what Keras writes, argument for argument."""
+        told: dict[str, Any] = eval(f"dict({self.arguments.partition('*')[0]})", {"dict": dict})
+        axes = ("input_axes", "output_axes") if "in_axis" in self.arguments else ()
+        return {**told, **dict.fromkeys(axes)}
+
+    def init(self, key: jax.Array | None, shape: Shape | None = None, *args: Any) -> jax.Array:
+        """The pure function with this row's options."""
+        return self.function(key, self.shape if shape is None else shape, *args, **self.options)
+
+    def instance(self, **kwargs: Any) -> Any:
+        """The class with this row's options."""
+        return self.cls(**self.options, **kwargs)
+
+    @functools.cached_property
+    def jitted_reference(self) -> Callable[..., jax.Array]:
+        assert self.reference is not None
+        return jax.jit(self.reference, static_argnums=(1, 2))
+
+
+def by_id(case: Any) -> str | None:
+    """The name of a row among pytest's parameters."""
+    return case.id if isinstance(case, Case) else None

@@ -1,0 +1,144 @@
+"""What the rows of `tests/cases.py` expect: laws of SciPy, and initializers of JAX.
+
+Each function returns the fields of `Case` that a law settles.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from scipy import stats
+
+__all__ = [
+    "fans_of",
+    "fixed",
+    "jax_scaling",
+    "jax_uniform",
+    "matrices",
+    "normal",
+    "scaled",
+    "truncated",
+    "uniform",
+]
+
+Shape = tuple[int, ...]
+
+# The standard deviation that a normal cut at ±2 is left with.
+TRUNCATED_STDDEV = stats.truncnorm(-2, 2).std()
+
+# float32 inversion with 23 bits reaches so many standard deviations.
+REACH = 5.42
+
+
+def fans_of(shape: Shape) -> tuple[int, int]:
+    """With the default axes; a bias has its size for both, as in Keras."""
+    if len(shape) < 2:
+        return math.prod(shape), math.prod(shape)
+    field = math.prod(shape[:-2])
+    return field * shape[-2], field * shape[-1]
+
+
+def normal(mean: float, std: float) -> dict[str, Any]:
+    return {
+        "mean": lambda shape: mean,
+        "std": lambda shape: std,
+        "support": lambda shape: (mean - REACH * std, mean + REACH * std),
+        "distribution": lambda shape: stats.norm(mean, std),
+        "gaussian": True,
+    }
+
+
+def uniform(low: float, high: float) -> dict[str, Any]:
+    return {
+        "mean": lambda shape: (low + high) / 2,
+        "std": lambda shape: (high - low) / math.sqrt(12),
+        "support": lambda shape: (low, high),
+        "distribution": lambda shape: stats.uniform(low, high - low),
+    }
+
+
+def truncated(mean: float, std: float, lower: float = -2, upper: float = 2) -> dict[str, Any]:
+    law = stats.truncnorm(lower, upper, loc=mean, scale=std)
+    return {
+        "mean": lambda shape: law.mean(),
+        "std": lambda shape: law.std(),
+        "support": lambda shape: (mean + lower * std, mean + upper * std),
+        "distribution": lambda shape: law,
+        "gaussian": True,
+    }
+
+
+def scaled(
+    scale: float,
+    mode: str,
+    distribution: str,
+    fans: Callable[[Shape], tuple[int, int]] = fans_of,
+) -> dict[str, Any]:
+    """Variance scaling: one of three laws, of variance scale / n."""
+
+    def std(shape: Shape) -> float:
+        fan_in, fan_out = fans(shape)
+        n = {
+            "fan_in": fan_in,
+            "fan_out": fan_out,
+            "fan_avg": (fan_in + fan_out) / 2,
+            "fan_geo_avg": math.sqrt(fan_in * fan_out),
+        }[mode]
+        return math.sqrt(scale / n)
+
+    def law(shape: Shape) -> Any:
+        sigma = std(shape)
+        if distribution == "uniform":
+            return stats.uniform(-math.sqrt(3) * sigma, 2 * math.sqrt(3) * sigma)
+        if distribution == "untruncated_normal":
+            return stats.norm(0, sigma)
+        return stats.truncnorm(-2, 2, scale=sigma / TRUNCATED_STDDEV)
+
+    def support(shape: Shape) -> tuple[float, float]:
+        if distribution == "untruncated_normal":
+            return -REACH * std(shape), REACH * std(shape)
+        low, high = law(shape).support()
+        return low, high
+
+    return {
+        "mean": lambda shape: 0.0,
+        "std": std,
+        "support": support,
+        "distribution": law,
+        "follows_fans": True,
+        "gaussian": distribution != "uniform",
+    }
+
+
+def matrices(gain: float, axis: int = -1) -> dict[str, Any]:
+    def std(shape: Shape) -> float:
+        columns = shape[axis]
+        return abs(gain) / math.sqrt(max(columns, math.prod(shape) // columns))
+
+    return {
+        "mean": lambda shape: 0.0,
+        "std": std,
+        "support": lambda shape: (-abs(gain), abs(gain)),
+        "gaussian": True,
+    }
+
+
+def fixed(value: float) -> dict[str, Any]:
+    return {
+        "mean": lambda shape: value,
+        "std": lambda shape: 0.0,
+        "support": lambda shape: (value, value),
+        "draws": False,
+    }
+
+
+def jax_uniform(low: float, high: float) -> Callable[..., jax.Array]:
+    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, low, high)
+
+
+def jax_scaling(scale: float, mode: str, distribution: str, **axes: Any) -> Any:
+    # Our names are the documented ones; JAX calls the untruncated normal "normal".
+    theirs = {"untruncated_normal": "normal", "normal": "truncated_normal"}
+    name = theirs.get(distribution, distribution)
+    return jax.nn.initializers.variance_scaling(scale, mode, name, **axes)
