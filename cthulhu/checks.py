@@ -267,14 +267,32 @@ def axes(owner: str, argument: str, value: Any, ndim: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def whole(value: Any) -> int:
+    """A Python integer; `True` counts nothing and names no axis."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError
+    return operator.index(value)
+
+
+def count(owner: str, argument: str, value: Any) -> int:
+    """An integer of at least 1."""
+    try:
+        number = whole(value)
+    except TypeError:
+        raise TypeError(f"{owner}: {argument} must be an integer; got {value!r}") from None
+    if number < 1:
+        raise ValueError(f"{owner}: {argument} must be at least 1; got {number}")
+    return number
+
+
 def axis_tuple(owner: str, argument: str, value: Any) -> tuple[int, ...]:
     """Axes as a tuple of integers, of whatever rank."""
     try:
-        return (operator.index(value),)
+        return (whole(value),)
     except TypeError:
         pass
     try:
-        return tuple(operator.index(axis) for axis in value)
+        return tuple(map(whole, value))
     except TypeError:
         raise TypeError(
             f"{owner}: {argument} must be an integer or a sequence of integers; got {value!r}"

@@ -102,6 +102,7 @@ SEED: tuple[Row, ...] = (
 AXES: tuple[Row, ...] = (
     (0.5, TypeError, r"must be an integer or a sequence of integers; got 0\.5$"),
     (None, TypeError, r"must be an integer or a sequence of integers; got None$"),
+    (True, TypeError, r"must be an integer or a sequence of integers; got True$"),
     ((0, 0.5), TypeError, r"must be an integer or a sequence of integers; got \(0, 0\.5\)$"),
 )
 
@@ -128,6 +129,13 @@ BY_CHECK: dict[CodeType, tuple[Row, ...]] = {
         *FINITE,
         (-1, ValueError, r"must be at least 0; got -1$"),
         (-0.1, ValueError, r"must be at least 0; got -0\.1$"),
+    ),
+    code_of(checks.count): (
+        (1.5, TypeError, r"must be an integer; got 1\.5$"),
+        (None, TypeError, r"must be an integer; got None$"),
+        (True, TypeError, r"must be an integer; got True$"),
+        (0, ValueError, r"must be at least 1; got 0$"),
+        (-1, ValueError, r"must be at least 1; got -1$"),
     ),
     code_of(options.seed().metadata["check"]): SEED,
     code_of(options.axes(-1).metadata["check"]): AXES,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import operator
 from typing import Any, ClassVar
 
 import jax
@@ -15,17 +14,6 @@ from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.laws import Law, Moments
 from cthulhu.programs._build import Draw, draw
-
-
-def group_count(owner: str, argument: str, value: Any) -> int:
-    """An integer of at least 1."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{owner}: {argument} must be an integer; got {value!r}") from None
-    if count < 1:
-        raise ValueError(f"{owner}: {argument} must be at least 1; got {count}")
-    return count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +86,7 @@ class Dirac(BuiltIn):
         networks without skip-connections", https://arxiv.org/abs/1706.00388
     """
 
-    groups: int = options.option(1, group_count)
+    groups: int = options.option(1, checks.count)
 
     draws = False
     known_as = ("dirac_",)

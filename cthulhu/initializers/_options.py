@@ -33,7 +33,12 @@ def axes(default: Any, *, rest: bool = False) -> Any:
 
     def check(owner: str, argument: str, value: Any) -> Any:
         if rest and isinstance(value, str):
-            return checks.choice(owner, argument, value, ["rest"])
+            if value == "rest":
+                return value
+            raise ValueError(
+                f"{owner}: {argument} must be an integer, a sequence of integers, or 'rest'; "
+                f"got {value!r}{checks.did_you_mean(value, ['rest'])}"
+            )
         found = checks.axis_tuple(owner, argument, value)
         return found[0] if len(found) == 1 else found
 
