@@ -46,7 +46,7 @@ def test_all_caches_are_emptied_and_no_value_changes() -> None:
 def test_a_draw_is_recognized_after_the_caches_were_emptied() -> None:
     expected = jax.jit(init)(KEY)
     cthulhu.clear_caches()
-    assert "he_normal" in str(cthulhu.plan(init, KEY))
+    assert "HeNormal()" in str(cthulhu.plan(init, KEY))
     jax.tree.map(same_bits, cthulhu.fast_init(init)(KEY), expected)
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import checks
-from cthulhu.caches import bounded
+from cthulhu.caches import Recent, bounded
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._keras import register
@@ -291,11 +291,32 @@ def planned(
     """Plan a draw; errors begin with the name of the function."""
     dims = checks.shape(definition.name, shape)
     try:
-        return definition.plan(dims, dtype, sharding, *options)
+        found = definition.plan(dims, dtype, sharding, *options)
     except ValueError as error:
         if str(error).startswith(f"{definition.name}: "):
             raise
         raise ValueError(f"{definition.name}: {error}") from None
+    return found._replace(label=label_of(definition, options))
+
+
+def label_of(definition: type[BuiltIn], options: tuple[Any, ...]) -> str:
+    """What a trace calls a draw, by which `labelled` finds the initializer again."""
+    changed = [
+        f"{name}={value!r}"
+        for (name, default), value in zip(definition.defaults.items(), options, strict=True)
+        if not checks.is_traced(value) and value != default
+    ]
+    label = f"{definition.__name__}({', '.join(changed)})"
+    _labelled.get(label, lambda: (definition, options))
+    return label
+
+
+def labelled(label: str) -> tuple[type[BuiltIn], tuple[Any, ...]] | None:
+    """The initializer that a label names, and its options, as far as it is remembered."""
+    return _labelled.peek(label)
+
+
+_labelled: Recent[tuple[type[BuiltIn], tuple[Any, ...]]] = Recent(4096)
 
 
 # 1 and 1.0 are equal, and a type of integers does not take them alike.

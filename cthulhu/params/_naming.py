@@ -3,7 +3,7 @@
 import functools
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -12,12 +12,14 @@ import numpy as np
 
 from cthulhu.caches import bounded
 from cthulhu.fans import Fans, compute_fans
+from cthulhu.initializers._builtin import draw_of, labelled
 from cthulhu.laws import Elementwise
 from cthulhu.laws._normal import truncated_moments
-from cthulhu.programs._build import compute_dtype
+from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.tracing import _flat as flat
 
 GRID = 2**16  # Points at which a law is looked at.
+FAN_AXES = ("in_axis", "out_axis", "batch_axis")
 EXACT = 1e-4  # How far a law in float32 may be from the one whose name it gets.
 
 # The variance of each named initializer, by the shape of its law.
@@ -51,6 +53,9 @@ def name(draw: flat.Draw, dtype: Any) -> Law:
     that initializer's for the shape that was drawn, with the default axes. Where two
     such names fit, which differ, neither is given.
     """
+    own = of_initializer(draw, dtype)
+    if own is not None:
+        return own
     fans = compute_fans(draw.drawn) if len(draw.drawn) > 1 else None
     law = draw.law
     if not isinstance(law, Elementwise):
@@ -66,6 +71,34 @@ def name(draw: flat.Draw, dtype: Any) -> Law:
         known = named(family, mean, stddev, fans, dtype)
         called = known or spelled(family, mean, stddev, dtype)
     return Law(called, round(mean, 6) + 0.0, float(f"{stddev:.4g}"), fans)
+
+
+def of_initializer(draw: flat.Draw, dtype: Any) -> Law | None:
+    """The initializer of this library that a draw is, by the label that it left."""
+    known = labelled(draw.label)
+    if known is None:
+        return None
+    definition, options = known
+    # The label is text, which a user's name scope may hold too: what it names is drawn again.
+    again = draw_of(definition, draw.drawn, dtype, None, options)
+    same = (again.recipe.law, again.scalars) == (draw.law, draw.scalars)
+    if not same:
+        return None
+    fans = fans_of_draw(again, dict(zip(definition.defaults, options, strict=True)))
+    expected = again.moments()
+    if expected is None:
+        return Law(draw.label, fans=fans)
+    return Law(draw.label, expected.mean + 0.0, float(f"{expected.stddev:.6g}"), fans)
+
+
+def fans_of_draw(draw: Draw, options: Mapping[str, Any]) -> Fans | None:
+    """The fans of a parameter, by the axes among the options of its initializer."""
+    axes = [options.get(name) for name in FAN_AXES]
+    shape = draw.recipe.shape
+    if None not in axes:
+        return compute_fans(shape, *axes)  # type: ignore[arg-type]
+    # Nothing depends on these; they help to read.
+    return compute_fans(shape) if draw.recipe.law.uses_key and len(shape) > 1 else None
 
 
 @bounded(256)

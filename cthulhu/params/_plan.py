@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
 from cthulhu import checks, compat
-from cthulhu.fans import compute_fans
 from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _making as making
+from cthulhu.params import _naming as naming
 from cthulhu.params._cautions import caution
 from cthulhu.params._initplan import InitPlan, init_plan
 from cthulhu.params._keys import key_first, leaf_keys
@@ -24,20 +24,14 @@ from cthulhu.trees import Frame, is_tree, join
 Tree = TypeVar("Tree")
 Result = TypeVar("Result")
 
-FAN_AXES = ("in_axis", "out_axis", "batch_axis")
-
 
 def describe(leaf: Leaf) -> LeafPlan:
     """The row of one leaf."""
     initializer, given = leaf.unbound
     definition = definition_of(initializer)
     known = given if definition is None else {**definition.defaults, **given}
-    axes: list[Any] = [known.get(name, getattr(initializer, name, None)) for name in FAN_AXES]
-    fans = None
-    if leaf.draw is not None and None not in axes:
-        fans = compute_fans(leaf.layer_shape, *axes)
-    elif leaf.draw is not None and leaf.draw.recipe.law.uses_key and len(leaf.layer_shape) > 1:
-        fans = compute_fans(leaf.layer_shape)  # Nothing depends on them; they help to read.
+    axes = {name: known.get(name, getattr(initializer, name, None)) for name in naming.FAN_AXES}
+    fans = None if leaf.draw is None else naming.fans_of_draw(leaf.draw, axes)
     expected = None if leaf.draw is None else leaf.draw.moments()
     called = getattr(initializer, "__name__", None) or repr(initializer)
     if given:

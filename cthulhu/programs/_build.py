@@ -40,10 +40,18 @@ class Draw(NamedTuple):
     program: "Program"
     scalars: tuple[Any, ...]
     recipe: Recipe
+    label: str = ""
+    """What a trace calls the draw: the initializer with its options."""
 
     def __call__(self, key: jax.Array) -> jax.Array:
         """Make the values that belong to `key`."""
-        return self.program(key, *self.scalars)
+        values: jax.Array
+        if compat.under_trace():
+            with jax.named_scope(self.label or self.recipe.law.name):
+                values = self.program.inside(key, *self.scalars)
+        else:
+            values = self.program.outside(key, *self.scalars)
+        return values
 
     def moments(self) -> Moments | None:
         """The mean and the standard deviation, if the law knows them; of concrete scalars."""
@@ -137,9 +145,9 @@ SHORT = 32
 class Program:
     """The program of a law, for one shape, type and sharding.
 
-    Called by itself it runs compiled, with compiler options, which JAX accepts for a
-    program of its own only. Under a trace it leaves one `jit` equation with the name
-    of its law, by which `recipe_of` knows it again.
+    By itself, `outside` of any trace, it runs compiled, with compiler options, which JAX
+    accepts for a program of its own only. `inside` of a trace it leaves one `jit` equation
+    with the name of its law, by which `recipe_of` knows it again.
     """
 
     def __init__(self, run: Run, sharding: NamedSharding | None) -> None:
@@ -152,11 +160,6 @@ class Program:
             self.outside = jax.jit(run, out_shardings=sharding, compiler_options=options)
         self.recipe: Recipe | None = None
         self.traced: Any = None  # What the newest equation that was recognized holds.
-
-    def __call__(self, *arguments: Any) -> jax.Array:
-        """The values that belong to a key and scalars."""
-        values: jax.Array = (self.inside if compat.under_trace() else self.outside)(*arguments)
-        return values
 
     def left(self, equation: Any) -> bool:
         """Whether the equation is a call of this program, unchanged by any transformation.

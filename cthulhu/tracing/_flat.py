@@ -136,6 +136,7 @@ class Draw(NamedTuple):
     keys: tuple[int, ...]
     scalars: tuple[Any, ...]
     drawn: tuple[int, ...]  # The shape before any reshape.
+    label: str = ""  # What an initializer of this library calls itself.
 
 
 def fold(equation: Equation, operands: Sequence[Any]) -> Any:

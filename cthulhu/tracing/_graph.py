@@ -50,6 +50,8 @@ class Equation:
     outputs: tuple[int, ...]
     recipe: Recipe | None = None
     """What an initializer of this library draws here; its inputs are the key and the scalars."""
+    label: str = ""
+    """What that initializer calls itself."""
 
     @property
     def name(self) -> str:
@@ -101,15 +103,16 @@ class Graph:
         """Append the equations of `jaxpr`, with its calls spelled out."""
         for equation in jaxpr.eqns:
             inputs = tuple(self.read(scope, atom) for atom in equation.invars)
-            recipe, inner = None, called(equation)
+            recipe, label, inner = None, "", called(equation)
             if equation.primitive is compat.own_draw():
                 recipe, written = equation.params["recipe"], equation.params["equation"]
+                label = str(written.source_info.name_stack).rpartition("/")[2]
             else:
                 written = equation
             if inner is None:
                 outputs = tuple(self.new(variable.aval) for variable in equation.outvars)
                 self.equations.append(
-                    Equation(written.primitive, written.params, inputs, outputs, recipe)
+                    Equation(written.primitive, written.params, inputs, outputs, recipe, label)
                 )
                 scope.update(zip(equation.outvars, outputs, strict=True))
                 continue

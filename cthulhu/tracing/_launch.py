@@ -261,7 +261,7 @@ def own_draw(component: Component, avals: Sequence[Any]) -> flat.Draw | None:
             return None
         (current,) = equation.outputs
     numbers = tuple(flat.number(scalar) for scalar in scalars if isinstance(scalar, Literal))
-    return flat.Draw(law, (key,), numbers, first.recipe.shape)
+    return flat.Draw(law, (key,), numbers, first.recipe.shape, first.label)
 
 
 def words_of(keys: Sequence[Any]) -> np.ndarray[Any, Any]:

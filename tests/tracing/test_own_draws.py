@@ -11,7 +11,9 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from cthulhu import functional, initializers
+from cthulhu import backend as K
+from cthulhu import functional, initializers, random
+from cthulhu.initializers import _builtin
 from cthulhu.params import count_programs, fast_init, plan
 from cthulhu.programs._build import recipe_of
 from tests.cases import ALL, KEY, by_id, same_bits
@@ -133,7 +135,7 @@ def test_uses(name):
     else:
         same_as_jit(init, KEY)
     law = [row.initializer for row in plan(init, KEY).rows]
-    assert (law == ["he_normal"] * len(law)) == (known == 1)
+    assert (law == ["HeNormal()"] * len(law)) == (known == 1)
 
 
 def test_a_draw_is_one_equation_with_the_name_of_its_law():
@@ -202,9 +204,44 @@ def test_the_plan_knows_laws_and_fans():
         }
 
     a, b, c = plan(init, KEY).rows
-    assert (a.initializer, a.fan_in, a.fan_out, a.stddev) == ("he_normal", 64, 32, 0.1768)
-    assert (b.initializer, b.stddev) == ("orthogonal", 0.25)
-    assert c.initializer.startswith("random_uniform(minval=-0.05, maxval=0.05")
+    assert (a.initializer, a.fan_in, a.fan_out, a.stddev) == ("HeNormal()", 64, 32, 0.176777)
+    assert (b.initializer, b.stddev) == ("Orthogonal()", 0.25)
+    assert c.initializer == "RandomUniform()"
+
+
+def test_the_plan_knows_the_options_of_an_initializer():
+    """Its axes count, and not those that a law by itself would be looked at with."""
+    experts = initializers.LecunNormal(in_axis=1, out_axis=2, batch_axis=0)
+    shape = (8, 16, 24)
+    (row,) = plan(lambda key: experts(key, shape), KEY).rows
+    (by_rules,) = plan({"w": jax.ShapeDtypeStruct(shape, np.float32)}, {"w": experts}).rows
+    assert row.initializer == "LecunNormal(in_axis=1, out_axis=2, batch_axis=0)"
+    for name in ("initializer", "fan_in", "fan_out", "mean", "stddev"):
+        assert getattr(row, name) == getattr(by_rules, name), name
+
+
+def test_a_scope_of_the_user_with_the_name_of_an_initializer_is_not_believed():
+    functional.he_normal(KEY, (4, 5))  # So that the label is known.
+
+    def init(key):
+        with jax.named_scope("HeNormal()"), random.scope(key):
+            return K.random_normal((4, 5), stddev=3.0)
+
+    def other(key):
+        with jax.named_scope("HeNormal()"):
+            return jax.random.normal(key, (4, 5))
+
+    for function in (init, other):
+        (row,) = plan(function, KEY).rows
+        assert "HeNormal" not in row.initializer
+        assert "random_normal" in row.initializer
+
+
+def test_a_label_that_is_forgotten_leaves_the_name_of_the_law():
+    init = jax.jit(lambda key: HE(key, (6, 7)))
+    assert plan(init, KEY).rows[0].initializer == "HeNormal()"
+    _builtin._labelled.clear()
+    assert plan(init, KEY).rows[0].initializer == "he_normal"
 
 
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
