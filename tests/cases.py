@@ -73,6 +73,11 @@ class Case:
         return 2 in self.ranks
 
     @property
+    def needs_options(self) -> bool:
+        """Whether some option has no default, so that a name alone makes no initializer."""
+        return any("=" not in one for one in self.arguments.split(", ") if one not in ("", "*"))
+
+    @property
     def kernel(self) -> Shape:
         """A legal shape for a 3 by 3 convolution from 4 to 8 channels, or for a matrix."""
         return (3, 3, 4, 8) if 4 in self.ranks else (4, 8)

@@ -44,7 +44,13 @@ def test_the_table_covers_the_public_names() -> None:
 def test_a_row_names_its_function_and_class(case: Case) -> None:
     assert getattr(functional, case.name) is case.function
     assert getattr(initializers, case.name) is case.cls
-    assert initializers.get(case.name) == case.cls()
+    if not case.needs_options:
+        assert initializers.get(case.name) == case.cls()
+        return
+    config = {"class_name": case.name, "config": case.options}
+    assert initializers.get(config) == case.instance()
+    with pytest.raises(TypeError, match=f"{case.cls.__name__}: .* must be given"):
+        initializers.get(case.name)
 
 
 @every_row

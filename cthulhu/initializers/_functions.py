@@ -1,5 +1,6 @@
 """The functions of `cthulhu.functional`, each derived from the class that defines it."""
 
+import dataclasses
 import functools
 import inspect
 import sys
@@ -18,7 +19,7 @@ __all__ = ["Function", "definition_of", "function_of"]
 
 MODULE = "cthulhu.functional"
 
-MISSING: Any = object()
+MISSING: Any = dataclasses.MISSING
 
 
 class Function(Protocol):
@@ -45,6 +46,7 @@ class Function(Protocol):
 def function_of(definition: type[BuiltIn]) -> Function:
     """Derive the function of a class: its options are keywords, and may be traced."""
     name, defaults = definition.name, tuple(definition.defaults.values())
+    incomplete = MISSING in defaults
 
     def initializer(
         key: Any = MISSING,
@@ -54,7 +56,7 @@ def function_of(definition: type[BuiltIn]) -> Function:
         *excess: Any,
         **options: Any,
     ) -> jax.Array:
-        values = checked_options(definition, options) if options else defaults
+        values = checked_options(definition, options) if options or incomplete else defaults
         if key is MISSING or shape is MISSING:
             raise misuse.too_few_arguments(name)
         if excess:
@@ -74,7 +76,9 @@ def function_of(definition: type[BuiltIn]) -> Function:
     function.__module__ = MODULE
     function.__signature__ = signature_of(definition)
     function.__annotations__ = annotations_of(function.__signature__)
-    function.__kwdefaults__ = dict(definition.defaults) or None
+    function.__kwdefaults__ = {
+        option: default for option, default in definition.defaults.items() if default is not MISSING
+    } or None
     function.__doc__ = docstring_of(definition)
     function.definition, function.draw = definition, draw
     return cast(Function, function)
@@ -97,7 +101,12 @@ def checked_options(definition: type[BuiltIn], given: dict[str, Any]) -> tuple[A
 
 def checked_values(definition: type[BuiltIn], *values: Any) -> tuple[Any, ...]:
     given = dict(zip(definition.defaults, values, strict=True))
-    return tuple(definition.checked(definition.name, given, concrete=False).values())
+    owner = definition.name
+    for option, value in given.items():
+        if value is MISSING:
+            how = f"Write {option}=…, or bind it: functools.partial({owner}, {option}=…)"
+            raise misuse.missing_option(owner, option, how)
+    return tuple(definition.checked(owner, given, concrete=False).values())
 
 
 # 1 and True are equal, and only one of them is a number here.
@@ -127,7 +136,7 @@ def signature_of(definition: type[BuiltIn]) -> inspect.Signature:
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
                 annotation=Scalar if field.metadata.get("may_be_traced") else field.type,
             )
         )

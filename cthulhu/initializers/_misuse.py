@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from cthulhu import checks
 
-__all__ = ["too_few_arguments", "too_many_arguments", "unknown_option"]
+__all__ = ["missing_option", "too_few_arguments", "too_many_arguments", "unknown_option"]
 
 
 def unknown_option(
@@ -17,6 +17,11 @@ def unknown_option(
     return TypeError(
         f"{owner}: unknown argument {asked!r}{hint}; it has {', '.join(options) or 'none'}"
     )
+
+
+def missing_option(owner: str, name: str, how: str) -> TypeError:
+    """An option that was not given, and has no default; `how` says how to give it."""
+    return TypeError(f"{owner}: {name} must be given, for it has no default. {how}")
 
 
 def too_few_arguments(owner: str) -> TypeError:

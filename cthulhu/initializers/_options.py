@@ -11,13 +11,21 @@ from typing import Any
 
 from cthulhu import checks
 
-__all__ = ["SEED", "axes", "checked", "number", "option", "seed"]
+__all__ = ["SEED", "axes", "checked", "number", "option", "required", "seed"]
 
 Check = Callable[[str, str, Any], Any]
 Field = dataclasses.Field[Any]
 
 SEED = "seed"
 """The field that no function has: a call of it brings a key."""
+
+
+def required(check: Check) -> dict[str, Any]:
+    """What `dataclasses.field(metadata=…)` takes for an option without a default.
+
+    Type checkers take every other call for a default.
+    """
+    return {"check": check}
 
 
 def option(default: Any, check: Check) -> Any:
