@@ -61,6 +61,11 @@ class Case:
     shape: Shape = (40, 24)
     ranks: range = range(6)
     draws: bool = True
+    # Of elements that depend on each other: whether the sum of their squares is the key's.
+    sum_varies: bool = False
+    # Its numbers of shape (2, 3), or of (3, 2, 3) at the centre, as `tests/test_golden.py` draws
+    # them: the hexadecimal digits of float32.
+    golden: str = ""
     label: str = ""
 
     @property
@@ -260,6 +265,7 @@ CASES: tuple[Case, ...] = (
         KERAS,
         **normal(0.0, 0.05),
         reference=jax.nn.initializers.normal(0.05),
+        golden="3d12c839 395cd2a6 3dcbde9d bde9697d 3898b966 bcadbf94",
     ),
     Case(
         "random_uniform",
@@ -269,6 +275,7 @@ CASES: tuple[Case, ...] = (
         KERAS,
         **uniform(-0.05, 0.05),
         reference=jax_uniform(-0.05, 0.05),
+        golden="3cd7a1ed 39303000 3d43475d bd4829b0 3873b333 bc869560",
     ),
     Case(
         "truncated_normal",
@@ -278,6 +285,7 @@ CASES: tuple[Case, ...] = (
         KERAS,
         **truncated(0.0, 0.05),
         reference=jax.nn.initializers.truncated_normal(0.05),
+        golden="3d0af0a2 3952c585 3dadad13 bdbb7c79 3891c489 bca56308",
     ),
     Case(
         "variance_scaling",
@@ -287,6 +295,7 @@ CASES: tuple[Case, ...] = (
         HE,
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax_scaling(1.0, "fan_in", "truncated_normal"),
+        golden="3f0b9ccd 3b53cab2 3fae8448 bfbc64cc 3a92792a bea62ff8",
     ),
     Case(
         "lecun_normal",
@@ -296,6 +305,7 @@ CASES: tuple[Case, ...] = (
         LECUN,
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax.nn.initializers.lecun_normal(),
+        golden="3f0b9ccd 3b53cab2 3fae8448 bfbc64cc 3a92792a bea62ff8",
     ),
     Case(
         "lecun_uniform",
@@ -305,6 +315,7 @@ CASES: tuple[Case, ...] = (
         LECUN,
         **scaled(1.0, "fan_in", "uniform"),
         reference=jax.nn.initializers.lecun_uniform(),
+        golden="3f250f2c 3b86dd8f 3f957aab bf9937bf 3aba8b41 bece09bf",
     ),
     Case(
         "glorot_normal",
@@ -314,6 +325,7 @@ CASES: tuple[Case, ...] = (
         GLOROT,
         **scaled(1.0, "fan_avg", "truncated_normal"),
         reference=jax.nn.initializers.glorot_normal(),
+        golden="3ef9bf16 3b3d6ead 3f9c17af bfa88125 3a83027b be94a47c",
     ),
     Case(
         "glorot_uniform",
@@ -323,6 +335,7 @@ CASES: tuple[Case, ...] = (
         GLOROT,
         **scaled(1.0, "fan_avg", "uniform"),
         reference=jax.nn.initializers.glorot_uniform(),
+        golden="3f13a22d 3b714133 3f85b2bf bf890ac9 3aa6d999 beb8493a",
     ),
     Case(
         "he_normal",
@@ -332,6 +345,7 @@ CASES: tuple[Case, ...] = (
         HE,
         **scaled(2.0, "fan_in", "truncated_normal"),
         reference=jax.nn.initializers.he_normal(),
+        golden="3f457120 3b95c269 3ff6cdcf c00536e9 3acf2500 beeb0644",
     ),
     Case(
         "he_uniform",
@@ -341,6 +355,7 @@ CASES: tuple[Case, ...] = (
         HE,
         **scaled(2.0, "fan_in", "uniform"),
         reference=jax.nn.initializers.he_uniform(),
+        golden="3f696dd6 3bbeba83 3fd3653d bfd8aec1 3b03e810 bf11b0df",
     ),
     Case(
         "orthogonal",
@@ -351,6 +366,7 @@ CASES: tuple[Case, ...] = (
         **matrices(1.0),
         reference=jax.nn.initializers.orthogonal(),
         ranks=range(2, 6),
+        golden="3ead6b90 3f70de2e 3a3470cf 3f538d0d be982224 bef4eaad",
     ),
     Case(
         "delta_orthogonal",
@@ -364,6 +380,7 @@ CASES: tuple[Case, ...] = (
         reference=jax.nn.initializers.delta_orthogonal(),
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
+        golden="3ead6b90 3f70de2e 3a3470cf 3f538d0d be982224 bef4eaad",
     ),
     Case(
         "dirac",
@@ -386,7 +403,7 @@ CASES: tuple[Case, ...] = (
 def variant(name: str, label: str, options: Mapping[str, Any], **changes: Any) -> Case:
     """The row of `name` with other options, and what they change."""
     (row,) = (case for case in CASES if case.name == name)
-    changes = {"distribution": None, "reference": None, **changes}
+    changes = {"distribution": None, "reference": None, "golden": "", **changes}
     return dataclasses.replace(row, label=label, options=options, **changes)
 
 
