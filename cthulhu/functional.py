@@ -25,6 +25,7 @@ ones = _classes.Ones.function
 orthogonal = _classes.Orthogonal.function
 random_normal = _classes.RandomNormal.function
 random_uniform = _classes.RandomUniform.function
+sparse = _classes.Sparse.function
 truncated_normal = _classes.TruncatedNormal.function
 variance_scaling = _classes.VarianceScaling.function
 zeros = _classes.Zeros.function

@@ -212,6 +212,7 @@ HE = "https://arxiv.org/abs/1502.01852"
 SAXE = "https://arxiv.org/abs/1312.6120"
 XIAO = "https://arxiv.org/abs/1806.05393"
 LE = "https://arxiv.org/abs/1504.00941"
+MARTENS = "https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf"
 
 AXES = "in_axis=-2, out_axis=-1, batch_axis=()"
 
@@ -396,6 +397,20 @@ CASES: tuple[Case, ...] = (
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
         draws=False,
+    ),
+    Case(
+        "sparse",
+        initializers.Sparse,
+        functional.sparse,
+        "sparsity, stddev=0.01, seed=None",
+        MARTENS,
+        mean=lambda shape: 0.0,
+        std=lambda shape: 0.01 * math.sqrt(1 - math.ceil(0.3 * shape[0]) / shape[0]),
+        support=lambda shape: (-0.0542, 0.0542),
+        options={"sparsity": 0.3},
+        ranks=range(2, 3),
+        sum_varies=True,
+        golden="00000000 3939dee7 00000000 bbdb1fc5 00000000 bc107787",
     ),
 )
 
