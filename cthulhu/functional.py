@@ -1,10 +1,11 @@
 """The initializers as pure functions `(key, shape, dtype, out_sharding) -> Array`.
 
 Each name is an initializer itself, not a factory, so it can be handed to Flax as
-it stands; options are keywords, and `functools.partial` binds them. Scalar options
-may be traced. `function.definition` is the class of `cthulhu.initializers` that a
-function is derived from, and `function.draw(shape, dtype, **options)` what a call
-would run. `functional.pyi`, which `make stubs` writes, holds the signatures.
+it stands; options are keywords, and `functools.partial` binds them, as it must an
+option without a default. Scalar options may be traced. `function.definition` is the
+class of `cthulhu.initializers` that a function is derived from, and
+`function.draw(shape, dtype, **options)` what a call would run. `functional.pyi`,
+which `make stubs` writes, holds the signatures.
 """
 
 from cthulhu import initializers as _classes
@@ -24,6 +25,7 @@ ones = _classes.Ones.function
 orthogonal = _classes.Orthogonal.function
 random_normal = _classes.RandomNormal.function
 random_uniform = _classes.RandomUniform.function
+sparse = _classes.Sparse.function
 truncated_normal = _classes.TruncatedNormal.function
 variance_scaling = _classes.VarianceScaling.function
 zeros = _classes.Zeros.function

@@ -1,10 +1,11 @@
 """The initializers as pure functions `(key, shape, dtype, out_sharding) -> Array`.
 
 Each name is an initializer itself, not a factory, so it can be handed to Flax as
-it stands; options are keywords, and `functools.partial` binds them. Scalar options
-may be traced. `function.definition` is the class of `cthulhu.initializers` that a
-function is derived from, and `function.draw(shape, dtype, **options)` what a call
-would run. `functional.pyi`, which `make stubs` writes, holds the signatures.
+it stands; options are keywords, and `functools.partial` binds them, as it must an
+option without a default. Scalar options may be traced. `function.definition` is the
+class of `cthulhu.initializers` that a function is derived from, and
+`function.draw(shape, dtype, **options)` what a call would run. `functional.pyi`,
+which `make stubs` writes, holds the signatures.
 """
 
 # Written by `make stubs` from the classes of cthulhu.initializers: edit those.
@@ -676,6 +677,64 @@ def random_uniform(
         True
     """
 
+def sparse(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    sparsity: float,
+    stddev: Scalar = 0.01,
+) -> jax.Array:
+    """Initializer that generates normal matrices with a share of zeros in each column.
+
+    The columns are those of the array: zeros are counted along its first axis.
+    In a kernel (inputs, outputs), as JAX's are, each output unit loses
+    ``ceil(sparsity * inputs)`` of its incoming weights, as Martens describes. In
+    torch's weights (outputs, inputs) it is each input unit that loses
+    ``ceil(sparsity * outputs)`` of its outgoing ones.
+
+    Law: in each column of a matrix of r rows, ``z = ceil(sparsity * r)`` elements
+    are 0, every choice of z rows being as likely as any other, independently of the
+    other columns. The rest are normal with mean 0 and standard deviation `stddev`;
+    in float32 their support is ± 5.42 `stddev`. So an element has mean 0 and
+    standard deviation ``stddev * sqrt(1 - z / r)``. The product is that of Python's
+    floats, as in torch: ``0.07 * 100`` is just above 7, and z is 8. Rounding to a
+    narrow dtype may add zeros.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(rows, columns)``, as ``(inputs, outputs)``.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        sparsity: the share of zeros in each column, from 0 to 1.
+        stddev: the standard deviation of the other elements, at least 0; a number
+            or a scalar array; default 0.01. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call is not 2-D;
+            `shape` has a negative or unknown dimension, or `key` is a batch of
+            keys.
+
+    Example:
+        Each of 4 outputs keeps 15 of its 100 inputs:
+
+        >>> import jax
+        >>> values = sparse(jax.random.key(0), (100, 4), sparsity=0.85)
+        >>> (values != 0).sum(axis=0).tolist()
+        [15, 15, 15, 15]
+
+    References:
+        Martens (2010), "Deep learning via Hessian-free optimization",
+        https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
+    """
+
 def truncated_normal(
     key: jax.Array,
     shape: Shape,
@@ -862,6 +921,7 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "sparse",
     "truncated_normal",
     "uniform",
     "variance_scaling",

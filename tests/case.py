@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -61,6 +62,8 @@ class Case:
     follows_fans: bool = False
     # Whether it is made of normal numbers, whose last bits JAX lets depend on the shape.
     gaussian: bool = False
+    # Of elements that depend on each other: whether the sum of their squares is the key's.
+    sum_varies: bool = False
     shape: Shape = (40, 24)
     # A shape for its law, where the usual one does not suit its axes.
     large: Shape | None = None
@@ -83,6 +86,17 @@ class Case:
         """Whether it makes matrices, or kernels of convolutions alone."""
         return 2 in self.ranks
 
+    @functools.cached_property
+    def required(self) -> dict[str, Any]:
+        """Of this row's options, those that have no default."""
+        written = (one for one in self.arguments.split(", ") if one not in ("", "*"))
+        return {name: self.options[name] for name in written if "=" not in name}
+
+    @property
+    def needs_options(self) -> bool:
+        """Whether a name alone makes no initializer."""
+        return bool(self.required)
+
     def ending(self, rows: int, columns: int) -> Shape:
         """A shape with these last dimensions: of a matrix where it makes them."""
         return (rows, columns) if self.makes_matrices else (3, rows, columns)
@@ -95,13 +109,20 @@ class Case:
     @property
     def config(self) -> dict[str, Any]:
         """The config of a default instance, in full: what Keras writes, argument for argument."""
-        told: dict[str, Any] = eval(f"dict({self.arguments.partition('*')[0]})", {"dict": dict})
+        written = self.arguments.partition("*")[0]
+        for name, value in self.required.items():
+            written = re.sub(rf"\b{name}\b", f"{name}={value!r}", written)
+        told: dict[str, Any] = eval(f"dict({written})", {"dict": dict})
         axes = ("input_axes", "output_axes") if "in_axis" in self.arguments else ()
         return {**told, **dict.fromkeys(axes)}
 
     def init(self, key: jax.Array | None, shape: Shape | None = None, *args: Any) -> jax.Array:
         """The pure function with this row's options."""
         return self.function(key, self.shape if shape is None else shape, *args, **self.options)
+
+    def default(self) -> Any:
+        """The class with nothing but what must be given."""
+        return self.cls(**self.required)
 
     def instance(self, **kwargs: Any) -> Any:
         """The class with this row's options."""

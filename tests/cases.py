@@ -50,6 +50,7 @@ GLOROT = "https://proceedings.mlr.press/v9/glorot10a.html"
 HE = "https://arxiv.org/abs/1502.01852"
 SAXE = "https://arxiv.org/abs/1312.6120"
 XIAO = "https://arxiv.org/abs/1806.05393"
+MARTENS = "https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf"
 LE = "https://arxiv.org/abs/1504.00941"
 
 AXES = "in_axis=-2, out_axis=-1, batch_axis=()"
@@ -305,6 +306,27 @@ CASES: tuple[Case, ...] = (
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
         draws=False,
+        in_keras=False,
+    ),
+    Case(
+        "sparse",
+        initializers.Sparse,
+        functional.sparse,
+        "sparsity, stddev=0.01, seed=None",
+        MARTENS,
+        mean=lambda shape: 0.0,
+        std=lambda shape: 0.01 * math.sqrt(1 - math.ceil(0.3 * shape[0]) / shape[0]),
+        support=lambda shape: (-0.0542, 0.0542),
+        options={"sparsity": 0.3},
+        traced={"stddev": Traced((0.0, 0.02, 1.5))},
+        refuses=(
+            Wrong({"sparsity": 1.5}, ValueError, r"sparsity must be from 0 to 1; got 1\.5$"),
+            Wrong({"sparsity": -0.1}, ValueError, r"sparsity must be from 0 to 1; got -0\.1$"),
+            Wrong({"sparsity": "1"}, TypeError, r"sparsity must be a number or a scalar array;"),
+        ),
+        ranks=range(2, 3),
+        sum_varies=True,
+        golden="00000000 3939dee7 00000000 bbdb1fc5 00000000 bc107787",
         in_keras=False,
     ),
 )

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import json
 import pickle
 from typing import Any
@@ -255,7 +256,7 @@ TRACED = [
 @pytest.mark.parametrize(("case", "option"), TRACED)
 def test_options_may_be_traced(case: Case, option: str) -> None:
     values, exact = case.traced[option]
-    function, shape = case.function, small(case)
+    function, shape = functools.partial(case.function, **case.required), small(case)
     expected = np.stack([function(KEY, shape, **{option: value}) for value in values])
     mapped = jax.vmap(lambda value: function(KEY, shape, **{option: value}))(jnp.array(values))
     if exact:

@@ -22,6 +22,7 @@ def fields_of(case: Case) -> dict[str, dataclasses.Field[Any]]:
 
 def faces(case: Case, options: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[], object]]]:
     """The class and the function with these options, each with the name it speaks in."""
+    options = {**case.required, **options}
     yield case.cls.__name__, lambda: case.cls(**options)
     if not any(name.startswith(SEED) for name in options):
         yield case.name, lambda: case.function(KEY, case.shape, **options)
@@ -69,15 +70,17 @@ NUMBERS = [
 @pytest.mark.parametrize(("case", "option"), NUMBERS)
 def test_a_traced_number_is_for_the_function_and_is_one_number(case: Case, option: str) -> None:
     assert_refused(
-        lambda: jax.jit(lambda value: case.cls(**{option: value})(case.shape))(1.0),
+        lambda: jax.jit(lambda value: case.cls(**case.required, **{option: value})(case.shape))(
+            1.0
+        ),
         TypeError,
         rf"^{case.cls.__name__}: {option} must be concrete.*; got a traced array\. "
         r"Use the function in cthulhu\.functional",
     )
     assert_refused(
-        lambda: jax.jit(lambda values: case.function(KEY, case.shape, **{option: values}))(
-            jnp.ones(3)
-        ),
+        lambda: jax.jit(
+            lambda values: case.function(KEY, case.shape, **case.required, **{option: values})
+        )(jnp.ones(3)),
         ValueError,
         rf"^{case.name}: {option} must be a scalar; got a traced array of shape \(3,\)\. "
         r"Use jax\.vmap",

@@ -1,6 +1,6 @@
 """Every class, and its function, refuses a wrong call: the rows are for all of the table."""
 
-import re
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -30,8 +30,13 @@ def of_both(
 ) -> Iterator[Misuse]:
     """The same call of an instance and of the function, in whose name both speak."""
     message = f"^{{name}}: {message}"
-    yield Misuse(f"{id}, class", lambda case: case.cls()(*arguments(case)), error, message)
-    yield Misuse(f"{id}, function", lambda case: case.function(*arguments(case)), error, message)
+    yield Misuse(f"{id}, class", lambda case: case.default()(*arguments(case)), error, message)
+    yield Misuse(
+        f"{id}, function",
+        lambda case: case.function(*arguments(case), **case.required),
+        error,
+        message,
+    )
 
 
 def shapes(shape: Any, error: type[Exception], message: str) -> Iterator[Misuse]:
@@ -55,7 +60,7 @@ def function_of(key: Any, got: str) -> Misuse:
     """A key that only a function can take for one."""
     return Misuse(
         f"key {key!r}",
-        lambda case: case.function(key, case.shape),
+        lambda case: case.function(key, case.shape, **case.required),
         TypeError,
         rf"^{{name}}: key must be a PRNG key, as jax\.random\.key\(0\) makes; got {got}$",
     )
@@ -133,31 +138,31 @@ OF_ANY = (
     ),
     Misuse(
         "no shape",
-        lambda case: case.cls()(KEY),
+        lambda case: case.default()(KEY),
         TypeError,
         r"^{cls}: a call needs a shape: init\(key, shape, dtype\) or init\(shape, dtype\)$",
     ),
     Misuse(
         "unknown argument",
-        lambda case: case.cls()(shap=case.shape),
+        lambda case: case.default()(shap=case.shape),
         TypeError,
         r"^{cls}: unknown argument 'shap' in a call \(did you mean 'shape'\?\)",
     ),
     Misuse(
         "shape twice",
-        lambda case: case.cls()(case.shape, shape=case.shape),
+        lambda case: case.default()(case.shape, shape=case.shape),
         TypeError,
         r"^{cls}: argument 'shape' was given twice$",
     ),
     Misuse(
         "too many arguments",
-        lambda case: case.cls()(KEY, case.shape, None, None, None),
+        lambda case: case.default()(KEY, case.shape, None, None, None),
         TypeError,
         r"^{cls}: at most 4 arguments \(key, shape, dtype, out_sharding\); got 5$",
     ),
     Misuse(
         "integer as an instance's key",
-        lambda case: case.cls()(7, case.shape),
+        lambda case: case.default()(7, case.shape),
         TypeError,
         r"^{cls}: key must be a PRNG key, as jax\.random\.key\(7\) makes; got 7 of type int$",
     ),
@@ -203,7 +208,7 @@ OF_RANDOM = (
     ),
     Misuse(
         "unseeded under jit",
-        lambda case: jax.jit(lambda: case.cls()(case.shape))(),
+        lambda case: jax.jit(lambda: case.default()(case.shape))(),
         RuntimeError,
         r"^{cls}: called without a key and without a seed while JAX traces a function; .*"
         r"Pass a key, init\(key, shape, dtype\), or enter `with cthulhu\.random\.scope\(key\):`",
@@ -220,9 +225,8 @@ MISUSES = [
 
 @pytest.mark.parametrize(("case", "misuse"), MISUSES)
 def test_a_wrong_call_is_refused(case: Case, misuse: Misuse) -> None:
-    options = ", ".join(
-        f"{name}=…" for name in re.findall(r"(\w+)=", case.arguments) if name != "seed"
-    )
+    names = (one.partition("=")[0] for one in case.arguments.split(", ") if one not in ("", "*"))
+    options = ", ".join(f"{name}=…" for name in names if name != "seed")
     message = misuse.message.format(
         cls=case.cls.__name__,
         name=case.name,
@@ -234,7 +238,7 @@ def test_a_wrong_call_is_refused(case: Case, misuse: Misuse) -> None:
 @pytest.mark.parametrize("case", CASES, ids=by_id)
 def test_a_number_of_dimensions_that_is_not_in_the_row_is_refused(case: Case) -> None:
     for rank in set(range(6)) - set(case.ranks):
-        for call in (case.cls(), case.function):
+        for call in (case.default(), functools.partial(case.function, **case.required)):
             assert_refused(
                 lambda rank=rank, call=call: call(KEY, (2,) * rank),
                 ValueError,

@@ -77,7 +77,9 @@ def test_values_stay_within_the_support(case: Case) -> None:
     assert values.max() <= high + slack
 
 
-@pytest.mark.parametrize("case", [c for c in ALL if c.distribution is None], ids=by_id)
+@pytest.mark.parametrize(
+    "case", [c for c in ALL if c.distribution is None and not c.sum_varies], ids=by_id
+)
 def test_fixed_sums_are_exact(case: Case) -> None:
     # Of constants, and of orthogonal matrices, whose squares sum to a whole number.
     for shape in {case.shape, (*case.shape[:-2], 16, 24)}:

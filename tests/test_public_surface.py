@@ -1,5 +1,6 @@
 """What is public: the names, the signatures, and the docstrings that are their contracts."""
 
+import dataclasses
 import doctest
 import importlib
 import inspect
@@ -272,6 +273,11 @@ def test_an_initializer_is_exported_whole(case: Case) -> None:
     assert getattr(initializers, cls.__name__) is cls
 
 
+def defaults_of(cls: Any) -> dict[str, Any]:
+    """The defaults of the options that have one."""
+    return {name: one for name, one in cls.defaults.items() if one is not dataclasses.MISSING}
+
+
 @pytest.mark.parametrize("case", CASES, ids=by_id)
 def test_a_function_is_derived_from_its_class(case: Case) -> None:
     cls: Any = case.cls
@@ -280,8 +286,9 @@ def test_a_function_is_derived_from_its_class(case: Case) -> None:
     assert function.__name__ == function.__qualname__ == cls.name
     assert pickle.loads(pickle.dumps(function)) is function
     assert tuple(inspect.signature(function).parameters)[4:] == tuple(cls.defaults)
-    assert (function.__kwdefaults__ or {}) == cls.defaults
-    assert function.draw(case.shape) == cls().draw(case.shape)
+    assert (function.__kwdefaults__ or {}) == defaults_of(cls)
+    given = case.options if case.needs_options else {}
+    assert function.draw(case.shape, **given) == cls(**given).draw(case.shape)
 
 
 def test_the_examples_of_the_functions_are_found_by_doctest() -> None:
@@ -293,7 +300,8 @@ def test_the_examples_of_the_functions_are_found_by_doctest() -> None:
 @pytest.mark.parametrize("cls", DEFINED, ids=lambda cls: cls.name)
 def test_a_default_is_in_its_canonical_form(cls: Any) -> None:
     """A call that gives no option checks none."""
-    assert cls.checked(cls.name, cls.defaults, concrete=False) == cls.defaults
+    defaults = defaults_of(cls)
+    assert cls.checked(cls.name, defaults, concrete=False) == defaults
 
 
 def shown(parameters: list[inspect.Parameter]) -> list[str]:

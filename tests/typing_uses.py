@@ -146,6 +146,8 @@ WRONG: tuple[Callable[[], Any], ...] = (
     lambda: functional.uniform(KEY, (4, 8), stddev=0.1),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     lambda: initializers.he_normal(sede=7),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     lambda: functional.he_normal((4, 8)),  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
+    lambda: initializers.Sparse(stddev=0.1),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    lambda: functional.sparse(KEY, (4, 8)),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     lambda: initializers.get(3.5),  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     lambda: Daoloth(64, kernel_initializer=3.5),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     lambda: Daoloth(64, bias_initializer=None),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

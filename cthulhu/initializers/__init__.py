@@ -16,6 +16,7 @@ from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 

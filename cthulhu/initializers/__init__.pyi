@@ -17,6 +17,7 @@ from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 
@@ -37,6 +38,7 @@ ones = Ones
 orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
+sparse = Sparse
 truncated_normal = TruncatedNormal
 uniform = RandomUniform
 variance_scaling = VarianceScaling
@@ -60,6 +62,7 @@ __all__ = [
     "Orthogonal",
     "RandomNormal",
     "RandomUniform",
+    "Sparse",
     "TruncatedNormal",
     "VarianceScaling",
     "Zeros",
@@ -83,6 +86,7 @@ __all__ = [
     "random_normal",
     "random_uniform",
     "serialize",
+    "sparse",
     "truncated_normal",
     "uniform",
     "variance_scaling",

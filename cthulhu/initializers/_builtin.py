@@ -19,7 +19,7 @@ from cthulhu.caches import Recent, bounded
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._keras import register
-from cthulhu.initializers._misuse import unknown_option
+from cthulhu.initializers._misuse import missing_option, unknown_option
 from cthulhu.programs._build import Draw, resolve_sharding
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
@@ -81,7 +81,10 @@ class BuiltIn(Initializer):
     """The snake_case name, which is the function's."""
 
     defaults: ClassVar[Mapping[str, Any]]
-    """The options, in the order that `plan` takes them, with their defaults."""
+    """The options, in the order that `plan` takes them, with their defaults.
+
+    That of an option which must be given is `dataclasses.MISSING`.
+    """
 
     function: ClassVar[Callable[..., jax.Array]]
     """The function of `cthulhu.functional`."""
@@ -223,7 +226,8 @@ class BuiltIn(Initializer):
             An instance.
 
         Raises:
-            TypeError: `config` has an argument that the class does not know.
+            TypeError: `config` has an argument that the class does not know, or lacks
+                one that has no default.
         """
         known = {name: plain(value) for name, value in config.items() if name != "dtype"}
         seed = known.get("seed")
@@ -246,6 +250,10 @@ class BuiltIn(Initializer):
                     f"{cls.__name__}: unknown argument {name!r} in a config"
                     f"{checks.did_you_mean(name, names)}; it has {', '.join(names) or 'none'}"
                 )
+        for name, default in cls.defaults.items():
+            if default is dataclasses.MISSING and name not in known:
+                instance = f"{cls.__name__}({name}=…)"
+                raise missing_option(cls.__name__, name, f"Pass an instance: {instance}")
         return cls(**known)
 
 

@@ -1,5 +1,6 @@
 """The functions of `cthulhu.functional`, each derived from the class that defines it."""
 
+import dataclasses
 import inspect
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
 
 MODULE = "cthulhu.functional"
 
-MISSING: Any = object()
+MISSING: Any = dataclasses.MISSING
 
 
 class Function(Protocol):
@@ -43,6 +44,7 @@ class Function(Protocol):
 def function_of(definition: type[BuiltIn]) -> Function:
     """Derive the function of a class: its options are keywords, and may be traced."""
     name, defaults = definition.name, tuple(definition.defaults.values())
+    incomplete = MISSING in defaults
 
     def initializer(
         key: Any = MISSING,
@@ -57,6 +59,8 @@ def function_of(definition: type[BuiltIn]) -> Function:
             raise misuse.too_few_arguments(name)
         if excess:
             raise misuse.too_many_arguments(name, 4 + len(excess), definition.defaults)
+        if incomplete and not options:
+            checked_options(definition, options)  # It tells what is missing.
         return run(definition, key, shape, dtype, out_sharding, values)
 
     def draw(
@@ -72,7 +76,9 @@ def function_of(definition: type[BuiltIn]) -> Function:
     function.__module__ = MODULE
     function.__signature__ = signature_of(definition)
     function.__annotations__ = annotations_of(function.__signature__)
-    function.__kwdefaults__ = dict(definition.defaults) or None
+    function.__kwdefaults__ = {
+        option: default for option, default in definition.defaults.items() if default is not MISSING
+    } or None
     function.__doc__ = docstring_of(definition)
     function.definition, function.draw = definition, draw
     return cast(Function, function)
@@ -95,7 +101,12 @@ def checked_options(definition: type[BuiltIn], given: dict[str, Any]) -> tuple[A
 
 def checked_values(definition: type[BuiltIn], *values: Any) -> tuple[Any, ...]:
     given = dict(zip(definition.defaults, values, strict=True))
-    return tuple(definition.checked(definition.name, given, concrete=False).values())
+    owner = definition.name
+    for option, value in given.items():
+        if value is MISSING:
+            how = f"Write {option}=…, or bind it: functools.partial({owner}, {option}=…)"
+            raise misuse.missing_option(owner, option, how)
+    return tuple(definition.checked(owner, given, concrete=False).values())
 
 
 # 1 and True are equal, and only one of them is a number here.
@@ -123,7 +134,7 @@ def signature_of(definition: type[BuiltIn]) -> inspect.Signature:
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
                 annotation=Scalar if field.metadata.get("may_be_traced") else field.type,
             )
         )

@@ -17,6 +17,11 @@ def unknown_option(
     )
 
 
+def missing_option(owner: str, name: str, how: str) -> TypeError:
+    """An option that was not given, and has no default; `how` says how to give it."""
+    return TypeError(f"{owner}: {name} must be given, for it has no default. {how}")
+
+
 def too_few_arguments(owner: str) -> TypeError:
     """A function that is called like the factories of `jax.nn.initializers`."""
     return TypeError(

@@ -18,6 +18,14 @@ SEED = "seed"
 """The field that no function has: a call of it brings a key."""
 
 
+def required(check: Check) -> dict[str, Any]:
+    """What `dataclasses.field(metadata=…)` takes for an option without a default.
+
+    Type checkers take every other call for a default.
+    """
+    return {"check": check}
+
+
 def option(default: Any, check: Check) -> Any:
     """A field that is one of a few values, or some other thing that is never traced."""
     return dataclasses.field(default=default, metadata={"check": check})

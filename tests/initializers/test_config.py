@@ -80,7 +80,7 @@ def through_json(config: Any) -> Any:
 
 @pytest.mark.parametrize("case", CASES, ids=by_id)
 def test_a_default_instance_writes_the_config_that_keras_writes(case: Case) -> None:
-    init: Any = case.cls()
+    init = case.default()
     name = case.cls.__name__
     assert init.get_config() == case.config
     assert serialize(init) == {

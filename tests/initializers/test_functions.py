@@ -1,5 +1,7 @@
 """The functions that are derived from the classes: what a call checks, recalls and runs."""
 
+import copy
+import dataclasses
 import functools
 import inspect
 import sys
@@ -10,8 +12,12 @@ import jax
 import numpy as np
 import pytest
 
-from cthulhu import functional, initializers
+from cthulhu import checks, functional, initializers
+from cthulhu.initializers import _options as options
+from cthulhu.initializers import _registry
+from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
+from cthulhu.programs import _draws as draws
 from tests.cases import CASES, KEY, Case, by_id, same_bits
 
 
@@ -36,8 +42,9 @@ def passed_through(call: Any) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("case", CASES, ids=by_id)
 def test_a_repeated_call_passes_through_few_functions(case: Case) -> None:
-    passed = passed_through(lambda: case.function(KEY, case.shape))
-    assert 0 < len(passed) <= 6
+    given = case.options if case.needs_options else {}
+    passed = passed_through(lambda: case.function(KEY, case.shape, **given))
+    assert 0 < len(passed) <= 6 + len(given)  # Options that are given are looked up.
     assert len({file for file, _ in passed}) <= 4
 
 
@@ -85,6 +92,68 @@ def test_an_integer_type_tells_a_complex_number_from_its_equal() -> None:
     functional.constant(None, (2,), value=1.0)
     with pytest.raises(TypeError, match=r"constant: value \(1\+0j\) is complex"):
         functional.constant(None, (2,), value=1 + 0j)
+
+
+@pytest.fixture
+def needy(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A class with an option that has no default, which no table of names has."""
+    for table in ("CLASSES", "NAMES", "KNOWN_AS"):
+        monkeypatch.setattr(_registry, table, copy.copy(getattr(_registry, table)))
+
+    @_registry.defined
+    @dataclasses.dataclass(frozen=True, repr=False)
+    class Level(BuiltIn):
+        """Initializer that generates a level.
+
+        Law: every element is `height`, times `unit`.
+
+        Args:
+            height: the level.
+            unit: a factor; default 1.
+        """
+
+        height: float = dataclasses.field(metadata=options.required(checks.finite))
+        unit: float = options.number(1.0, checks.finite)
+
+        draws = False
+        example = ">>> pass"
+
+        @classmethod
+        def plan(cls, shape: Any, dtype: Any, sharding: Any, height: Any, unit: Any) -> Any:
+            target = checks.dtype(cls.name, dtype)
+            return draws.fill(shape, target, sharding, value=target.type(height * unit))
+
+    return Level
+
+
+def test_an_option_without_a_default_is_given(needy: Any) -> None:
+    expected = np.full((2,), 6, np.float32)
+    init = needy(3.0, 2.0)
+    same_bits(init((2,)), expected)
+    same_bits(needy.function(None, (2,), height=3.0, unit=2.0), expected)
+    same_bits(needy.function.draw((2,), height=3.0, unit=2.0)(None), expected)
+    assert repr(needy(3.0)) == "Level(height=3.0)"
+    assert needy.from_config(init.get_config()) == init
+    shown = inspect.signature(needy.function).parameters
+    assert (shown["height"].default, shown["unit"].default) == (inspect.Parameter.empty, 1.0)
+    assert list(needy.defaults) == ["height", "unit"]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda cls: cls(), "height"),
+        (lambda cls: cls.function(None, (2,)), r"level: height must be given.* bind it: functools"),
+        (lambda cls: cls.function(None, (2,), unit=2.0), "level: height must be given"),
+        (lambda cls: cls.function(), "level: an initializer, not a function that builds one"),
+        (lambda cls: cls.function.draw((2,)), "level: height must be given, for"),
+        (lambda cls: cls.function(None, (2,), hight=3.0), r"'hight' \(did you mean 'height'\?\)"),
+        (lambda cls: cls.from_config({}), r"Level: height .* an instance: Level\(height=…\)"),
+    ],
+)
+def test_an_option_without_a_default_is_missed(needy: Any, call: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        call(needy)
 
 
 def test_axes_may_be_lists() -> None:

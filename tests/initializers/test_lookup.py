@@ -41,7 +41,12 @@ LEGACY = {
 }
 
 NAMES = {
-    **{name: case.cls.__name__ for case in CASES for name in (case.cls.__name__, case.name)},
+    **{
+        name: case.cls.__name__
+        for case in CASES
+        for name in (case.cls.__name__, case.name)
+        if not case.needs_options
+    },
     **LEGACY,
 }
 
@@ -79,9 +84,18 @@ def test_a_name_is_case_sensitive_and_exact(name: str) -> None:
         get(name)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.needs_options], ids=by_id)
+def test_a_name_alone_is_not_enough_where_an_option_must_be_given(case: Case) -> None:
+    for name in (case.cls.__name__, case.name):
+        assert get({"class_name": name, "config": case.options}) == case.instance()
+        with pytest.raises(TypeError, match=f"{case.cls.__name__}: .* must be given"):
+            get(name)
+
+
 @pytest.mark.parametrize("case", CASES, ids=by_id)
 def test_a_class_becomes_its_default_instance_and_all_else_stays(case: Case) -> None:
-    assert get(case.cls) == case.cls()
+    if not case.needs_options:
+        assert get(case.cls) == case.cls()
     for init in (case.instance(), case.function):
         assert get(init) is init
 

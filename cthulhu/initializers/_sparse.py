@@ -1,0 +1,165 @@
+"""Normal weights, of which each column keeps a few."""
+
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from cthulhu import checks
+from cthulhu.initializers import _options as options
+from cthulhu.initializers._builtin import BuiltIn
+from cthulhu.initializers._registry import defined
+from cthulhu.laws import ComplexNormal, Law, Moments, Normal
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw, draw
+from cthulhu.random import fused, random_bits
+
+
+def share(owner: str, argument: str, value: Any) -> Any:
+    """A number from 0 to 1, which the program is made for."""
+    value = checks.finite(owner, argument, value)
+    if checks.is_traced(value):
+        raise TypeError(
+            f"{owner}: {argument} must be concrete, since it decides how many elements are 0; "
+            "got a traced array"
+        )
+    if not 0 <= value <= 1:
+        raise ValueError(f"{owner}: {argument} must be from 0 to 1; got {value!r}")
+    return value
+
+
+def smallest(words: jax.Array, count: int) -> jax.Array:
+    """Where the `count` smallest words of each column are: of equal ones, the upper.
+
+    The largest of them is found bit by bit, several times faster than by a sort on CPU.
+    """
+
+    def counted(which: jax.Array) -> jax.Array:
+        return jnp.sum(which, axis=0, keepdims=True, dtype=np.uint32)
+
+    def with_bit(step: jax.Array, largest: jax.Array) -> jax.Array:
+        raised = largest | (np.uint32(2**31) >> step)
+        return jnp.where(counted(words < raised) < np.uint32(count), raised, largest)
+
+    start = jnp.zeros((1, words.shape[1]), np.uint32)
+    largest = lax.fori_loop(np.uint32(0), np.uint32(32), with_bit, start)
+    below, equal = words < largest, words == largest
+    upper = jnp.cumsum(equal, axis=0, dtype=np.uint32) <= np.uint32(count) - counted(below)
+    chosen: jax.Array = below | (equal & upper)
+    return chosen
+
+
+@dataclasses.dataclass(frozen=True)
+class Thinned(Law):
+    """Normal around 0, but for ``ceil(sparsity * rows)`` random rows of each column, which are 0.
+
+    They are where a column of random words of 32 bits is smallest. Two of a column are
+    equal once in some ``2**33 / rows**2`` columns, and then the upper one is the smaller.
+
+    Args:
+        law: the law of the other elements, real or complex.
+        sparsity: the share of zeros.
+
+    Example:
+        >>> Thinned(Normal(), 0.75).moments((8, 2), 2**0.5, 0.0).stddev
+        0.5
+    """
+
+    law: Normal | ComplexNormal
+    sparsity: float
+
+    name = "sparse"
+    scalars = Normal.scalars  # And those of `ComplexNormal`.
+
+    def zeros(self, rows: int) -> int:
+        """The zeros of a column: the product is that of Python's floats, as in torch."""
+        return math.ceil(self.sparsity * rows)
+
+    def values(
+        self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype[Any], *scalars: Any
+    ) -> jax.Array:
+        """The values that belong to a key."""
+        zeros = self.zeros(shape[0])
+        normal_key, order_key = jax.random.split(fused(key))
+        normal = self.law.values(normal_key, shape, dtype, *scalars)
+        if not zeros or 0 in shape:
+            return normal
+        thinned = smallest(random_bits(order_key, shape), zeros)
+        return jnp.where(thinned, dtype.type(0), normal)
+
+    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+        """Zero, and the root of the mean square, zeros included."""
+        if 0 in shape:
+            return Moments(0.0, 0.0)
+        kept = 1 - self.zeros(shape[0]) / shape[0]
+        return Moments(0.0, self.law.moments(shape, *scalars).stddev * math.sqrt(kept))
+
+
+@defined
+@dataclasses.dataclass(frozen=True, repr=False)
+class Sparse(BuiltIn):
+    """Initializer that generates normal matrices with a share of zeros in each column.
+
+    The columns are those of the array: zeros are counted along its first axis.
+    In a kernel (inputs, outputs), as JAX's are, each output unit loses
+    ``ceil(sparsity * inputs)`` of its incoming weights, as Martens describes. In
+    torch's weights (outputs, inputs) it is each input unit that loses
+    ``ceil(sparsity * outputs)`` of its outgoing ones.
+
+    Law: in each column of a matrix of r rows, ``z = ceil(sparsity * r)`` elements
+    are 0, every choice of z rows being as likely as any other, independently of the
+    other columns. The rest are normal with mean 0 and standard deviation `stddev`;
+    in float32 their support is ± 5.42 `stddev`. So an element has mean 0 and
+    standard deviation ``stddev * sqrt(1 - z / r)``. The product is that of Python's
+    floats, as in torch: ``0.07 * 100`` is just above 7, and z is 8. Rounding to a
+    narrow dtype may add zeros.
+
+    Args:
+        sparsity: the share of zeros in each column, from 0 to 1.
+        stddev: the standard deviation of the other elements, at least 0; a number
+            or a scalar array; default 0.01.
+        seed: an integer from 0 to 2**32 - 1, or `None`.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range, or the shape of a call is not 2-D.
+
+    Example:
+        >>> values = Sparse(0.9, seed=0)((100, 4))
+        >>> (values != 0).sum(axis=0).tolist()
+        [10, 10, 10, 10]
+
+    References:
+        Martens (2010), "Deep learning via Hessian-free optimization",
+        https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
+    """
+
+    sparsity: float = dataclasses.field(metadata=options.required(share))
+    stddev: float = options.number(0.01, checks.non_negative)
+    seed: int | None = options.seed()
+
+    known_as = ("sparse_",)
+    elsewhere: ClassVar = {"std": "write stddev=…"}
+    arguments: ClassVar = {"shape": "``(rows, columns)``, as ``(inputs, outputs)``."}
+    example = """
+        Each of 4 outputs keeps 15 of its 100 inputs:
+
+        >>> import jax
+        >>> values = sparse(jax.random.key(0), (100, 4), sparsity=0.85)
+        >>> (values != 0).sum(axis=0).tolist()
+        [15, 15, 15, 15]
+    """
+
+    @classmethod
+    def plan(cls, shape: Any, dtype: Any, sharding: Any, sparsity: Any, stddev: Any) -> Draw:
+        """Check the matrix's shape and name the program."""
+        target = checks.inexact_dtype(cls.name, dtype)
+        checks.rank(cls.name, shape, 2, 2, why=" (rows and columns)")
+        normal = draws.normal(shape, target, stddev=stddev)
+        law = normal.recipe.law
+        assert isinstance(law, Normal | ComplexNormal)
+        return draw(Thinned(law, sparsity), normal.scalars, shape, target, sharding)
