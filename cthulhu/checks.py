@@ -79,6 +79,17 @@ def choice(owner: str, argument: str, value: object, choices: Iterable[str]) -> 
     )
 
 
+class NegativeZero(float):
+    """-0.0 with a type of its own: caches tell equal values apart by their types alone."""
+
+
+def told_apart(value: Any) -> Any:
+    """The value; -0.0 as one that no cache takes for 0.0."""
+    if isinstance(value, float | np.floating) and value == 0 and math.copysign(1, value) < 0:
+        return NegativeZero(value)
+    return value
+
+
 def scalar(owner: str, argument: str, value: Any) -> Any:
     """A Python number, for any concrete scalar; a traced scalar as it is."""
     if is_traced(value):
@@ -91,7 +102,7 @@ def scalar(owner: str, argument: str, value: Any) -> Any:
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{owner}: {argument} must be a number; got {value!r}")
     if isinstance(value, int | float | complex):
-        return value
+        return told_apart(value)
     if isinstance(value, numbers.Number) or hasattr(value, "dtype"):
         array = np.asarray(value)
         if array.shape != ():
@@ -102,7 +113,7 @@ def scalar(owner: str, argument: str, value: Any) -> Any:
             raise TypeError(f"{owner}: {argument} must be a number; got dtype {array.dtype}")
         if jnp.issubdtype(array.dtype, np.complexfloating):
             return complex(array)
-        return int(array) if jnp.issubdtype(array.dtype, np.integer) else float(array)
+        return told_apart(int(array) if jnp.issubdtype(array.dtype, np.integer) else float(array))
     raise TypeError(
         f"{owner}: {argument} must be a number or a scalar array; got {value!r} "
         f"of type {type(value).__name__}"

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import cthulhu
 from cthulhu import functional, initializers
 from tests.cases import ALL, CASES, KEY, RANDOM, VARIANTS, Case, by_id, same_bits
 
@@ -271,6 +272,23 @@ def test_a_row_has_values_for_every_option_that_may_be_traced(case: Case) -> Non
     assert case.traced.keys() == {
         field.name for field in fields if field.metadata.get("may_be_traced")
     }
+
+
+@pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0)], ids=str)
+def test_the_sign_of_a_zero_is_remembered_with_it(zeros: tuple[float, float]) -> None:
+    cthulhu.clear_caches()
+    for value in zeros:
+        for made in (
+            functional.constant(None, (2,), value=value),
+            functional.constant(None, (2,), value=np.float32(value)),
+            initializers.Constant(value)((2,)),
+            initializers.Constant(np.float64(value))((2,)),
+        ):
+            assert np.array_equal(np.signbit(made), np.full(2, np.signbit(value)))
+    negative = initializers.Constant(-0.0)
+    config = json.loads(json.dumps(negative.get_config()))
+    for again in (pickle.loads(pickle.dumps(negative)), initializers.Constant.from_config(config)):
+        assert np.signbit(again((1,)))
 
 
 def test_variance_scaling_takes_a_traced_scale_in_every_distribution() -> None:

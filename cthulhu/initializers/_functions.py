@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 
 import jax
 
+from cthulhu import checks
 from cthulhu.caches import bounded
 from cthulhu.initializers import _misuse as misuse
 from cthulhu.initializers._builtin import BuiltIn, draw_of, run
@@ -93,7 +94,7 @@ def checked_options(definition: type[BuiltIn], given: dict[str, Any]) -> tuple[A
             definition.name, asked, definition.defaults, definition.elsewhere
         )
     try:
-        return remembered(definition, *merged.values())
+        return remembered(definition, *map(checks.told_apart, merged.values()))
     except TypeError:
         pass  # Unhashable (a traced scalar, a list of axes), or wrong: checking again tells which.
     return checked_values(definition, *merged.values())
