@@ -16,6 +16,7 @@ ROOT = Path(cthulhu.__file__).parent
 LONGEST = 400
 
 FLOORS = {
+    "cthulhu._types": 0,
     "cthulhu.typing": 0,
     "cthulhu.caches": 0,
     "cthulhu.compat": 0,

@@ -4,12 +4,14 @@ import functools
 import math
 import statistics
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
+from cthulhu._types import DType, HostArray, Number
 from cthulhu.caches import bounded
 from cthulhu.fans import Fans, compute_fans
 from cthulhu.laws import Elementwise
@@ -37,14 +39,14 @@ class Law(NamedTuple):
     fans: Fans | None = None
 
 
-def constant(value: Any) -> Law:
+def constant(value: ArrayLike) -> Law:
     """The law of one number everywhere."""
     number = float(np.real(value))
     known = {0.0: "zeros", 1.0: "ones"}
     return Law(known.get(number, f"constant(value={number:.4g})"), number, 0.0)
 
 
-def name(draw: flat.Draw, dtype: Any) -> Law:
+def name(draw: flat.Draw, dtype: DType) -> Law:
     """The law of an elementwise draw: a named initializer, or a law with its parameters.
 
     A name such as ``lecun_normal`` says that the law is the same, to four digits, as
@@ -69,7 +71,9 @@ def name(draw: flat.Draw, dtype: Any) -> Law:
 
 
 @bounded(256)
-def fitted(law: Any, scalars: Any, dtype: Any) -> tuple[str | None, float, float]:
+def fitted(
+    law: Elementwise, scalars: tuple[Number, ...], dtype: DType
+) -> tuple[str | None, float, float]:
     """The family that a law belongs to, if any, its mean and its standard deviation."""
     values = jax.jit(law.quantiles, static_argnums=(0, 1))(GRID, compute_dtype(dtype), *scalars)
     found = np.sort(np.asarray(values).astype(np.float64))
@@ -84,13 +88,13 @@ def fitted(law: Any, scalars: Any, dtype: Any) -> tuple[str | None, float, float
     return None, mean, stddev
 
 
-def tolerance(dtype: Any) -> float:
+def tolerance(dtype: DType) -> float:
     """How far rounding may move a law."""
     return EXACT + 4 * float(jnp.finfo(dtype).eps)  # type: ignore[no-untyped-call]
 
 
 @functools.cache
-def families() -> dict[str, np.ndarray[Any, Any]]:
+def families() -> dict[str, HostArray]:
     """The quantiles of the standard laws at the points of the grid."""
     points = (np.arange(GRID) + 0.5) / GRID
     normal = statistics.NormalDist()
@@ -112,7 +116,7 @@ def spread(family: str) -> float:
     return known[family]
 
 
-def named(family: str, mean: float, stddev: float, fans: Fans | None, dtype: Any) -> str | None:
+def named(family: str, mean: float, stddev: float, fans: Fans | None, dtype: DType) -> str | None:
     """The initializer whose law for these fans this is."""
     if fans is None or 0 in fans or family == "normal" or abs(mean) > tolerance(dtype) * stddev:
         return None
@@ -124,7 +128,7 @@ def named(family: str, mean: float, stddev: float, fans: Fans | None, dtype: Any
     return next(iter(found)) if len(found) == 1 else None
 
 
-def spelled(family: str, mean: float, stddev: float, dtype: Any) -> str:
+def spelled(family: str, mean: float, stddev: float, dtype: DType) -> str:
     """A law with its parameters."""
     if family == "uniform":
         width = stddev * math.sqrt(12)

@@ -8,7 +8,7 @@ cause another compilation.
 import math
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from cthulhu import compat
+from cthulhu._types import DType, Jitted, Number
 from cthulhu.caches import Recent, bounded
 from cthulhu.laws import Elementwise, Law, Moments
 from cthulhu.random._threefry import Counter
@@ -24,13 +25,16 @@ from cthulhu.typing import OutSharding
 
 Run = Callable[..., jax.Array]
 
+Argument: TypeAlias = Number | Counter
+"""What a program takes: a key, scalars, and the place of a block."""
+
 
 class Recipe(NamedTuple):
     """What a program computes, apart from the scalars: the identity of the program."""
 
     law: Law
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     sharding: NamedSharding | None
 
 
@@ -38,7 +42,7 @@ class Draw(NamedTuple):
     """A program and the scalars to run it with; its values wait for a key only."""
 
     program: "Program"
-    scalars: tuple[Any, ...]
+    scalars: tuple[Any, ...]  # Of some rows, their place comes first.
     recipe: Recipe
 
     def __call__(self, key: jax.Array) -> jax.Array:
@@ -68,14 +72,14 @@ class Draw(NamedTuple):
         return Draw(block_program(block), (start, *self.scalars), block)
 
 
-def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def compute_dtype(dtype: DType) -> DType:
     """The type to draw in: at least float32, so that narrow types are rounded once."""
     if jnp.issubdtype(dtype, np.complexfloating) or dtype == np.float64:
         return dtype
     return np.dtype(np.float32)
 
 
-def rounded(values: jax.Array, dtype: np.dtype[Any]) -> jax.Array:
+def rounded(values: jax.Array, dtype: DType) -> jax.Array:
     """Finite `values` in another type, rounded to nearest, ties to even.
 
     XLA:CPU takes longer to convert float32 to bfloat16 than to draw it. The same
@@ -146,19 +150,19 @@ class Program:
         options = compat.options_of_platform()
         if sharding is None:
             self.inside: Any = jax.jit(run)
-            self.outside: Any = jax.jit(run, compiler_options=options)
+            self.outside: Jitted = jax.jit(run, compiler_options=options)
         else:
             self.inside = constrained(run, sharding)
             self.outside = jax.jit(run, out_shardings=sharding, compiler_options=options)
         self.recipe: Recipe | None = None
-        self.traced: Any = None  # What the newest equation that was recognized holds.
+        self.traced: object = None  # What the newest equation that was recognized holds.
 
-    def __call__(self, *arguments: Any) -> jax.Array:
+    def __call__(self, *arguments: Argument) -> jax.Array:
         """The values that belong to a key and scalars."""
         values: jax.Array = (self.inside if compat.under_trace() else self.outside)(*arguments)
         return values
 
-    def left(self, equation: Any) -> bool:
+    def left(self, equation: "compat.JaxprEqn") -> bool:
         """Whether the equation is a call of this program, unchanged by any transformation.
 
         JAX traces a function once for each kind of arguments, so a call that was
@@ -166,7 +170,7 @@ class Program:
         """
         held = equation.params["jaxpr"]
         if self.traced is not held:
-            avals = [atom.aval for atom in equation.invars]
+            avals = map(compat.aval_of, equation.invars)
             specs = [
                 jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
                 for aval in avals
@@ -183,7 +187,7 @@ LIMIT = 4096  # Programs that are remembered, and kinds of them that are recogni
 _recognized: Recent["weakref.WeakSet[Program]"] = Recent(LIMIT)
 
 
-def recipe_of(equation: Any) -> Recipe | None:
+def recipe_of(equation: "compat.JaxprEqn") -> Recipe | None:
     """What a draw of this library left in a traced program: its recipe.
 
     Args:
@@ -201,13 +205,13 @@ def recipe_of(equation: Any) -> Recipe | None:
     """
     if equation.primitive.name not in ("jit", "pjit") or len(equation.outvars) != 1:
         return None
-    made = equation.outvars[0].aval
+    made = compat.aval_of(equation.outvars[0])
     kind = (equation.params.get("name"), tuple(made.shape), made.dtype)
     # A law without key and scalars has no inputs.
     programs = _recognized.peek(kind)
     if programs is None or not equation.invars:
         return None
-    key, *scalars = (atom.aval for atom in equation.invars)
+    key, *scalars = map(compat.aval_of, equation.invars)
     if any(aval.shape for aval in scalars):
         return None
     if key.shape != (() if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else (2,)):
@@ -226,7 +230,7 @@ def program(recipe: Recipe) -> Program:
     short = compat.SHORT_LOOPS_DIFFER and sharding is None and isinstance(law, Elementwise)
     flat = short and len(shape) > 1 and shape[-1] < SHORT
 
-    def run(key: jax.Array, *scalars: Any) -> jax.Array:
+    def run(key: jax.Array, *scalars: Number) -> jax.Array:
         extent = (math.prod(shape),) if flat else shape
         values = law.values(key, extent, compute_dtype(dtype), *scalars)
         if flat:
@@ -248,7 +252,7 @@ def block_program(recipe: Recipe) -> Program:
     law, shape, dtype, sharding = recipe
     assert isinstance(law, Elementwise)
 
-    def run(key: jax.Array, start: Counter, *scalars: Any) -> jax.Array:
+    def run(key: jax.Array, start: Counter, *scalars: Number) -> jax.Array:
         values = law.block(key, shape, compute_dtype(dtype), start, *scalars)
         return rounded(values, dtype)
 
@@ -264,12 +268,12 @@ def constrained(run: Run, sharding: NamedSharding) -> Run:
         if kind == AxisType.Explicit
     )
 
-    def isolated(*arguments: Any) -> jax.Array:
+    def isolated(*arguments: Argument) -> jax.Array:
         # Draws that share a key and a shape would otherwise share parts of their loops,
         # and XLA would round some of them otherwise than a draw that stands alone.
         return run(*lax.optimization_barrier(arguments))
 
-    def inside(*arguments: Any) -> jax.Array:
+    def inside(*arguments: Argument) -> jax.Array:
         values: jax.Array
         if explicit:
             placed = jax.sharding.auto_axes(isolated, axes=explicit, out_sharding=sharding)
@@ -295,9 +299,9 @@ def place(array: jax.Array, sharding: NamedSharding) -> jax.Array:
 
 def draw(
     law: Law,
-    scalars: tuple[Any, ...],
+    scalars: tuple[Number, ...],
     shape: tuple[int, ...],
-    dtype: np.dtype[Any],
+    dtype: DType,
     sharding: NamedSharding | None,
     rows: tuple[int, int] | None = None,
 ) -> Draw:

@@ -11,12 +11,13 @@ import functools
 import math
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Sharding
 
+from cthulhu._types import Array, DType, Jitted, Number
 from cthulhu.laws import Elementwise, Fill, Law
 from cthulhu.programs import _blocks as blocks
 from cthulhu.programs import _pool as pool
@@ -29,7 +30,7 @@ LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
 class Kept(NamedTuple):
     """An array that exists already."""
 
-    value: Any
+    value: Array
 
 
 class Drawn(NamedTuple):
@@ -39,7 +40,7 @@ class Drawn(NamedTuple):
     """
 
     law: Law
-    scalars: tuple[Any, ...]
+    scalars: tuple[Number, ...]
     shape: tuple[int, ...]
 
 
@@ -52,8 +53,8 @@ class Called(NamedTuple):
     """
 
     identity: Hashable
-    build: Callable[[], Any]
-    arguments: tuple[Any, ...]
+    build: Callable[[], Jitted]
+    arguments: tuple[jax.ShapeDtypeStruct, ...]
     ahead: bool
     group: Hashable
     output: int | None  # Which of the results; None if the function has but one.
@@ -63,7 +64,7 @@ class Job(NamedTuple):
     """An array to make: what it is like, where it goes, and what it is made from."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     sharding: Sharding | None
     stack: int | None  # The axis along which layers are stacked, each with a key of its own.
     source: Kept | Drawn | Called
@@ -138,7 +139,7 @@ def in_blocks(job: Job) -> bool:
 def block_sizes(jobs: Sequence[Job]) -> list[int]:
     """The block of each job: a smaller one if a law has very many small arrays; else 0."""
     unneeded: collections.Counter[Hashable] = collections.Counter()
-    found: list[tuple[Any, bool] | None] = []
+    found: list[tuple[Hashable, bool] | None] = []
     for job in jobs:
         if not in_blocks(job):
             found.append(None)
@@ -188,10 +189,10 @@ def program_of(job: Job, size: int, key: Hashable, context: Hashable) -> "Future
 def run_law(
     law: Law,
     shape: tuple[int, ...],
-    dtype: np.dtype[Any],
+    dtype: DType,
     stack: int | None,
-    words: Any,
-    *scalars: Any,
+    words: jax.Array,
+    *scalars: Number,
 ) -> jax.Array:
     """A whole array, or all the layers of one, for keys given as words."""
 
