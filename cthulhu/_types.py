@@ -32,6 +32,9 @@ KeyPath: TypeAlias = tuple[Any, ...]
 PyTree: TypeAlias = Any
 """A tree of any framework: Python's types cannot tell a tree from a leaf."""
 
+Option: TypeAlias = float | jax.Array
+"""A checked option: a number of Python's, or one that only the traced program knows."""
+
 HostNumber: TypeAlias = np.number[Any] | np.bool_
 """A scalar of NumPy."""
 

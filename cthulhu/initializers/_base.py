@@ -3,7 +3,7 @@
 import contextvars
 import functools
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,9 @@ from cthulhu.typing import DTypeLike, OutSharding, Shape
 
 ARGUMENTS = ("key", "shape", "dtype", "out_sharding")
 DRAWN = {DRAWN_SEED}
+
+Call: TypeAlias = tuple[Any, ...]
+"""`ARGUMENTS`, as a user gave them, unchecked; the last ones may be missing."""
 
 
 class Initializer:
@@ -64,7 +67,7 @@ class Initializer:
     draws: ClassVar[bool] = True
     """Whether a call needs a key at all."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         """Make an instance; refuse the arguments of an instance's call."""
         if args and checks.is_key(args[0]):
             raise TypeError(
@@ -73,7 +76,7 @@ class Initializer:
             )
         return super().__new__(cls)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         """Give a subclass with its own `__call__` both ways of calling."""
         super().__init_subclass__(**kwargs)
         own = cls.__dict__.get("__call__")
@@ -97,17 +100,17 @@ class Initializer:
         """
         return self._draw(*self._keyed(self._given(args, kwargs)))
 
-    def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _given(self, args: Call, kwargs: Mapping[str, object]) -> Call:
         """The arguments of a call, the key first, whichever way it was made."""
         if kwargs or not 2 <= len(args) <= 4 or not isinstance(args[0], jax.Array):
             return self._arguments(args, kwargs)
         return args
 
-    def _keyed(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _keyed(self, given: Call) -> Call:
         """The arguments with a key."""
         return (self._own_key(), *given[1:]) if given[0] is None and self.draws else given
 
-    def _arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _arguments(self, args: Call, kwargs: Mapping[str, object]) -> Call:
         """Sort out which way of calling this is."""
         owner = type(self).__name__
         unknown = sorted(set(kwargs) - set(ARGUMENTS))
@@ -155,7 +158,7 @@ class Initializer:
         """The name that messages begin with."""
         return type(self).__name__
 
-    def _source(self) -> Any:
+    def _source(self) -> object:
         """The user's object whose code runs in a call."""
         return self
 
@@ -276,7 +279,7 @@ def call_custom(
     shape: Shape,
     dtype: DTypeLike | None,
     out_sharding: OutSharding,
-    source: Any = None,
+    source: object = None,
 ) -> jax.Array:
     """Run a user's function, of either signature, as a pure function of the key.
 
@@ -321,7 +324,7 @@ def finish(owner: str, array: jax.Array, out_sharding: OutSharding) -> jax.Array
     return place(array, sharding)
 
 
-def frozen(value: Any) -> Hashable:
+def frozen(value: object) -> Hashable:
     """A part of a config as a value that can be compared and hashed."""
     if isinstance(value, Mapping):
         return frozenset((name, frozen(item)) for name, item in value.items())

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from cthulhu import checks
+from cthulhu._types import Array
 from cthulhu.caches import bounded
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._base import Initializer
@@ -31,7 +33,7 @@ def listed(axes: Axes) -> list[int]:
     return [axes] if isinstance(axes, int) else list(axes)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """A number, where a config of Keras wraps it as a tensor."""
     if isinstance(value, Mapping) and value.get("class_name") in ("__tensor__", "__numpy__"):
         held = value["config"]
@@ -80,13 +82,13 @@ class BuiltIn(Initializer):
     name: ClassVar[str]
     """The snake_case name, which is the function's."""
 
-    defaults: ClassVar[Mapping[str, Any]]
+    defaults: ClassVar[Mapping[str, object]]
     """The options, in the order that `plan` takes them, with their defaults."""
 
     function: ClassVar[Callable[..., jax.Array]]
     """The function of `cthulhu.functional`."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         """Make an instance; name an option of JAX or of torch that is called otherwise here."""
         parameters = cls.__dict__.get("__dataclass_params__")
         if parameters is not None and parameters.init:
@@ -134,7 +136,9 @@ class BuiltIn(Initializer):
         object.__setattr__(self, "_options", tuple(found.values()))
 
     @classmethod
-    def checked(cls, owner: str, given: Mapping[str, Any], *, concrete: bool) -> dict[str, Any]:
+    def checked(
+        cls, owner: str, given: Mapping[str, object], *, concrete: bool
+    ) -> dict[str, object]:
         """The values of fields in their canonical form."""
         found = {
             field.name: options.checked(owner, field, given[field.name], concrete=concrete)
@@ -195,7 +199,7 @@ class BuiltIn(Initializer):
             for field in dataclasses.fields(self)  # type: ignore[arg-type]
             if values[field.name] != field.default
         }
-        axes: dict[str, Any] = {}
+        axes: Mapping[str, object] = {}
         if KERAS_NAMES.keys() <= values.keys():
             # Keras counts the axes that are named, and no others: only `"rest"` does too.
             if changed.isdisjoint({*KERAS_NAMES, "batch_axis"}):
@@ -251,11 +255,11 @@ class BuiltIn(Initializer):
 
 def run(
     definition: type[BuiltIn],
-    key: Any,
+    key: Array | None,
     shape: Shape,
     dtype: DTypeLike | None,
     out_sharding: OutSharding,
-    options: tuple[Any, ...],
+    options: tuple[object, ...],
 ) -> jax.Array:
     """Make the values of a law with these checked options that belong to `key`."""
     if not definition.draws:
@@ -270,7 +274,7 @@ def draw_of(
     shape: Shape,
     dtype: DTypeLike | None,
     out_sharding: OutSharding,
-    options: tuple[Any, ...],
+    options: tuple[object, ...],
 ) -> Draw:
     """Plan a draw with checked options, or recall it."""
     sharding = None
@@ -286,7 +290,12 @@ def draw_of(
 
 
 def planned(
-    definition: type[BuiltIn], shape: Shape, dtype: Any, sharding: Any, x64: bool, *options: Any
+    definition: type[BuiltIn],
+    shape: Shape,
+    dtype: DTypeLike | None,
+    sharding: NamedSharding | None,
+    x64: bool,
+    *options: object,
 ) -> Draw:
     """Plan a draw; errors begin with the name of the function."""
     dims = checks.shape(definition.name, shape)

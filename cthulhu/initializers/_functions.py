@@ -2,11 +2,12 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
 import jax
 
+from cthulhu._types import Array
 from cthulhu.caches import bounded
 from cthulhu.initializers import _misuse as misuse
 from cthulhu.initializers._builtin import BuiltIn, draw_of, run
@@ -30,11 +31,11 @@ class Function(Protocol):
 
     def __call__(
         self,
-        key: Any,
+        key: Array | None,
         shape: Shape,
         dtype: DTypeLike | None = None,
         out_sharding: OutSharding = None,
-        **options: Any,
+        **options: object,
     ) -> jax.Array:
         """Make the array that belongs to `key`."""
         ...
@@ -45,12 +46,12 @@ def function_of(definition: type[BuiltIn]) -> Function:
     name, defaults = definition.name, tuple(definition.defaults.values())
 
     def initializer(
-        key: Any = MISSING,
-        shape: Any = MISSING,
-        dtype: Any = None,
-        out_sharding: Any = None,
-        *excess: Any,
-        **options: Any,
+        key: Array | None = MISSING,
+        shape: Shape = MISSING,
+        dtype: DTypeLike | None = None,
+        out_sharding: OutSharding = None,
+        *excess: object,
+        **options: object,
     ) -> jax.Array:
         values = checked_options(definition, options) if options else defaults
         if key is MISSING or shape is MISSING:
@@ -63,7 +64,7 @@ def function_of(definition: type[BuiltIn]) -> Function:
         shape: Shape,
         dtype: DTypeLike | None = None,
         out_sharding: OutSharding = None,
-        **options: Any,
+        **options: object,
     ) -> Draw:
         return draw_of(definition, shape, dtype, out_sharding, checked_options(definition, options))
 
@@ -78,7 +79,7 @@ def function_of(definition: type[BuiltIn]) -> Function:
     return cast(Function, function)
 
 
-def checked_options(definition: type[BuiltIn], given: dict[str, Any]) -> tuple[Any, ...]:
+def checked_options(definition: type[BuiltIn], given: Mapping[str, object]) -> tuple[object, ...]:
     """All options in the order of the plan, of which some were given."""
     merged = {**definition.defaults, **given}
     if len(merged) > len(definition.defaults):
@@ -93,13 +94,13 @@ def checked_options(definition: type[BuiltIn], given: dict[str, Any]) -> tuple[A
     return checked_values(definition, *merged.values())
 
 
-def checked_values(definition: type[BuiltIn], *values: Any) -> tuple[Any, ...]:
+def checked_values(definition: type[BuiltIn], *values: object) -> tuple[object, ...]:
     given = dict(zip(definition.defaults, values, strict=True))
     return tuple(definition.checked(definition.name, given, concrete=False).values())
 
 
 # 1 and True are equal, and only one of them is a number here.
-remembered: Callable[..., tuple[Any, ...]] = bounded(4096, typed=True)(checked_values)
+remembered: Callable[..., tuple[object, ...]] = bounded(4096, typed=True)(checked_values)
 
 
 def definition_of(thing: object) -> type[BuiltIn] | None:
@@ -110,7 +111,7 @@ def definition_of(thing: object) -> type[BuiltIn] | None:
 
 def signature_of(definition: type[BuiltIn]) -> inspect.Signature:
     """The arguments of a call, then the options as keywords."""
-    key: Any = jax.Array if definition.draws else jax.Array | None
+    key: object = jax.Array if definition.draws else jax.Array | None
     positional = [("key", key), ("shape", Shape)]
     optional = [("dtype", DTypeLike | None), ("out_sharding", OutSharding)]
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -130,7 +131,7 @@ def signature_of(definition: type[BuiltIn]) -> inspect.Signature:
     return inspect.Signature(parameters, return_annotation=jax.Array)
 
 
-def annotations_of(signature: inspect.Signature) -> dict[str, Any]:
+def annotations_of(signature: inspect.Signature) -> dict[str, object]:
     found = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return {**found, "return": signature.return_annotation}
 

@@ -17,7 +17,7 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from cthulhu import compat
-from cthulhu._types import DType, Jitted, Number
+from cthulhu._types import Array, DType, Jitted, Number
 from cthulhu.caches import Recent, bounded
 from cthulhu.laws import Elementwise, Law, Moments
 from cthulhu.random._threefry import Counter
@@ -25,7 +25,7 @@ from cthulhu.typing import OutSharding
 
 Run = Callable[..., jax.Array]
 
-Argument: TypeAlias = Number | Counter
+Argument: TypeAlias = Array | Number | Counter | None
 """What a program takes: a key, scalars, and the place of a block."""
 
 
@@ -45,7 +45,7 @@ class Draw(NamedTuple):
     scalars: tuple[Any, ...]  # Of some rows, their place comes first.
     recipe: Recipe
 
-    def __call__(self, key: jax.Array) -> jax.Array:
+    def __call__(self, key: Array | None) -> jax.Array:
         """Make the values that belong to `key`."""
         return self.program(key, *self.scalars)
 

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import NamedSharding
 
-from cthulhu._types import DType, Number
+from cthulhu._types import DType, Number, Option
 from cthulhu.laws import (
     ComplexDisk,
     ComplexNormal,
@@ -35,9 +35,6 @@ from cthulhu.programs._build import Draw, compute_dtype, draw
 VERSION = 1
 
 Rows = tuple[int, int] | None
-
-Option: TypeAlias = float | jax.Array
-"""A checked option: a Python number, or one that only the traced program knows."""
 
 Inexact: TypeAlias = np.inexact[Any] | jax.Array
 """A scalar in the type of a computation."""
