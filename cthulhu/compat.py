@@ -61,7 +61,7 @@ def prng() -> ModuleType:
 
 
 @functools.cache
-def own_draw() -> "Primitive":
+def draw_marker() -> "Primitive":
     """What stands for a draw of this library in a program that is read, and never run."""
     from jax.extend.core import Primitive
 

@@ -164,8 +164,8 @@ class BuiltIn(Initializer):
     def draw(
         self, shape: Shape, dtype: DTypeLike | None = None, out_sharding: OutSharding = None
     ) -> Draw:
-        """What a call would run: a program and its scalars, which wait for a key."""
-        return draw_of(type(self), shape, dtype, out_sharding, self._options)  # type: ignore[attr-defined]
+        """The draw that a call runs: a program and its scalars, which wait for a key."""
+        return plan_draw(type(self), shape, dtype, out_sharding, self._options)  # type: ignore[attr-defined]
 
     @property
     def runs_its_plan(self) -> bool:
@@ -266,10 +266,10 @@ def run(
         key = None
     elif not isinstance(key, jax.Array) or key.ndim or not checks.holds_keys(key.dtype):
         checks.single_key(definition.name, key)
-    return draw_of(definition, shape, dtype, out_sharding, options)(key)
+    return plan_draw(definition, shape, dtype, out_sharding, options)(key)
 
 
-def draw_of(
+def plan_draw(
     definition: type[BuiltIn],
     shape: Shape,
     dtype: DTypeLike | None,

@@ -17,7 +17,7 @@ from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.laws import Law, Moments
-from cthulhu.programs._build import Draw, draw
+from cthulhu.programs._build import Draw, bind
 from cthulhu.typing import DTypeLike
 
 
@@ -132,4 +132,4 @@ class Dirac(BuiltIn):
                 f"{cls.name}: groups must divide the last dimension (outputs); got "
                 f"groups={groups} and {shape[-1]} outputs in {shape!r}"
             )
-        return draw(Taps(groups), (), shape, checks.dtype(cls.name, dtype), sharding)
+        return bind(Taps(groups), (), shape, checks.dtype(cls.name, dtype), sharding)

@@ -10,7 +10,7 @@ import jax
 from cthulhu._types import Array
 from cthulhu.caches import bounded
 from cthulhu.initializers import _misuse as misuse
-from cthulhu.initializers._builtin import BuiltIn, draw_of, run
+from cthulhu.initializers._builtin import BuiltIn, plan_draw, run
 from cthulhu.initializers._docstrings import function_docstring
 from cthulhu.programs._build import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
@@ -27,7 +27,7 @@ class Function(Protocol):
     """The class that defines it, with its `name`, `defaults`, `plan` and `draws`."""
 
     draw: Callable[..., Draw]
-    """`draw(shape, dtype, out_sharding, **options)`: what a call would run, given a key."""
+    """`draw(shape, dtype, out_sharding, **options)`: the draw that a call runs, given a key."""
 
     def __call__(
         self,
@@ -66,7 +66,9 @@ def function_of(definition: type[BuiltIn]) -> Function:
         out_sharding: OutSharding = None,
         **options: object,
     ) -> Draw:
-        return draw_of(definition, shape, dtype, out_sharding, checked_options(definition, options))
+        return plan_draw(
+            definition, shape, dtype, out_sharding, checked_options(definition, options)
+        )
 
     function: Any = initializer
     function.__name__ = function.__qualname__ = name

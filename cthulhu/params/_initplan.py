@@ -173,7 +173,9 @@ def describe(launch: Launch, at: int) -> naming.Law:
         return naming.constant(ref.value)
     if ref in launch.fills:
         return naming.constant(launch.fills[ref])
-    draw = launch.laws.get(ref)
+    traced = launch.laws.get(ref)
     return (
-        naming.Law("program") if draw is None else naming.name(draw, launch.output_aval(at).dtype)
+        naming.Law("program")
+        if traced is None
+        else naming.name(traced, launch.output_aval(at).dtype)
     )

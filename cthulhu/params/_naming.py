@@ -46,23 +46,23 @@ def constant(value: ArrayLike) -> Law:
     return Law(known.get(number, f"constant(value={number:.4g})"), number, 0.0)
 
 
-def name(draw: flat.Draw, dtype: DType) -> Law:
+def name(traced: flat.TracedDraw, dtype: DType) -> Law:
     """The law of an elementwise draw: a named initializer, or a law with its parameters.
 
     A name such as ``lecun_normal`` says that the law is the same, to four digits, as
     that initializer's for the shape that was drawn, with the default axes. Where two
     such names fit, which differ, neither is given.
     """
-    fans = compute_fans(draw.drawn) if len(draw.drawn) > 1 else None
-    law = draw.law
+    fans = compute_fans(traced.shape) if len(traced.shape) > 1 else None
+    law = traced.law
     if not isinstance(law, Elementwise):
-        expected = law.moments(draw.drawn, *draw.scalars)
+        expected = law.moments(traced.shape, *traced.scalars)
         if expected is None:
             return Law(law.name, fans=fans)
         return Law(law.name, expected.mean, float(f"{expected.stddev:.4g}"), fans)
     if isinstance(law, flat.Traced) and not law.single_draw:
         return Law("draw", fans=fans)
-    family, mean, stddev = fitted(law, draw.scalars, dtype)
+    family, mean, stddev = fitted(law, traced.scalars, dtype)
     called = "draw"
     if family is not None:
         known = named(family, mean, stddev, fans, dtype)

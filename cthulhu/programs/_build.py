@@ -30,7 +30,7 @@ Argument: TypeAlias = Array | Number | Counter | None
 
 
 class Recipe(NamedTuple):
-    """What a program computes, apart from the scalars: the identity of the program."""
+    """What a program computes, apart from the scalars: what tells the program from others."""
 
     law: Law
     shape: tuple[int, ...]
@@ -39,7 +39,7 @@ class Recipe(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """A program and the scalars to run it with; its values wait for a key only."""
+    """A law bound to its scalars, a shape, a type and a layout; its values wait for a key only."""
 
     program: "Program"
     scalars: tuple[Any, ...]  # Of some rows, their place comes first.
@@ -297,7 +297,7 @@ def place(array: jax.Array, sharding: NamedSharding) -> jax.Array:
     return moved
 
 
-def draw(
+def bind(
     law: Law,
     scalars: tuple[Number, ...],
     shape: tuple[int, ...],
@@ -305,7 +305,7 @@ def draw(
     sharding: NamedSharding | None,
     rows: tuple[int, int] | None = None,
 ) -> Draw:
-    """Bind a law's program to its scalars, for a whole array or for some of its rows."""
+    """The draw of a law with these scalars, for a whole array or for some of its rows."""
     recipe = Recipe(law, shape, dtype, sharding)
     if sharding is not None and rows is None:
         check_divides(law.name, shape, sharding)

@@ -30,7 +30,7 @@ from cthulhu.laws import (
 from cthulhu.laws._base import is_complex
 from cthulhu.laws._complex import TRUNCATED_DISK_STDDEV
 from cthulhu.laws._normal import REACH
-from cthulhu.programs._build import Draw, compute_dtype, draw
+from cthulhu.programs._build import Draw, bind, compute_dtype
 
 VERSION = 1
 
@@ -108,7 +108,7 @@ def uniform(
     refuse_overflow(compute, width, minval, maxval)
     factor = number(compute, scale)
     refuse_extent(dtype, factor, bound_of(minval, maxval))
-    return draw(Uniform(), (width, low, factor), shape, dtype, sharding, rows)
+    return bind(Uniform(), (width, low, factor), shape, dtype, sharding, rows)
 
 
 def normal(
@@ -124,10 +124,10 @@ def normal(
     compute = compute_dtype(dtype)
     scale, shift = number(compute, stddev), shift_of(compute, mean)
     if is_complex(dtype):
-        return draw(ComplexNormal(), (scale, shift), shape, dtype, sharding, rows)
+        return bind(ComplexNormal(), (scale, shift), shape, dtype, sharding, rows)
     refuse_extent(dtype, scale, REACH[compute.itemsize], shift)
     scale = compute.type(math.sqrt(2)) * scale
-    return draw(Normal(), (scale, shift), shape, dtype, sharding, rows)
+    return bind(Normal(), (scale, shift), shape, dtype, sharding, rows)
 
 
 def truncated_normal(
@@ -163,7 +163,7 @@ def truncated_normal(
         scale,
         shift,
     )
-    return draw(TruncatedNormal(), scalars, shape, dtype, sharding, rows)
+    return bind(TruncatedNormal(), scalars, shape, dtype, sharding, rows)
 
 
 def uniform_disk(
@@ -174,7 +174,7 @@ def uniform_disk(
     stddev: Number,
 ) -> Draw:
     """Complex, uniform on a disk around 0, with this standard deviation."""
-    return draw(ComplexDisk(truncated=False), (stddev,), shape, dtype, sharding)
+    return bind(ComplexDisk(truncated=False), (stddev,), shape, dtype, sharding)
 
 
 def truncated_disk(
@@ -185,7 +185,7 @@ def truncated_disk(
     stddev: Number,
 ) -> Draw:
     """Complex normal of this standard deviation, cut where its modulus is twice that."""
-    return draw(ComplexDisk(truncated=True), (stddev,), shape, dtype, sharding)
+    return bind(ComplexDisk(truncated=True), (stddev,), shape, dtype, sharding)
 
 
 def orthogonal(
@@ -199,7 +199,7 @@ def orthogonal(
 ) -> Draw:
     """Matrices with orthonormal rows or columns, times `gain`; `axis` holds the columns."""
     scalars = (number(compute_dtype(dtype), gain),)
-    return draw(Orthogonal(axis % len(shape), batch), scalars, shape, dtype, sharding)
+    return bind(Orthogonal(axis % len(shape), batch), scalars, shape, dtype, sharding)
 
 
 def delta_orthogonal(
@@ -212,21 +212,21 @@ def delta_orthogonal(
 ) -> Draw:
     """An orthogonal matrix at the centre of a convolution kernel, 0 elsewhere."""
     scalars = (number(compute_dtype(dtype), gain),)
-    return draw(DeltaOrthogonal(axis % 2), scalars, shape, dtype, sharding)
+    return bind(DeltaOrthogonal(axis % 2), scalars, shape, dtype, sharding)
 
 
 def eye(
     shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, gain: Number
 ) -> Draw:
     """`gain` on the diagonal, 0 elsewhere; the key plays no part."""
-    return draw(Eye(), (gain,), shape, dtype, sharding)
+    return bind(Eye(), (gain,), shape, dtype, sharding)
 
 
 def fill(
     shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, value: Number
 ) -> Draw:
     """The same value everywhere; the key plays no part."""
-    return draw(Fill(), (value,), shape, dtype, sharding)
+    return bind(Fill(), (value,), shape, dtype, sharding)
 
 
 def error_function(dtype: DType, bound: Option) -> Inexact:

@@ -115,14 +115,14 @@ class Traced(Elementwise):
         assert start is not None
         low = lax.iota(np.uint32, size) + start[1]
 
-        def draw(number: int, width: int) -> jax.Array:
+        def hashed(number: int, width: int) -> jax.Array:
             words = (key[2 * number], key[2 * number + 1])
             left, right = threefry2x32(words, (start[0], low))
             if width == 64:
                 return (left.astype(np.uint64) << np.uint64(32)) | right.astype(np.uint64)
             return lax.convert_element_type(left ^ right, bits.UNSIGNED[width])
 
-        return evaluate(self.instructions, size, draw, scalars)
+        return run_instructions(self.instructions, size, hashed, scalars)
 
     def quantiles(self, count: int, dtype: DType, *scalars: Number) -> jax.Array:
         """The values of evenly spaced bits."""
@@ -136,16 +136,16 @@ class Traced(Elementwise):
                 return even.astype(np.uint64) << np.uint64(32)
             return lax.convert_element_type(even >> np.uint32(32 - width), bits.UNSIGNED[width])
 
-        return evaluate(self.instructions, count, spread, scalars)
+        return run_instructions(self.instructions, count, spread, scalars)
 
 
-class Draw(NamedTuple):
-    """A law, and the values that make it one leaf's."""
+class TracedDraw(NamedTuple):
+    """A draw that was found in a traced program: a law, and the values that make it one leaf's."""
 
     law: Law
     keys: tuple[int, ...]
     scalars: tuple[Number, ...]
-    drawn: tuple[int, ...]  # The shape before any reshape.
+    shape: tuple[int, ...]  # Before any reshape.
 
 
 def fold(equation: Equation, operands: Sequence[HostNumber | None]) -> HostNumber | None:
@@ -248,9 +248,9 @@ class Normalizer:
         if self.avals[key].dtype != derivation.threefry_dtype():
             return False
         place = self.keys.setdefault(key, len(self.keys))
-        drawn = self.emit("bits", equation.params["bit_width"], ("key", place))
-        self.places[output] = drawn
-        self.wide.add(drawn)
+        emitted = self.emit("bits", equation.params["bit_width"], ("key", place))
+        self.places[output] = emitted
+        self.wide.add(emitted)
         return True
 
     def lift(self) -> tuple[Number, ...]:
@@ -317,7 +317,7 @@ def hashable(params: Params) -> tuple[tuple[str, object], ...]:
     return tuple(sorted(params.items(), key=lambda item: item[0]))
 
 
-def draw_of(component: Component, avals: Sequence[Aval]) -> Draw | None:
+def elementwise_draw(component: Component, avals: Sequence[Aval]) -> TracedDraw | None:
     """The component as a law over a flat array, or `None` if it is not elementwise."""
     if len(component.outputs) != 1:
         return None
@@ -337,18 +337,19 @@ def draw_of(component: Component, avals: Sequence[Aval]) -> Draw | None:
         hash(law)
     except TypeError:  # A parameter of an equation is not hashable.
         return None
-    drawn = next(e for e in component.equations if e.name == "random_bits")
+    bits_drawn = next(e for e in component.equations if e.name == "random_bits")
     keys = tuple(normalizer.keys)
-    return Draw(Traced(law, len(keys)), keys, scalars, tuple(drawn.params["shape"]))
+    shape = tuple(bits_drawn.params["shape"])
+    return TracedDraw(Traced(law, len(keys)), keys, scalars, shape)
 
 
-def evaluate(
+def run_instructions(
     law: tuple[Instruction, ...],
     size: int,
-    draw: Callable[[int, int], jax.Array],
+    bits_of: Callable[[int, int], jax.Array],
     scalars: Sequence[Number],
 ) -> jax.Array:
-    """Run the instructions of a law on the bits that `draw(key, width)` gives."""
+    """Run the instructions of a law on the bits that `bits_of(key, width)` gives."""
     values: list[jax.Array] = []
 
     def read(operand: Operand) -> Number:
@@ -364,7 +365,7 @@ def evaluate(
             (key,) = operands
             assert not isinstance(key, int)
             assert len(key) == 2
-            values.append(draw(key[1], params))
+            values.append(bits_of(key[1], params))
             continue
         given = [read(operand) for operand in operands]
         if any(jnp.ndim(value) for value in given):

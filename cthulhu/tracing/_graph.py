@@ -109,7 +109,7 @@ class Graph:
         for equation in jaxpr.eqns:
             inputs = tuple(self.read(scope, atom) for atom in equation.invars)
             recipe, inner = None, called(equation)
-            if equation.primitive is compat.own_draw():
+            if equation.primitive is compat.draw_marker():
                 recipe, written = equation.params["recipe"], equation.params["equation"]
             else:
                 written = equation
@@ -159,7 +159,7 @@ def marked(
         recipe = recipe_of(equation)
         if recipe is not None and recipe.law.uses_key:
             params = {"recipe": recipe, "equation": equation}
-            found = equation.replace(primitive=compat.own_draw(), params=params)
+            found = equation.replace(primitive=compat.draw_marker(), params=params)
         elif recipe is None and (inner := called(equation)) is not None:
             body = marked(bare(inner), known)
             if body is not bare(inner):

@@ -48,7 +48,7 @@ class Launch:
         for leaf, ref in enumerate(graph.outputs):
             if not isinstance(ref, Literal):
                 self.first.setdefault(ref, leaf)
-        self.laws: dict[int, flat.Draw] = {}
+        self.laws: dict[int, flat.TracedDraw] = {}
         """The values that are elementwise draws, however they are made."""
         self.fills: dict[int, HostNumber] = {}
         """The values that hold one number everywhere."""
@@ -84,15 +84,15 @@ class Launch:
             self.fills[outputs[0]] = number
             self.add(outputs[0], jobs.Drawn(Fill(), (number,), avals[outputs[0]].shape), ())
             return
-        draw = own_draw(component, avals) or flat.draw_of(component, avals)
-        if draw is not None:
-            self.laws[outputs[0]] = draw
+        found = marked_draw(component, avals) or flat.elementwise_draw(component, avals)
+        if found is not None:
+            self.laws[outputs[0]] = found
             on_host = self.on_host and (
-                runs_on_cpu(shardings) or not isinstance(draw.law, flat.Traced)
+                runs_on_cpu(shardings) or not isinstance(found.law, flat.Traced)
             )
-            if on_host and self.are_keys(draw.keys) and set(draw.keys) <= set(component.inputs):
-                drawn = jobs.Drawn(draw.law, draw.scalars, avals[outputs[0]].shape)
-                self.add(outputs[0], drawn, draw.keys)
+            if on_host and self.are_keys(found.keys) and set(found.keys) <= set(component.inputs):
+                drawn = jobs.Drawn(found.law, found.scalars, avals[outputs[0]].shape)
+                self.add(outputs[0], drawn, found.keys)
                 return
         given = {*self.graph.inputs, *self.graph.constants}
         ahead = self.on_host and all(
@@ -256,7 +256,7 @@ class Launch:
         return copied
 
 
-def own_draw(component: Component, avals: Sequence[Aval]) -> flat.Draw | None:
+def marked_draw(component: Component, avals: Sequence[Aval]) -> flat.TracedDraw | None:
     """The draw of a component that is an initializer of this library, perhaps reshaped."""
     first, *rest = component.equations
     if first.recipe is None or len(component.outputs) != 1:
@@ -274,7 +274,7 @@ def own_draw(component: Component, avals: Sequence[Aval]) -> flat.Draw | None:
             return None
         (current,) = equation.outputs
     numbers = tuple(flat.number(scalar) for scalar in scalars if isinstance(scalar, Literal))
-    return flat.Draw(law, (key,), numbers, first.recipe.shape)
+    return flat.TracedDraw(law, (key,), numbers, first.recipe.shape)
 
 
 def words_of(keys: Sequence[ArrayLike]) -> Words:
