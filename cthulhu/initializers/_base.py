@@ -28,6 +28,8 @@ Call: TypeAlias = tuple[Any, ...]
 class Initializer:
     """Initializer base class: all initializers inherit from this class.
 
+    `cthulhu.typing.Initializer` is the protocol, which functions satisfy too.
+
     An instance is called JAX's way, ``init(key, shape, dtype=None,
     out_sharding=None)``, or the documented way, ``init(shape, dtype=None)``;
     either way positionally or by keyword. Called with a key, the key alone
@@ -181,25 +183,25 @@ class Initializer:
             return NotImplemented
         if other is self:
             return True
-        identity = self._identity()
-        return identity is not None and identity == other._identity()
+        compared = self._compared()
+        return compared is not None and compared == other._compared()
 
     def __hash__(self) -> int:
         """Equal instances are one static argument, so they do not trace twice."""
-        identity = self._identity()
-        return object.__hash__(self) if identity is None else hash((type(self), identity))
+        compared = self._compared()
+        return object.__hash__(self) if compared is None else hash((type(self), compared))
 
-    def _identity(self) -> Hashable:
+    def _compared(self) -> Hashable:
         """The config as a value to compare; `None` if it does not tell all."""
         silent = type(self).get_config is Initializer.get_config
         if silent and (type(self).__init__ is not object.__init__ or vars(self).keys() - DRAWN):
             return None
         try:
-            identity = frozen(self.get_config())
-            hash(identity)
+            compared = frozen(self.get_config())
+            hash(compared)
         except TypeError:
             return None
-        return identity
+        return compared
 
     def __repr__(self) -> str:
         """The constructor call, as far as `get_config` tells."""

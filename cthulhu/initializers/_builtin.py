@@ -159,7 +159,7 @@ class BuiltIn(Initializer):
         dtype: DTypeLike | None = None,
         out_sharding: OutSharding = None,
     ) -> jax.Array:
-        return run(type(self), key, shape, dtype, out_sharding, self._options)  # type: ignore[attr-defined]
+        return values_of(type(self), key, shape, dtype, out_sharding, self._options)  # type: ignore[attr-defined]
 
     def draw(
         self, shape: Shape, dtype: DTypeLike | None = None, out_sharding: OutSharding = None
@@ -253,7 +253,7 @@ class BuiltIn(Initializer):
         return cls(**known)
 
 
-def run(
+def values_of(
     definition: type[BuiltIn],
     key: Array | None,
     shape: Shape,

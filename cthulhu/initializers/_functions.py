@@ -10,7 +10,7 @@ import jax
 from cthulhu._types import Array
 from cthulhu.caches import bounded
 from cthulhu.initializers import _misuse as misuse
-from cthulhu.initializers._builtin import BuiltIn, plan_draw, run
+from cthulhu.initializers._builtin import BuiltIn, plan_draw, values_of
 from cthulhu.initializers._docstrings import function_docstring
 from cthulhu.programs._build import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
@@ -58,7 +58,7 @@ def function_of(definition: type[BuiltIn]) -> Function:
             raise misuse.too_few_arguments(name)
         if excess:
             raise misuse.too_many_arguments(name, 4 + len(excess), definition.defaults)
-        return run(definition, key, shape, dtype, out_sharding, values)
+        return values_of(definition, key, shape, dtype, out_sharding, values)
 
     def draw(
         shape: Shape,

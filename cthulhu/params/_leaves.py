@@ -125,8 +125,8 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
     for pattern, axis in stacked.items():
         if not isinstance(pattern, str):
             raise TypeError(f"{owner}: stacked maps strings (regex) to axes; got {pattern!r}")
-        compiled = patterns.Pattern(f"{owner}: stacked has", pattern)
-        matching = [at for at, path in enumerate(paths) if compiled.matches(join(path))]
+        regex = patterns.Pattern(f"{owner}: stacked has", pattern)
+        matching = [at for at, path in enumerate(paths) if regex.matches(join(path))]
         if not matching:
             raise ValueError(f"{owner}: stacked names {pattern!r}, which matches no parameter")
         for at in matching:

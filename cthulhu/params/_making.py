@@ -76,7 +76,7 @@ def job_of(leaf: Leaf) -> jobs.Job:
     else:
         words = jax.ShapeDtypeStruct((2,) if leaf.layers is None else (leaf.layers, 2), np.uint32)
         source = jobs.Called(
-            identity(leaf),
+            program_key(leaf),
             lambda: jax.jit(functools.partial(run_custom, leaf), out_shardings=leaf.sharding),
             (words,),
             ahead=True,
@@ -86,7 +86,7 @@ def job_of(leaf: Leaf) -> jobs.Job:
     return jobs.Job(leaf.shape, leaf.dtype, leaf.sharding, leaf.stack, source)
 
 
-def identity(leaf: Leaf) -> Hashable:
+def program_key(leaf: Leaf) -> Hashable:
     """What the program of an initializer that is not of this library depends on."""
     initializer = leaf.initializer
     try:

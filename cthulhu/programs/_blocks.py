@@ -59,7 +59,7 @@ def program(
         return jax.jit(run, compiler_options=compat.options_of_platform())
 
     key = ("block", law, dtype, size, context)
-    return pool.compiled(key, build, [words, *specs], ahead=True)
+    return pool.program_future(key, build, [words, *specs], ahead=True)
 
 
 def block(
@@ -94,25 +94,25 @@ def write(spans: Sequence[Span]) -> "list[Future[None]]":
     Nothing is left to wait for if there was too little to hand over.
     """
     config: Any = jax.config
-    wide = config.jax_enable_x64  # This thread's setting, which the workers do not see.
+    x64 = config.jax_enable_x64  # This thread's setting, which the workers do not see.
     if sum(span.elements for span in spans) <= SMALL:
-        fill_all(spans, wide)
+        fill_all(spans, x64)
         return []
     futures: list[Future[None]] = []
     start = total = 0
     for stop, span in enumerate(spans, 1):
         total += span.elements
         if total >= SPAN or stop == len(spans):
-            task = pool.workers().submit(fill_all, spans[start:stop], wide)
+            task = pool.workers().submit(fill_all, spans[start:stop], x64)
             futures += [task] * (stop - start)
             start, total = stop, 0
     return futures
 
 
-def fill_all(spans: Sequence[Span], wide: bool) -> None:
+def fill_all(spans: Sequence[Span], x64: bool) -> None:
     """Write the elements of some spans, in a thread whose settings are not the caller's."""
     small: dict[int, tuple[pool.Program, list[Part]]] = {}
-    with jax.enable_x64(wide):
+    with jax.enable_x64(x64):
         for span in spans:
             if span.size == SMALL_BLOCK:
                 small.setdefault(id(span.run), (span.run, []))[1].extend(parts_of(span))

@@ -48,7 +48,7 @@ def make(
     if hand_over and runs_on_cpu((None,)):
         many = handing.frequent(handing.kind(job) for job in jobs if job.sharding is None)
     values = []
-    for job, value in zip(jobs, run(steps_of(jobs), given, {}, many, hand_over), strict=True):
+    for job, value in zip(jobs, arrays_of(steps_of(jobs), given, {}, many, hand_over), strict=True):
         values.append(value)
         advance(job.nbytes)
     return values
@@ -63,7 +63,7 @@ def stream(jobs: Sequence[Job], given: Sequence[Given]) -> Iterator[Array]:
     results: Results = {}
     steps = steps_of(jobs)
     for first, last in windows(steps):
-        yield from run(steps[first:last], given[first:last], results, frozenset(), True)
+        yield from arrays_of(steps[first:last], given[first:last], results, frozenset(), True)
 
 
 def windows(steps: Sequence[Step]) -> Iterator[tuple[int, int]]:
@@ -81,7 +81,7 @@ def windows(steps: Sequence[Step]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def run(
+def arrays_of(
     steps: Sequence[Step],
     given: Sequence[Given],
     results: Results,

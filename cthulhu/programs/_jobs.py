@@ -47,12 +47,12 @@ class Drawn(NamedTuple):
 class Called(NamedTuple):
     """One result of a function. What the job is given are the function's arguments.
 
-    `identity` is what the program depends on, `build` makes the jitted function,
+    `program_key` is what the program depends on, `build` makes the jitted function,
     and `arguments` are their shapes and types. `ahead` is whether to compile it
     before it is called. Jobs of one `group` are results of one call.
     """
 
-    identity: Hashable
+    program_key: Hashable
     build: Callable[[], Jitted]
     arguments: tuple[jax.ShapeDtypeStruct, ...]
     ahead: bool
@@ -87,7 +87,7 @@ def count_programs(jobs: Sequence[Job]) -> int:
     """The number of distinct programs that the jobs need."""
     context = pool.context()
     found = {
-        identity(job, size, context)
+        program_key(job, size, context)
         for job, size in zip(jobs, block_sizes(jobs), strict=True)
         if needs_program(job)
     }
@@ -102,7 +102,7 @@ def steps_of(jobs: Sequence[Job]) -> list[Step]:
     for job, size in zip(jobs, block_sizes(jobs), strict=True):
         program = None
         if needs_program(job):
-            key = identity(job, size, context)
+            key = program_key(job, size, context)
             if key not in known:
                 known[key] = program_of(job, size, key, context)
             program = known[key]
@@ -157,11 +157,11 @@ def block_sizes(jobs: Sequence[Job]) -> list[int]:
     ]
 
 
-def identity(job: Job, size: int, context: Hashable) -> Hashable:
+def program_key(job: Job, size: int, context: Hashable) -> Hashable:
     """What the program of a job depends on."""
     source = job.source
     if isinstance(source, Called):
-        return source.identity
+        return source.program_key
     assert isinstance(source, Drawn)
     if size:
         return ("block", source.law, job.dtype, size)
@@ -172,7 +172,7 @@ def program_of(job: Job, size: int, key: Hashable, context: Hashable) -> "Future
     """The program of a job, compiled or on its way."""
     source = job.source
     if isinstance(source, Called):
-        return pool.compiled(key, source.build, source.arguments, ahead=source.ahead)
+        return pool.program_future(key, source.build, source.arguments, ahead=source.ahead)
     assert isinstance(source, Drawn)
     if size:
         assert isinstance(source.law, Elementwise)
@@ -181,7 +181,7 @@ def program_of(job: Job, size: int, key: Hashable, context: Hashable) -> "Future
     layers = () if job.stack is None else (job.shape[job.stack],)
     words = jax.ShapeDtypeStruct((*layers, 2), np.uint32)
     specs = [jax.ShapeDtypeStruct((), scalar.dtype) for scalar in source.scalars]
-    return pool.compiled(
+    return pool.program_future(
         key, lambda: jax.jit(run, out_shardings=job.sharding), [words, *specs], ahead=True
     )
 

@@ -39,7 +39,7 @@ def context() -> Hashable:
     )
 
 
-def compiled(
+def program_future(
     key: Hashable,
     build: Callable[[], Jitted],
     arguments: Sequence[jax.ShapeDtypeStruct],

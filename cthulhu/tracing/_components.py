@@ -34,7 +34,9 @@ SUMS = {
 }
 
 
-def evaluate(equations: Sequence[Equation], values: dict[int, ArrayLike], *, fuse: bool) -> None:
+def trace_equations(
+    equations: Sequence[Equation], values: dict[int, ArrayLike], *, fuse: bool
+) -> None:
     """Trace `equations`: add their results to `values`, in which their inputs stand."""
     for equation in equations:
         operands = [
@@ -80,7 +82,7 @@ def rewritten(value: Any) -> Any:
 
     def run(*arguments: jax.Array) -> list[ArrayLike]:
         values = {**graph.constants, **dict(zip(graph.inputs, arguments, strict=True))}
-        evaluate(graph.equations, values, fuse=True)
+        trace_equations(graph.equations, values, fuse=True)
         return [ref.value if isinstance(ref, Literal) else values[ref] for ref in graph.outputs]
 
     return jax.make_jaxpr(run)(*(spec(graph.avals[number]) for number in graph.inputs))
@@ -115,13 +117,13 @@ def runner(component: Component, avals: Sequence[Aval]) -> Callable[..., tuple[A
             values[number] = (
                 jax.random.wrap_key_data(argument, impl="threefry2x32") if words else argument
             )
-        evaluate(component.equations, values, fuse=fuse)
+        trace_equations(component.equations, values, fuse=fuse)
         return tuple(values[output] for output in component.outputs)
 
     return run
 
 
-def identity(component: Component, avals: Sequence[Aval]) -> Hashable:
+def program_key(component: Component, avals: Sequence[Aval]) -> Hashable:
     """What the component's program depends on: the same for all that can share it."""
     numbers = {number: place for place, number in enumerate(component.inputs)}
     text = []

@@ -50,9 +50,9 @@ def is_derivation(equation: Equation, avals: Sequence[Aval]) -> bool:
 
 
 def seed(params: Params, seeds: HostArray) -> Words:
-    wide = seeds.astype(np.uint64) if seeds.dtype.itemsize == 8 else seeds.astype(np.uint32)
-    high = wide >> np.uint64(32) if wide.dtype == np.uint64 else np.zeros_like(wide)
-    return np.stack([high.astype(np.uint32), (wide & MASK).astype(np.uint32)], -1)
+    unsigned = seeds.astype(np.uint64) if seeds.dtype.itemsize == 8 else seeds.astype(np.uint32)
+    high = unsigned >> np.uint64(32) if unsigned.dtype == np.uint64 else np.zeros_like(unsigned)
+    return np.stack([high.astype(np.uint32), (unsigned & MASK).astype(np.uint32)], -1)
 
 
 def fold_in(params: Params, key: Words, data: HostArray) -> Words:
@@ -143,7 +143,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def evaluate(
+def derive(
     equations: Sequence[Equation], avals: Sequence[Aval], values: dict[int, HostArray]
 ) -> None:
     """Add the results of `equations` to `values`, in which their inputs stand."""

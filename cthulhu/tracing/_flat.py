@@ -159,8 +159,8 @@ def fold(equation: Equation, operands: Sequence[HostNumber | None]) -> HostNumbe
     if name == "convert_element_type":
         return scalar_of(np.asarray(known[0]).astype(equation.params["new_dtype"]))
     rule = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}.get(name)
-    if rule is None or not all(map(is_wide, known)):
-        return np.sqrt(known[0]) if name == "sqrt" and is_wide(known[0]) else None
+    if rule is None or not all(map(is_real, known)):
+        return np.sqrt(known[0]) if name == "sqrt" and is_real(known[0]) else None
     with np.errstate(all="ignore"):
         left, right = known
         result: HostNumber = rule(left, right)
@@ -180,7 +180,7 @@ def keeps_order(equation: Equation, avals: Sequence[Aval]) -> bool:
     )
 
 
-def is_wide(value: HostNumber) -> bool:
+def is_real(value: HostNumber) -> bool:
     return np.asarray(value).dtype in (np.float32, np.float64)
 
 
@@ -194,7 +194,7 @@ class Normalizer:
         self.keys: dict[int, int] = {}
         self.places: dict[int, Operand] = {}  # value -> operand
         self.known: dict[Operand, HostNumber | None] = {}  # operand -> constant scalar
-        self.wide: set[int] = set()  # operands with an element for each of the leaf's
+        self.varying: set[int] = set()  # operands with an element for each of the leaf's
 
     def operand(self, ref: Ref) -> Operand:
         if isinstance(ref, Literal):
@@ -227,16 +227,16 @@ class Normalizer:
         if permuted or params.get("sharding") is not None:
             return False
         operands = [self.operand(ref) for ref in equation.inputs]
-        wide = any(operand in self.wide for operand in operands)
-        if wide and size != self.size:
+        varies = any(operand in self.varying for operand in operands)
+        if varies and size != self.size:
             return False
         if name in RESHAPES:
             self.places[output] = operands[0]
             return True
         place = self.emit(equation.primitive, hashable(params), *operands)
         self.places[output] = place
-        if wide:
-            self.wide.add(place)
+        if varies:
+            self.varying.add(place)
         else:
             self.known[place] = fold(equation, [self.known.get(operand) for operand in operands])
         return True
@@ -250,7 +250,7 @@ class Normalizer:
         place = self.keys.setdefault(key, len(self.keys))
         emitted = self.emit("bits", equation.params["bit_width"], ("key", place))
         self.places[output] = emitted
-        self.wide.add(emitted)
+        self.varying.add(emitted)
         return True
 
     def lift(self) -> tuple[Number, ...]:
@@ -279,11 +279,11 @@ class Normalizer:
         instruction = self.instructions[place]
         if instruction[0] == "bits" or instruction[0].name != "mul":
             return None
-        wide = [o for o in instruction[2:] if isinstance(o, int) and o in self.wide]
-        factors = [self.known.get(o) for o in instruction[2:] if o not in self.wide]
-        if len(wide) != 1 or factors[0] is None or not is_wide(factors[0]):
+        varying = [o for o in instruction[2:] if isinstance(o, int) and o in self.varying]
+        factors = [self.known.get(o) for o in instruction[2:] if o not in self.varying]
+        if len(varying) != 1 or factors[0] is None or not is_real(factors[0]):
             return None
-        return wide[0], factors[0]
+        return varying[0], factors[0]
 
     def law(self) -> tuple[Instruction, ...]:
         """The instructions that the last one needs."""
@@ -328,7 +328,7 @@ def elementwise_draw(component: Component, avals: Sequence[Aval]) -> TracedDraw 
     normalizer = Normalizer(avals, aval.size)
     try:
         complete = all(normalizer.add(equation) for equation in component.equations)
-        if not complete or normalizer.places.get(output) not in normalizer.wide:
+        if not complete or normalizer.places.get(output) not in normalizer.varying:
             return None
         if normalizer.places[output] != len(normalizer.instructions) - 1:
             return None

@@ -98,7 +98,7 @@ class Launch:
         ahead = self.on_host and all(
             is_key(avals[ref]) or ref not in given for ref in component.inputs
         )
-        key = (components.identity(component, avals), shardings, self.on_host, self.context)
+        key = (components.program_key(component, avals), shardings, self.on_host, self.context)
         arguments = tuple(components.words_spec(avals[ref]) for ref in component.inputs)
 
         def build() -> Jitted:
@@ -211,7 +211,7 @@ class Launch:
                 values[ref] = known[ref] = np.asarray(jax.random.key_data(values[ref]))
             elif ref in needed:
                 known[ref] = np.asarray(values[ref], graph.avals[ref].dtype)
-        derivation.evaluate(self.derivation, graph.avals, known)
+        derivation.derive(self.derivation, graph.avals, known)
         return {**known, **values}
 
     def derive_compiled(self, values: dict[int, ArrayLike]) -> dict[int, jax.Array]:
@@ -221,9 +221,9 @@ class Launch:
             ref for equation in self.derivation for ref in equation.sources() if ref in values
         )
         whole = Component(tuple(self.derivation), tuple(inputs), tuple(made))
-        key = (components.identity(whole, self.graph.avals), self.context)
+        key = (components.program_key(whole, self.graph.avals), self.context)
         run = components.runner(whole, self.graph.avals)
-        program = pool.compiled(key, lambda: jax.jit(run), (), ahead=False)
+        program = pool.program_future(key, lambda: jax.jit(run), (), ahead=False)
         results = program.result()(*(values[ref] for ref in inputs))
         return dict(zip(made, results, strict=True))
 
