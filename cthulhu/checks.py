@@ -14,12 +14,13 @@ import numbers
 import operator
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeGuard, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cthulhu._types import DType, HostNumber, Option
 from cthulhu.caches import bounded
 
 LARGEST_SEED = 2**32 - 1
@@ -47,7 +48,7 @@ def extra(owner: str, library: str) -> Iterator[None]:
         ) from error
 
 
-def is_traced(value: object) -> bool:
+def is_traced(value: object) -> TypeGuard[jax.Array]:
     """Whether `value` is known only to the program being traced."""
     return isinstance(value, jax.core.Tracer)
 
@@ -79,18 +80,21 @@ def choice(owner: str, argument: str, value: object, choices: Iterable[str]) -> 
     )
 
 
+Value = TypeVar("Value")
+
+
 class NegativeZero(float):
     """-0.0 with a type of its own: caches tell equal values apart by their types alone."""
 
 
-def told_apart(value: Any) -> Any:
+def told_apart(value: Value) -> Value:
     """The value; -0.0 as one that no cache takes for 0.0."""
     if isinstance(value, float | np.floating) and value == 0 and math.copysign(1, value) < 0:
-        return NegativeZero(value)
+        return cast(Value, NegativeZero(value))
     return value
 
 
-def scalar(owner: str, argument: str, value: Any) -> Any:
+def scalar(owner: str, argument: str, value: object) -> complex | jax.Array:
     """A Python number, for any concrete scalar; a traced scalar as it is."""
     if is_traced(value):
         if value.shape != ():
@@ -120,7 +124,7 @@ def scalar(owner: str, argument: str, value: Any) -> Any:
     )
 
 
-def fill_value(owner: str, argument: str, value: Any) -> Any:
+def fill_value(owner: str, argument: str, value: object) -> complex | jax.Array:
     """A number that some dtype can hold; infinities and NaN too."""
     value = scalar(owner, argument, value)
     if isinstance(value, int):
@@ -134,7 +138,7 @@ def fill_value(owner: str, argument: str, value: Any) -> Any:
     return value
 
 
-def finite(owner: str, argument: str, value: Any) -> Any:
+def finite(owner: str, argument: str, value: object) -> Option:
     """A finite real number."""
     value = scalar(owner, argument, value)
     if is_traced(value):
@@ -150,7 +154,7 @@ def finite(owner: str, argument: str, value: Any) -> Any:
     return value
 
 
-def positive(owner: str, argument: str, value: Any) -> Any:
+def positive(owner: str, argument: str, value: object) -> Option:
     """A finite number greater than 0."""
     value = finite(owner, argument, value)
     if not is_traced(value) and value <= 0:
@@ -158,7 +162,7 @@ def positive(owner: str, argument: str, value: Any) -> Any:
     return value
 
 
-def non_negative(owner: str, argument: str, value: Any) -> Any:
+def non_negative(owner: str, argument: str, value: object) -> Option:
     """A finite number of at least 0."""
     value = finite(owner, argument, value)
     if not is_traced(value) and value < 0:
@@ -166,7 +170,7 @@ def non_negative(owner: str, argument: str, value: Any) -> Any:
     return value
 
 
-def representable(owner: str, argument: str, value: Any, target: np.dtype[Any]) -> Any:
+def representable(owner: str, argument: str, value: Any, target: DType) -> HostNumber:
     """A concrete number in the type `target`, if that can hold it."""
     if isinstance(value, complex) and not jnp.issubdtype(target, np.complexfloating):
         raise TypeError(f"{owner}: {argument} {value!r} is complex; dtype {target} is not")
@@ -180,14 +184,14 @@ def representable(owner: str, argument: str, value: Any, target: np.dtype[Any]) 
                 f"got {argument}={value!r}"
             )
     with np.errstate(over="ignore"):
-        converted = target.type(value)
+        converted: HostNumber = target.type(value)
     if cmath.isfinite(value) and not np.isfinite(converted):
         raise ValueError(f"{owner}: {argument}={value!r} overflows dtype {target}")
     return converted
 
 
 def unordered(
-    owner: str, low_name: str, low: Any, high_name: str, high: Any, *, strict: bool
+    owner: str, low_name: str, low: Option, high_name: str, high: Option, *, strict: bool
 ) -> None:
     """Refuse `low` above `high`, and, if `strict`, `low` equal to `high`."""
     if is_traced(low) or is_traced(high):
@@ -310,7 +314,7 @@ def axis_tuple(owner: str, argument: str, value: Any) -> tuple[int, ...]:
         ) from None
 
 
-def dtype(owner: str, value: Any) -> np.dtype[Any]:
+def dtype(owner: str, value: Any) -> DType:
     """A NumPy dtype that JAX has now; `None` is JAX's default float."""
     if value is None:
         return np.dtype(jax.dtypes.canonicalize_dtype(float))
@@ -334,7 +338,7 @@ def dtype(owner: str, value: Any) -> np.dtype[Any]:
     return given
 
 
-def inexact_dtype(owner: str, value: Any) -> np.dtype[Any]:
+def inexact_dtype(owner: str, value: Any) -> DType:
     """A floating or complex dtype."""
     found = dtype(owner, value)
     if not jnp.issubdtype(found, np.inexact):

@@ -16,6 +16,7 @@ ROOT = Path(cthulhu.__file__).parent
 LONGEST = 400
 
 FLOORS = {
+    "cthulhu._types": 0,
     "cthulhu.typing": 0,
     "cthulhu.caches": 0,
     "cthulhu.compat": 0,
@@ -343,7 +344,7 @@ def test_the_walk_finds_an_import_from_above(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("cthulhu.fans", "from cthulhu import checks, typing"),
-        ("cthulhu.programs._draws", "from cthulhu.programs._build import draw"),
+        ("cthulhu.programs._draws", "from cthulhu.programs._build import bind"),
         ("cthulhu.random._scope", "from cthulhu.random import _keys"),
         ("cthulhu.initializers", "from cthulhu.initializers._lookup import get"),
         ("cthulhu.params._rules", "from cthulhu.params._layout import Layout"),

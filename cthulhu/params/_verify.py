@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from cthulhu._types import Array, HostArray, KeyLike, PyTree, Words
 from cthulhu.laws import Elementwise
 from cthulhu.params._initplan import InitPlan
 from cthulhu.params._keys import layer_keys, leaf_keys
@@ -23,7 +24,7 @@ from cthulhu.trees import Path, flatten, frame_of, join
 from cthulhu.views import Grid, View, counted
 
 Index = tuple[slice, ...]
-Recomputed = tuple[Path, Any, Callable[[Any], Iterator[tuple[Index, Any]]]]
+Recomputed = tuple[Path, Array | Leaf, Callable[[Array], Iterator[tuple[Index, HostArray]]]]
 """A path, what has the parameter's shape and type, and the parts to compare with an array."""
 
 PLACES = 4  # The blocks of a sample.
@@ -112,9 +113,9 @@ class Report(View):
 
 
 def verify(
-    params: Any,
-    key: Any,
-    plan_or_rules: Plan[Any] | InitPlan[Any] | RulesLike,
+    params: PyTree,
+    key: KeyLike,
+    plan_or_rules: Plan[PyTree] | InitPlan[PyTree] | RulesLike,
     *,
     sample: int = 4096,
     stacked: Stacked = None,
@@ -184,14 +185,14 @@ def verify(
     return Report(checked, elements, tuple(mismatches))
 
 
-def of_leaves(planned: Plan[Any], key: Any, sample: int) -> Iterator[Recomputed]:
+def of_leaves(planned: Plan[PyTree], key: KeyLike, sample: int) -> Iterator[Recomputed]:
     """The leaves of a plan by rules."""
     if planned.saved is not None:
         planned.saved.refuse("verify")
     words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
     waiting = collections.deque(zip(planned.leaves, words, strict=True))
     while waiting:
-        batch: list[tuple[Leaf, Any]] = []
+        batch: list[tuple[Leaf, Words]] = []
         while waiting and len(batch) < BATCH and is_small(waiting[0][0], sample):
             batch.append(waiting.popleft())
         if not batch:
@@ -222,7 +223,7 @@ def has_blocks(leaf: Leaf) -> bool:
     return draw is not None and isinstance(draw.recipe.law, Elementwise) and bool(leaf.layer_shape)
 
 
-def of_function(planned: InitPlan[Any], key: Any) -> Iterator[Recomputed]:
+def of_function(planned: InitPlan[PyTree], key: KeyLike) -> Iterator[Recomputed]:
     """The leaves that an init function makes."""
     paths, values = planned.made(key)
     for path in paths:  # A zip would hold an array while the next is made.
@@ -231,12 +232,12 @@ def of_function(planned: InitPlan[Any], key: Any) -> Iterator[Recomputed]:
         del expected
 
 
-def words_of(value: Any) -> Any:
+def words_of(value: Array) -> Array:
     """An array; in the place of keys, their words."""
     return jax.random.key_data(value) if is_key(value) else value
 
 
-def whole(made: Any, value: Any) -> Iterator[tuple[Index, Any]]:
+def whole(made: Array, value: Array) -> Iterator[tuple[Index, HostArray]]:
     """The parts of a parameter that was recomputed whole."""
     if isinstance(made, jax.Array) and not made.is_fully_addressable:
         for index in regions(made.shape, made):
@@ -247,7 +248,7 @@ def whole(made: Any, value: Any) -> Iterator[tuple[Index, Any]]:
         yield index, array[index]
 
 
-def misfit(path: Path, expected: Any, value: Any) -> Mismatch | None:
+def misfit(path: Path, expected: Array | Leaf, value: Any) -> Mismatch | None:
     """What is wrong before any value is looked at."""
     name = join(path)
     if value is None:
@@ -261,7 +262,9 @@ def misfit(path: Path, expected: Any, value: Any) -> Mismatch | None:
     return None
 
 
-def slices(leaf: Leaf, words: Any, sample: int, value: Any) -> Iterator[tuple[Index, Any]]:
+def slices(
+    leaf: Leaf, words: Words, sample: int, value: Array
+) -> Iterator[tuple[Index, HostArray]]:
     """Parts of a parameter that lie here: where they are, and what they should be."""
     if leaf.kept:
         return
@@ -287,7 +290,7 @@ def slices(leaf: Leaf, words: Any, sample: int, value: Any) -> Iterator[tuple[In
             yield tuple(inner), expected
 
 
-def regions(shape: tuple[int, ...], value: Any) -> list[Index]:
+def regions(shape: tuple[int, ...], value: Array) -> list[Index]:
     """The parts of an array that this host holds, each once."""
     everything = tuple(slice(0, size) for size in shape)
     if not isinstance(value, jax.Array) or value.is_fully_replicated:
@@ -325,7 +328,7 @@ def blocks(leaf: Leaf, index: Index, sample: int) -> Iterator[tuple[int, int, in
             yield layer, first, min(first + size, stop)
 
 
-def part(value: Any, index: Index) -> Any:
+def part(value: Array, index: Index) -> HostArray:
     """The elements of a region that this host holds."""
     if not isinstance(value, jax.Array):
         return np.asarray(value[index])
@@ -343,14 +346,14 @@ def part(value: Any, index: Index) -> Any:
     )
 
 
-def bytes_of(array: Any) -> Any:
+def bytes_of(array: HostArray) -> HostArray:
     """The bytes of each element, along one more axis."""
     array = np.asarray(array)
     flat = np.ascontiguousarray(array).view(np.uint8)
     return flat.reshape(*array.shape, array.dtype.itemsize)
 
 
-def difference(path: Path, index: Index, expected: Any, actual: Any) -> Mismatch | None:
+def difference(path: Path, index: Index, expected: HostArray, actual: HostArray) -> Mismatch | None:
     """The first element that differs, bit by bit."""
     if expected.tobytes() == actual.tobytes():  # Faster than to look at each element.
         return None
