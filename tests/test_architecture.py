@@ -13,7 +13,7 @@ import cthulhu
 from cthulhu.initializers._registry import CLASSES
 
 ROOT = Path(cthulhu.__file__).parent
-LONGEST = 400
+LONGEST = 350
 
 FLOORS = {
     "cthulhu._types": 0,
@@ -43,6 +43,11 @@ FAMILIES = "*"
 
 # Inside a package, a file imports only from earlier lines. Files of one line are strangers.
 ORDER = {
+    "cthulhu.checks": (
+        ("_traced", "_words"),
+        ("_numbers", "_shapes"),
+        ("_dtypes", "_keys"),
+    ),
     "cthulhu.random": (
         ("_keys", "_threefry"),
         ("_bits",),
@@ -69,7 +74,7 @@ ORDER = {
         ("_lookup", FAMILIES),
     ),
     "cthulhu.tracing": (
-        ("_graph",),
+        ("_graph", "_law"),
         ("_derivation",),
         ("_parts",),
         ("_components", "_flat"),
@@ -77,7 +82,7 @@ ORDER = {
         ("_trace",),
     ),
     "cthulhu.params": (
-        ("_keys", "_layout", "_naming", "_patterns", "_progress", "_rows"),
+        ("_keys", "_layout", "_naming", "_patterns", "_progress", "_report", "_rows"),
         ("_initplan", "_rules"),
         ("_leaves",),
         ("_cautions", "_making", "_saved"),

@@ -19,6 +19,7 @@ from cthulhu.laws import Elementwise
 from cthulhu.laws._normal import truncated_moments
 from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.tracing import _flat as flat
+from cthulhu.tracing._law import Traced
 
 GRID = 2**16  # Points at which a law is looked at.
 FAN_AXES = ("in_axis", "out_axis", "batch_axis")
@@ -65,7 +66,7 @@ def name(traced: flat.TracedDraw, dtype: DType) -> Law:
         if expected is None:
             return Law(law.name, fans=fans)
         return Law(law.name, expected.mean, float(f"{expected.stddev:.4g}"), fans)
-    if isinstance(law, flat.Traced) and not law.single_draw:
+    if isinstance(law, Traced) and not law.single_draw:
         return Law("draw", fans=fans)
     family, mean, stddev = fitted(law, traced.scalars, dtype)
     called = "draw"

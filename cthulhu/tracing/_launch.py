@@ -28,6 +28,7 @@ from cthulhu.tracing import _components as components
 from cthulhu.tracing import _derivation as derivation
 from cthulhu.tracing import _flat as flat
 from cthulhu.tracing._graph import Graph, Literal, is_key
+from cthulhu.tracing._law import Traced
 from cthulhu.tracing._parts import Component, parts
 from cthulhu.trees import Frame, Path, flatten
 
@@ -87,9 +88,7 @@ class Launch:
         found = marked_draw(component, avals) or flat.elementwise_draw(component, avals)
         if found is not None:
             self.laws[outputs[0]] = found
-            on_host = self.on_host and (
-                runs_on_cpu(shardings) or not isinstance(found.law, flat.Traced)
-            )
+            on_host = self.on_host and (runs_on_cpu(shardings) or not isinstance(found.law, Traced))
             if on_host and self.are_keys(found.keys) and set(found.keys) <= set(component.inputs):
                 drawn = jobs.Drawn(found.law, found.scalars, avals[outputs[0]].shape)
                 self.add(outputs[0], drawn, found.keys)
