@@ -5,10 +5,23 @@ take as long as the rest of this library.
 """
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import jax
 import numpy as np
+
+if TYPE_CHECKING:
+    from jax.extend import core
+
+    ClosedJaxpr: TypeAlias = core.ClosedJaxpr
+    Jaxpr: TypeAlias = core.Jaxpr
+    JaxprEqn: TypeAlias = core.JaxprEqn
+    Primitive: TypeAlias = core.Primitive
+    Var: TypeAlias = core.Var
+    Atom: TypeAlias = core.Var | core.Literal
+    Held: TypeAlias = core.ClosedJaxpr | core.Jaxpr
 
 # Until 0.10, XLA:CPU expands `lax.erf_inv` to operations that are written out here.
 ERF_INV_IS_KNOWN = jax.__version_info__ < (0, 11)
@@ -21,7 +34,7 @@ NEXT_JAX = (0, 13)  # From here on it is to be tried whether XLA still has the o
 
 
 @functools.cache
-def options_of_platform() -> dict[str, Any]:
+def options_of_platform() -> dict[str, int]:
     """The compiler options for programs of draws; they change no value.
 
     XLA:CPU prefers vectors of 256 bits, for the sake of processors that slowed
@@ -40,7 +53,7 @@ def options_of_platform() -> dict[str, Any]:
     return options
 
 
-def prng() -> Any:
+def prng() -> ModuleType:
     """`jax.extend.random`: implementations of random keys."""
     from jax.extend import random
 
@@ -48,7 +61,7 @@ def prng() -> Any:
 
 
 @functools.cache
-def own_draw() -> Any:
+def draw_marker() -> "Primitive":
     """What stands for a draw of this library in a program that is read, and never run."""
     from jax.extend.core import Primitive
 
@@ -56,7 +69,7 @@ def own_draw() -> Any:
 
 
 @functools.cache
-def _trace_state() -> tuple[Any, Any]:
+def _trace_state() -> tuple[Callable[[], object], object]:
     """What tells the state of tracing, and the state in which nothing is traced."""
     from jax.extend.core import get_opaque_trace_state
 
@@ -70,7 +83,7 @@ def under_trace() -> bool:
     return bool(state() != clean)
 
 
-def pruned(jaxpr: Any) -> Any:
+def pruned(jaxpr: "Jaxpr") -> "Jaxpr":
     """The jaxpr without what no output needs; its inputs and outputs stay."""
     from jax.interpreters import partial_eval
 
@@ -78,6 +91,11 @@ def pruned(jaxpr: Any) -> Any:
     return needed
 
 
-def is_unspecified(sharding: Any) -> bool:
+def aval_of(atom: "Atom") -> jax.core.ShapedArray:
+    """What a variable or a literal of a jaxpr is like: only arrays are computed with here."""
+    return cast(jax.core.ShapedArray, atom.aval)
+
+
+def is_unspecified(sharding: object) -> bool:
     """Whether a `jit` equation leaves this sharding, or this layout, to the compiler."""
     return sharding is None or type(sharding).__name__ == "UnspecifiedValue"

@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
+from jax.tree_util import PyTreeDef
 
+from cthulhu._types import PyTree
 from cthulhu.caches import bounded
 
 Item = TypeVar("Item")
@@ -18,30 +20,30 @@ Path = tuple[str, ...]
 class Frame:
     """A pytree without its parameters: its structure, and the leaves that are none."""
 
-    structure: Any
-    fixed: dict[int, Any] = dataclasses.field(hash=False)
+    structure: PyTreeDef
+    fixed: dict[int, object] = dataclasses.field(hash=False)
     """By its number, each leaf that stays as it is."""
 
     def parameters(self, leaves: Sequence[Item]) -> list[Item]:
         """Of one thing for each leaf, those for parameters."""
         return [leaf for at, leaf in enumerate(leaves) if at not in self.fixed]
 
-    def fill(self, values: Iterable[Any]) -> Any:
+    def fill(self, values: Iterable[object]) -> PyTree:
         """The tree that holds these parameters."""
         return self._filled(values, self.fixed)
 
-    def alone(self, values: Iterable[Any]) -> Any:
+    def alone(self, values: Iterable[object]) -> PyTree:
         """The tree that holds these parameters, and nothing else."""
         return self._filled(values, dict.fromkeys(self.fixed))
 
-    def _filled(self, values: Iterable[Any], fixed: dict[int, Any]) -> Any:
+    def _filled(self, values: Iterable[object], fixed: Mapping[int, object]) -> PyTree:
         rest = iter(values)
         count = self.structure.num_leaves
         leaves = [fixed[at] if at in fixed else next(rest) for at in range(count)]
         return jax.tree.unflatten(self.structure, leaves)
 
 
-def frame_of(tree: Any) -> Frame:
+def frame_of(tree: PyTree) -> Frame:
     """Tell the parameters of a tree from the rest.
 
     An Equinox module has its activation functions and its rates among its leaves. They
@@ -66,7 +68,7 @@ def frame_of(tree: Any) -> Frame:
     return Frame(structure, fixed)
 
 
-def within_equinox(tree: Any) -> list[bool]:
+def within_equinox(tree: PyTree) -> list[bool]:
     """Whether each leaf is within an Equinox module."""
     inside: list[bool] = []
     for node in jax.tree.leaves(tree, is_leaf=is_equinox):
@@ -74,10 +76,9 @@ def within_equinox(tree: Any) -> list[bool]:
     return inside
 
 
-def is_equinox(node: Any) -> bool:
+def is_equinox(node: object) -> bool:
     """Whether a node is an `equinox.Module`."""
-    cls: Any = type(node)
-    return is_equinox_class(cls)
+    return is_equinox_class(type(node))
 
 
 @bounded(1024)
@@ -89,18 +90,18 @@ def is_equinox_class(cls: type) -> bool:
     )
 
 
-def is_array(leaf: Any) -> bool:
+def is_array(leaf: object) -> bool:
     """Whether a leaf is an array, or says what an array is like."""
     return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
 
 
-def is_tree(source: Any) -> bool:
+def is_tree(source: object) -> bool:
     """Whether what may be called too, as a module may, is a tree of parameters."""
     # A partial binds arguments, which may be arrays; it stays a function.
     return not isinstance(source, functools.partial) and any(map(is_array, jax.tree.leaves(source)))
 
 
-def component(entry: Any) -> str:
+def component(entry: object) -> str:
     """One step of a path, as a user writes it: a name or a number."""
     for attribute in ("key", "idx", "name"):
         if hasattr(entry, attribute):
@@ -108,12 +109,12 @@ def component(entry: Any) -> str:
     return str(entry)
 
 
-def is_box(node: Any) -> bool:
+def is_box(node: object) -> bool:
     """Whether a node is what Flax puts around an annotated parameter, of linen or of nnx."""
     return hasattr(type(node), "add_axis") and hasattr(type(node), "remove_axis")
 
 
-def flatten(tree: Any) -> tuple[list[Path], list[Any], Any]:
+def flatten(tree: PyTree) -> tuple[list[Path], list[Any], PyTreeDef]:
     """The paths of a tree's leaves, the leaves, and the tree's structure.
 
     The box that Flax puts around an annotated parameter is no part of its path:

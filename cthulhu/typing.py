@@ -47,7 +47,9 @@ class Initializer(Protocol):
     """A pure function from a key, a shape and a dtype to an array.
 
     Every function of `cthulhu.functional`, every instance of a built-in class of
-    `cthulhu.initializers` and everything `jax.nn.initializers` builds is one.
+    `cthulhu.initializers` and everything `jax.nn.initializers` builds is one. This is
+    the protocol, to annotate with; the base class, to subclass, is
+    `cthulhu.initializers.Initializer`.
 
     Example:
         >>> import jax

@@ -3,7 +3,7 @@
 import contextvars
 import functools
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +21,14 @@ from cthulhu.typing import DTypeLike, OutSharding, Shape
 ARGUMENTS = ("key", "shape", "dtype", "out_sharding")
 DRAWN = {DRAWN_SEED}
 
+Call: TypeAlias = tuple[Any, ...]
+"""`ARGUMENTS`, as a user gave them, unchecked; the last ones may be missing."""
+
 
 class Initializer:
     """Initializer base class: all initializers inherit from this class.
+
+    `cthulhu.typing.Initializer` is the protocol, which functions satisfy too.
 
     An instance is called JAX's way, ``init(key, shape, dtype=None,
     out_sharding=None)``, or the documented way, ``init(shape, dtype=None)``;
@@ -64,7 +69,7 @@ class Initializer:
     draws: ClassVar[bool] = True
     """Whether a call needs a key at all."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         """Make an instance; refuse the arguments of an instance's call."""
         if args and checks.is_key(args[0]):
             raise TypeError(
@@ -73,7 +78,7 @@ class Initializer:
             )
         return super().__new__(cls)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         """Give a subclass with its own `__call__` both ways of calling."""
         super().__init_subclass__(**kwargs)
         own = cls.__dict__.get("__call__")
@@ -97,17 +102,17 @@ class Initializer:
         """
         return self._draw(*self._keyed(self._given(args, kwargs)))
 
-    def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _given(self, args: Call, kwargs: Mapping[str, object]) -> Call:
         """The arguments of a call, the key first, whichever way it was made."""
         if kwargs or not 2 <= len(args) <= 4 or not isinstance(args[0], jax.Array):
             return self._arguments(args, kwargs)
         return args
 
-    def _keyed(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _keyed(self, given: Call) -> Call:
         """The arguments with a key."""
         return (self._own_key(), *given[1:]) if given[0] is None and self.draws else given
 
-    def _arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _arguments(self, args: Call, kwargs: Mapping[str, object]) -> Call:
         """Sort out which way of calling this is."""
         owner = type(self).__name__
         unknown = sorted(set(kwargs) - set(ARGUMENTS))
@@ -155,7 +160,7 @@ class Initializer:
         """The name that messages begin with."""
         return type(self).__name__
 
-    def _source(self) -> Any:
+    def _source(self) -> object:
         """The user's object whose code runs in a call."""
         return self
 
@@ -178,25 +183,25 @@ class Initializer:
             return NotImplemented
         if other is self:
             return True
-        identity = self._identity()
-        return identity is not None and identity == other._identity()
+        compared = self._compared()
+        return compared is not None and compared == other._compared()
 
     def __hash__(self) -> int:
         """Equal instances are one static argument, so they do not trace twice."""
-        identity = self._identity()
-        return object.__hash__(self) if identity is None else hash((type(self), identity))
+        compared = self._compared()
+        return object.__hash__(self) if compared is None else hash((type(self), compared))
 
-    def _identity(self) -> Hashable:
+    def _compared(self) -> Hashable:
         """The config as a value to compare; `None` if it does not tell all."""
         silent = type(self).get_config is Initializer.get_config
         if silent and (type(self).__init__ is not object.__init__ or vars(self).keys() - DRAWN):
             return None
         try:
-            identity = frozen(self.get_config())
-            hash(identity)
+            compared = frozen(self.get_config())
+            hash(compared)
         except TypeError:
             return None
-        return identity
+        return compared
 
     def __repr__(self) -> str:
         """The constructor call, as far as `get_config` tells."""
@@ -276,7 +281,7 @@ def call_custom(
     shape: Shape,
     dtype: DTypeLike | None,
     out_sharding: OutSharding,
-    source: Any = None,
+    source: object = None,
 ) -> jax.Array:
     """Run a user's function, of either signature, as a pure function of the key.
 
@@ -321,7 +326,7 @@ def finish(owner: str, array: jax.Array, out_sharding: OutSharding) -> jax.Array
     return place(array, sharding)
 
 
-def frozen(value: Any) -> Hashable:
+def frozen(value: object) -> Hashable:
     """A part of a config as a value that can be compared and hashed."""
     if isinstance(value, Mapping):
         return frozenset((name, frozen(item)) for name, item in value.items())

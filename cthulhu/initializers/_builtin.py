@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from cthulhu import checks
+from cthulhu._types import Array
 from cthulhu.caches import Recent, bounded
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._base import Initializer
@@ -31,7 +33,7 @@ def listed(axes: Axes) -> list[int]:
     return [axes] if isinstance(axes, int) else list(axes)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """A number, where a config of Keras wraps it as a tensor."""
     if isinstance(value, Mapping) and value.get("class_name") in ("__tensor__", "__numpy__"):
         held = value["config"]
@@ -80,7 +82,7 @@ class BuiltIn(Initializer):
     name: ClassVar[str]
     """The snake_case name, which is the function's."""
 
-    defaults: ClassVar[Mapping[str, Any]]
+    defaults: ClassVar[Mapping[str, object]]
     """The options, in the order that `plan` takes them, with their defaults.
 
     That of an option which must be given is `dataclasses.MISSING`.
@@ -89,7 +91,7 @@ class BuiltIn(Initializer):
     function: ClassVar[Callable[..., jax.Array]]
     """The function of `cthulhu.functional`."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         """Make an instance; name an option of JAX or of torch that is called otherwise here."""
         parameters = cls.__dict__.get("__dataclass_params__")
         if parameters is not None and parameters.init:
@@ -137,7 +139,9 @@ class BuiltIn(Initializer):
         object.__setattr__(self, "_options", tuple(found.values()))
 
     @classmethod
-    def checked(cls, owner: str, given: Mapping[str, Any], *, concrete: bool) -> dict[str, Any]:
+    def checked(
+        cls, owner: str, given: Mapping[str, object], *, concrete: bool
+    ) -> dict[str, object]:
         """The values of fields in their canonical form."""
         found = {
             field.name: options.checked(owner, field, given[field.name], concrete=concrete)
@@ -158,13 +162,13 @@ class BuiltIn(Initializer):
         dtype: DTypeLike | None = None,
         out_sharding: OutSharding = None,
     ) -> jax.Array:
-        return run(type(self), key, shape, dtype, out_sharding, self._options)  # type: ignore[attr-defined]
+        return values_of(type(self), key, shape, dtype, out_sharding, self._options)  # type: ignore[attr-defined]
 
     def draw(
         self, shape: Shape, dtype: DTypeLike | None = None, out_sharding: OutSharding = None
     ) -> Draw:
-        """What a call would run: a program and its scalars, which wait for a key."""
-        return draw_of(type(self), shape, dtype, out_sharding, self._options)  # type: ignore[attr-defined]
+        """The draw that a call runs: a program and its scalars, which wait for a key."""
+        return plan_draw(type(self), shape, dtype, out_sharding, self._options)  # type: ignore[attr-defined]
 
     @property
     def runs_its_plan(self) -> bool:
@@ -198,7 +202,7 @@ class BuiltIn(Initializer):
             for field in dataclasses.fields(self)  # type: ignore[arg-type]
             if values[field.name] != field.default
         }
-        axes: dict[str, Any] = {}
+        axes: Mapping[str, object] = {}
         if KERAS_NAMES.keys() <= values.keys():
             # Keras counts the axes that are named, and no others: only `"rest"` does too.
             if changed.isdisjoint({*KERAS_NAMES, "batch_axis"}):
@@ -257,28 +261,28 @@ class BuiltIn(Initializer):
         return cls(**known)
 
 
-def run(
+def values_of(
     definition: type[BuiltIn],
-    key: Any,
+    key: Array | None,
     shape: Shape,
     dtype: DTypeLike | None,
     out_sharding: OutSharding,
-    options: tuple[Any, ...],
+    options: tuple[object, ...],
 ) -> jax.Array:
     """Make the values of a law with these checked options that belong to `key`."""
     if not definition.draws:
         key = None
     elif not isinstance(key, jax.Array) or key.ndim or not checks.holds_keys(key.dtype):
         checks.single_key(definition.name, key)
-    return draw_of(definition, shape, dtype, out_sharding, options)(key)
+    return plan_draw(definition, shape, dtype, out_sharding, options)(key)
 
 
-def draw_of(
+def plan_draw(
     definition: type[BuiltIn],
     shape: Shape,
     dtype: DTypeLike | None,
     out_sharding: OutSharding,
-    options: tuple[Any, ...],
+    options: tuple[object, ...],
 ) -> Draw:
     """Plan a draw with checked options, or recall it."""
     sharding = None
@@ -294,7 +298,12 @@ def draw_of(
 
 
 def planned(
-    definition: type[BuiltIn], shape: Shape, dtype: Any, sharding: Any, x64: bool, *options: Any
+    definition: type[BuiltIn],
+    shape: Shape,
+    dtype: DTypeLike | None,
+    sharding: NamedSharding | None,
+    x64: bool,
+    *options: object,
 ) -> Draw:
     """Plan a draw; errors begin with the name of the function."""
     dims = checks.shape(definition.name, shape)

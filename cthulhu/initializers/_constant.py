@@ -1,19 +1,27 @@
 """Zeros, ones and constants: the initializers that draw nothing."""
 
 import dataclasses
-from typing import Any
 
 from jax import lax
+from jax.sharding import NamedSharding
 
 from cthulhu import checks
+from cthulhu._types import Option
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw
+from cthulhu.typing import DTypeLike
 
 
-def filled(owner: str, shape: Any, dtype: Any, sharding: Any, value: Any) -> Draw:
+def filled(
+    owner: str,
+    shape: tuple[int, ...],
+    dtype: DTypeLike | None,
+    sharding: NamedSharding | None,
+    value: Option,
+) -> Draw:
     """Check the value against the type, and name the program that fills an array."""
     target = checks.dtype(owner, dtype)
     if checks.is_traced(value):
@@ -44,7 +52,9 @@ class Zeros(BuiltIn):
     """
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any) -> Draw:
+    def plan(
+        cls, shape: tuple[int, ...], dtype: DTypeLike | None, sharding: NamedSharding | None
+    ) -> Draw:
         """The constant 0."""
         return filled(cls.name, shape, dtype, sharding, 0)
 
@@ -71,7 +81,9 @@ class Ones(BuiltIn):
     """
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any) -> Draw:
+    def plan(
+        cls, shape: tuple[int, ...], dtype: DTypeLike | None, sharding: NamedSharding | None
+    ) -> Draw:
         """The constant 1."""
         return filled(cls.name, shape, dtype, sharding, 1)
 
@@ -107,6 +119,12 @@ class Constant(BuiltIn):
     """
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any, value: Any) -> Draw:
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        value: Option,
+    ) -> Draw:
         """The value in the type that is asked for."""
         return filled(cls.name, shape, dtype, sharding, value)

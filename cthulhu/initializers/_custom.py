@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 
 from cthulhu import checks, typing
+from cthulhu._types import Array
 from cthulhu.initializers._base import Initializer, finish
 from cthulhu.initializers._signatures import accepts, first_argument
 from cthulhu.typing import DTypeLike, OutSharding, Shape
@@ -52,7 +53,7 @@ class FromCallable(Initializer):
     def _owner(self) -> str:
         return getattr(self.function, "__name__", type(self.function).__name__)
 
-    def _source(self) -> Any:
+    def _source(self) -> object:
         return self.function
 
 
@@ -75,7 +76,7 @@ class FromArray(Initializer):
 
     draws = False
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: Array) -> None:
         self.array = array
 
     def _draw(
@@ -101,6 +102,4 @@ def from_callable(function: Callable[..., Any]) -> typing.Initializer:
     name = getattr(function, "__name__", type(function).__name__)
     if first_argument(name, function) == "key":
         return function
-    made: Any = FromCallable(function)
-    initializer: typing.Initializer = made
-    return initializer
+    return cast(typing.Initializer, FromCallable(function))

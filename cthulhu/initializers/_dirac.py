@@ -2,18 +2,22 @@
 
 import dataclasses
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
+from jax.typing import ArrayLike
 
 from cthulhu import checks
+from cthulhu._types import DType, Number
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.laws import Law, Moments
-from cthulhu.programs._build import Draw, draw
+from cthulhu.programs._build import Draw, bind
+from cthulhu.typing import DTypeLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Taps(Law):
     uses_key = False
 
     def values(
-        self, key: jax.Array | None, shape: tuple[int, ...], dtype: np.dtype[Any], *scalars: Any
+        self, key: jax.Array | None, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
         """The kernel, for any key."""
         inputs, outputs = shape[-2:]
@@ -46,7 +50,7 @@ class Taps(Law):
         taps = each * np.arange(self.groups)[:, None] + kept
         return kernel.at[(*centre, np.broadcast_to(kept, taps.shape), taps)].set(1)
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """The share of ones, and the standard deviation that it gives."""
         if 0 in shape:
             return Moments(0.0, 0.0)
@@ -54,7 +58,7 @@ class Taps(Law):
         share = self.groups * min(inputs, outputs // self.groups) / math.prod(shape)
         return Moments(share, math.sqrt(share * (1 - share)))
 
-    def support(self, *scalars: Any) -> tuple[float, float]:
+    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """Zero and one."""
         return 0.0, 1.0
 
@@ -102,7 +106,13 @@ class Dirac(BuiltIn):
     """
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any, groups: Any) -> Draw:
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        groups: int,
+    ) -> Draw:
         """Check the kernel's shape and name the program."""
         checks.rank(cls.name, shape, 3, 5, why=" (one to three spatial, then input and output)")
         if shape[-1] % groups:
@@ -110,4 +120,4 @@ class Dirac(BuiltIn):
                 f"{cls.name}: groups must divide the last dimension (outputs); got "
                 f"groups={groups} and {shape[-1]} outputs in {shape!r}"
             )
-        return draw(Taps(groups), (), shape, checks.dtype(cls.name, dtype), sharding)
+        return bind(Taps(groups), (), shape, checks.dtype(cls.name, dtype), sharding)

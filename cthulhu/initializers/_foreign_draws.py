@@ -19,22 +19,24 @@ import random
 import weakref
 from collections.abc import Callable, Iterator
 from types import CodeType
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
-from cthulhu import checks
+from cthulhu import checks, compat
 
 SMALL = 2**20  # Elements of an array that is worth to be made twice.
 
 RANDOM_OPERATIONS = ("random_", "rng_", "threefry")
 
-_innocent: weakref.WeakSet[Any] = weakref.WeakSet()
+_innocent: weakref.WeakSet[object] = weakref.WeakSet()
 
 
-def refuse_foreign_draws(owner: str, source: Any, run: Callable[[], Any], array: jax.Array) -> None:
+def refuse_foreign_draws(
+    owner: str, source: object, run: Callable[[], ArrayLike], array: jax.Array
+) -> None:
     """Refuse a callable that ignored its key and still draws.
 
     `run` makes `array` again; `source` is the user's object whose code it runs.
@@ -56,7 +58,7 @@ def refuse_foreign_draws(owner: str, source: Any, run: Callable[[], Any], array:
     remember(source)
 
 
-def sign_of_a_draw(source: Any, run: Callable[[], Any], small: bool) -> str | None:
+def sign_of_a_draw(source: object, run: Callable[[], ArrayLike], small: bool) -> str | None:
     """What shows that a callable draws, in the words of the message."""
     before = global_states()
     try:
@@ -80,7 +82,7 @@ def is_constant(array: jax.Array) -> bool:
     return bool(np.all(values == values.flat[0]))
 
 
-def same_bytes(first: Any, second: Any) -> bool:
+def same_bytes(first: ArrayLike, second: ArrayLike) -> bool:
     return np.asarray(first).tobytes() == np.asarray(second).tobytes()
 
 
@@ -88,23 +90,23 @@ def is_random(name: str) -> bool:
     return name.startswith(RANDOM_OPERATIONS)
 
 
-def operations(jaxpr: Any) -> Iterator[str]:
+def operations(jaxpr: "compat.Jaxpr") -> Iterator[str]:
     """The names of a program's operations, those of inner programs too."""
     for equation in jaxpr.eqns:
         yield equation.primitive.name
         for value in equation.params.values():
             for item in value if isinstance(value, tuple | list) else (value,):
-                inner = getattr(item, "jaxpr", item)
+                inner = item.jaxpr if hasattr(item, "jaxpr") else item
                 if hasattr(inner, "eqns"):
                     yield from operations(inner)
 
 
-def global_states() -> tuple[Any, ...]:
+def global_states() -> tuple[object, ...]:
     _, words, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 - it is only watched
     return (random.getstate(), np.asarray(words).tobytes(), *rest)
 
 
-def codes(source: Any) -> Iterator[CodeType]:
+def codes(source: object) -> Iterator[CodeType]:
     """The Python code of a callable, with the functions written inside it."""
     while isinstance(source, functools.partial):
         source = source.func
@@ -118,19 +120,19 @@ def codes(source: Any) -> Iterator[CodeType]:
             waiting += code.co_consts
 
 
-def is_innocent(source: Any) -> bool:
+def is_innocent(source: object) -> bool:
     try:
         return lasting(source) in _innocent
     except TypeError:
         return False
 
 
-def remember(source: Any) -> None:
+def remember(source: object) -> None:
     # What cannot be hashed or referred to weakly is looked at again.
     with contextlib.suppress(TypeError):
         _innocent.add(lasting(source))
 
 
-def lasting(source: Any) -> Any:
+def lasting(source: object) -> object:
     """The object of a bound method, which itself is a new one at every use."""
     return source.__self__ if inspect.ismethod(source) else source

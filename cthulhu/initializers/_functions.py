@@ -3,15 +3,16 @@
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
 import jax
 
 from cthulhu import checks
+from cthulhu._types import Array
 from cthulhu.caches import bounded
 from cthulhu.initializers import _misuse as misuse
-from cthulhu.initializers._builtin import BuiltIn, draw_of, run
+from cthulhu.initializers._builtin import BuiltIn, plan_draw, values_of
 from cthulhu.initializers._docstrings import function_docstring
 from cthulhu.programs._build import Draw
 from cthulhu.typing import DTypeLike, OutSharding, Scalar, Shape
@@ -28,15 +29,15 @@ class Function(Protocol):
     """The class that defines it, with its `name`, `defaults`, `plan` and `draws`."""
 
     draw: Callable[..., Draw]
-    """`draw(shape, dtype, out_sharding, **options)`: what a call would run, given a key."""
+    """`draw(shape, dtype, out_sharding, **options)`: the draw that a call runs, given a key."""
 
     def __call__(
         self,
-        key: Any,
+        key: Array | None,
         shape: Shape,
         dtype: DTypeLike | None = None,
         out_sharding: OutSharding = None,
-        **options: Any,
+        **options: object,
     ) -> jax.Array:
         """Make the array that belongs to `key`."""
         ...
@@ -48,12 +49,12 @@ def function_of(definition: type[BuiltIn]) -> Function:
     incomplete = MISSING in defaults
 
     def initializer(
-        key: Any = MISSING,
-        shape: Any = MISSING,
-        dtype: Any = None,
-        out_sharding: Any = None,
-        *excess: Any,
-        **options: Any,
+        key: Array | None = MISSING,
+        shape: Shape = MISSING,
+        dtype: DTypeLike | None = None,
+        out_sharding: OutSharding = None,
+        *excess: object,
+        **options: object,
     ) -> jax.Array:
         values = checked_options(definition, options) if options else defaults
         if key is MISSING or shape is MISSING:
@@ -62,15 +63,17 @@ def function_of(definition: type[BuiltIn]) -> Function:
             raise misuse.too_many_arguments(name, 4 + len(excess), definition.defaults)
         if incomplete and not options:
             checked_options(definition, options)  # It tells what is missing.
-        return run(definition, key, shape, dtype, out_sharding, values)
+        return values_of(definition, key, shape, dtype, out_sharding, values)
 
     def draw(
         shape: Shape,
         dtype: DTypeLike | None = None,
         out_sharding: OutSharding = None,
-        **options: Any,
+        **options: object,
     ) -> Draw:
-        return draw_of(definition, shape, dtype, out_sharding, checked_options(definition, options))
+        return plan_draw(
+            definition, shape, dtype, out_sharding, checked_options(definition, options)
+        )
 
     function: Any = initializer
     function.__name__ = function.__qualname__ = name
@@ -85,7 +88,7 @@ def function_of(definition: type[BuiltIn]) -> Function:
     return cast(Function, function)
 
 
-def checked_options(definition: type[BuiltIn], given: dict[str, Any]) -> tuple[Any, ...]:
+def checked_options(definition: type[BuiltIn], given: Mapping[str, object]) -> tuple[object, ...]:
     """All options in the order of the plan, of which some were given."""
     merged = {**definition.defaults, **given}
     if len(merged) > len(definition.defaults):
@@ -100,7 +103,7 @@ def checked_options(definition: type[BuiltIn], given: dict[str, Any]) -> tuple[A
     return checked_values(definition, *merged.values())
 
 
-def checked_values(definition: type[BuiltIn], *values: Any) -> tuple[Any, ...]:
+def checked_values(definition: type[BuiltIn], *values: object) -> tuple[object, ...]:
     given = dict(zip(definition.defaults, values, strict=True))
     owner = definition.name
     for option, value in given.items():
@@ -111,7 +114,7 @@ def checked_values(definition: type[BuiltIn], *values: Any) -> tuple[Any, ...]:
 
 
 # 1 and True are equal, and only one of them is a number here.
-remembered: Callable[..., tuple[Any, ...]] = bounded(4096, typed=True)(checked_values)
+remembered: Callable[..., tuple[object, ...]] = bounded(4096, typed=True)(checked_values)
 
 
 def definition_of(thing: object) -> type[BuiltIn] | None:
@@ -122,7 +125,7 @@ def definition_of(thing: object) -> type[BuiltIn] | None:
 
 def signature_of(definition: type[BuiltIn]) -> inspect.Signature:
     """The arguments of a call, then the options as keywords."""
-    key: Any = jax.Array if definition.draws else jax.Array | None
+    key: object = jax.Array if definition.draws else jax.Array | None
     positional = [("key", key), ("shape", Shape)]
     optional = [("dtype", DTypeLike | None), ("out_sharding", OutSharding)]
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -142,7 +145,7 @@ def signature_of(definition: type[BuiltIn]) -> inspect.Signature:
     return inspect.Signature(parameters, return_annotation=jax.Array)
 
 
-def annotations_of(signature: inspect.Signature) -> dict[str, Any]:
+def annotations_of(signature: inspect.Signature) -> dict[str, object]:
     found = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return {**found, "return": signature.return_annotation}
 

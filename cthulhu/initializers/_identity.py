@@ -1,16 +1,19 @@
 """The identity matrix."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from jax import lax
+from jax.sharding import NamedSharding
 
 from cthulhu import checks
+from cthulhu._types import Option
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw
+from cthulhu.typing import DTypeLike
 
 
 @defined
@@ -52,7 +55,13 @@ class Identity(BuiltIn):
     """
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any, gain: Any) -> Draw:
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        gain: Option,
+    ) -> Draw:
         """Check the rank and name the program."""
         owner = cls.name
         checks.rank(owner, shape, 2, 2, why=" (the identity is a matrix)")

@@ -5,7 +5,7 @@ Keras is looked at only where it is loaded already, and never imported.
 
 import random
 import sys
-from typing import Any
+from types import ModuleType
 
 PACKAGE = "cthulhu"
 """The package under which the classes are registered, as in ``"cthulhu>HeNormal"``."""
@@ -16,7 +16,7 @@ DRAWN_SEED = "_drawn_seed"
 BETWEEN = frozenset({"cthulhu", "functools", "jax"})
 
 
-def _saving() -> Any:
+def _saving() -> ModuleType | None:
     """`keras.saving`, or `None` where Keras is not loaded."""
     return getattr(sys.modules.get("keras"), "saving", None)
 
@@ -38,7 +38,7 @@ def called_by_keras() -> bool:
     return False
 
 
-def drawn_seed(instance: Any) -> int:
+def drawn_seed(instance: object) -> int:
     """The seed that an instance draws for itself, once.
 
     It is drawn as Keras draws its own, from Python's generator, which
@@ -62,7 +62,7 @@ def register(cls: type) -> None:
         saving.register_keras_serializable(PACKAGE)(cls)
 
 
-def registered(name: str) -> Any:
+def registered(name: str) -> object:
     """What is registered with Keras under a name, or `None`."""
     saving = _saving()
     return None if saving is None else saving.get_registered_object(name)

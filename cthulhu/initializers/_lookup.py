@@ -1,7 +1,7 @@
 """`get`: whatever names an initializer, as an initializer."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 import jax
 import numpy as np
@@ -68,8 +68,7 @@ def get(identifier: Any, custom_objects: CustomObjects = None) -> typing.Initial
         made: typing.Initializer | None = get(identifier(), custom_objects)
         return made
     if isinstance(identifier, jax.Array | np.ndarray):
-        array: Any = FromArray(identifier)
-        return array  # type: ignore[no-any-return]
+        return cast(typing.Initializer, FromArray(identifier))
     if callable(identifier):
         return as_initializer(identifier)
     raise TypeError(

@@ -6,13 +6,16 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from cthulhu import checks
+from cthulhu._types import Option
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw
+from cthulhu.typing import DTypeLike
 
 
 @defined
@@ -65,7 +68,14 @@ class RandomNormal(BuiltIn):
     """
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any, mean: Any, stddev: Any) -> Draw:
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        mean: Option,
+        stddev: Option,
+    ) -> Draw:
         """Check the type and name the program."""
         target = checks.inexact_dtype(cls.name, dtype)
         return draws.normal(shape, target, sharding, mean=mean, stddev=stddev)
@@ -139,13 +149,13 @@ class TruncatedNormal(BuiltIn):
     @classmethod
     def plan(
         cls,
-        shape: Any,
-        dtype: Any,
-        sharding: Any,
-        mean: Any,
-        stddev: Any,
-        lower: Any,
-        upper: Any,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        mean: Option,
+        stddev: Option,
+        lower: Option,
+        upper: Option,
     ) -> Draw:
         """Check the type and name the program."""
         target = checks.inexact_dtype(cls.name, dtype)

@@ -4,13 +4,16 @@ import dataclasses
 import operator
 from typing import Any, ClassVar
 
+from jax.sharding import NamedSharding
+
 from cthulhu import checks
+from cthulhu._types import Option
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw
-from cthulhu.typing import Axes
+from cthulhu.typing import Axes, DTypeLike
 
 ELSEWHERE = {"scale": "write gain=…", "column_axis": "write axis=…"}
 
@@ -88,7 +91,13 @@ class Orthogonal(BuiltIn):
 
     @classmethod
     def plan(
-        cls, shape: Any, dtype: Any, sharding: Any, gain: Any, axis: Any, batch_axis: Any
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        gain: Option,
+        axis: int,
+        batch_axis: Axes,
     ) -> Draw:
         """Check the axes and name the program."""
         owner = cls.name
@@ -155,7 +164,14 @@ class DeltaOrthogonal(BuiltIn):
     """
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any, gain: Any, axis: Any) -> Draw:
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        gain: Option,
+        axis: int,
+    ) -> Draw:
         """Check the kernel's shape and name the program."""
         owner = cls.name
         target = checks.inexact_dtype(owner, dtype)

@@ -2,13 +2,12 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any
 
 KEY_NAMES = ("key", "rng", "rng_key", "prng_key", "prngkey", "rngs", "seed_key")
 SHAPE_NAMES = ("shape", "size", "dims")
 
 
-def accepts(function: Callable[..., Any], name: str) -> bool:
+def accepts(function: Callable[..., object], name: str) -> bool:
     """Whether `function` takes an argument of this name."""
     try:
         parameters = inspect.signature(function).parameters
@@ -19,7 +18,7 @@ def accepts(function: Callable[..., Any], name: str) -> bool:
     )
 
 
-def first_argument(owner: str, function: Callable[..., Any], *, skip_self: bool = False) -> str:
+def first_argument(owner: str, function: Callable[..., object], *, skip_self: bool = False) -> str:
     """Decide by its signature whether `function` takes a ``"key"`` or a ``"shape"`` first.
 
     Args:

@@ -15,7 +15,7 @@ from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.laws import ComplexNormal, Law, Moments, Normal
 from cthulhu.programs import _draws as draws
-from cthulhu.programs._build import Draw, draw
+from cthulhu.programs._build import Draw, bind
 from cthulhu.random import fused, random_bits
 
 
@@ -162,4 +162,4 @@ class Sparse(BuiltIn):
         normal = draws.normal(shape, target, stddev=stddev)
         law = normal.recipe.law
         assert isinstance(law, Normal | ComplexNormal)
-        return draw(Thinned(law, sparsity), normal.scalars, shape, target, sharding)
+        return bind(Thinned(law, sparsity), normal.scalars, shape, target, sharding)

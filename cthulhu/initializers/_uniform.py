@@ -6,13 +6,16 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from cthulhu import checks
+from cthulhu._types import Option
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw
+from cthulhu.typing import DTypeLike
 
 
 @defined
@@ -71,7 +74,14 @@ class RandomUniform(BuiltIn):
         checks.unordered(owner, "minval", minval, "maxval", maxval, strict=False)
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any, minval: Any, maxval: Any) -> Draw:
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        minval: Option,
+        maxval: Option,
+    ) -> Draw:
         """Check the type and name the program."""
         target = checks.inexact_dtype(cls.name, dtype)
         if jnp.issubdtype(target, np.complexfloating):

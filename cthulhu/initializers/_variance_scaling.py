@@ -7,26 +7,28 @@ from typing import Any, ClassVar, get_args
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import NamedSharding
 
 from cthulhu import checks
+from cthulhu._types import Option
 from cthulhu.fans import Fans, fans_of
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, compute_dtype
-from cthulhu.typing import Axes, BatchAxes, Distribution, Mode
+from cthulhu.typing import Axes, BatchAxes, Distribution, DTypeLike, Mode
 
 MODES: tuple[str, ...] = get_args(Mode)
 DISTRIBUTIONS: tuple[str, ...] = get_args(Distribution)
 
 
-def known_mode(owner: str, argument: str, value: Any) -> str:
+def known_mode(owner: str, argument: str, value: object) -> str:
     """One of the modes."""
     return checks.choice(owner, argument, value, MODES)
 
 
-def known_distribution(owner: str, argument: str, value: Any) -> str:
+def known_distribution(owner: str, argument: str, value: object) -> str:
     """One of the distributions, under the name that Keras 3 writes."""
     name = checks.choice(owner, argument, value, DISTRIBUTIONS)
     return "truncated_normal" if name == "normal" else name
@@ -45,17 +47,19 @@ def denominator(fans: Fans, mode: str) -> float:
 
 def scaled(
     owner: str,
-    shape: Any,
-    dtype: Any,
-    sharding: Any,
-    scale: Any,
+    shape: tuple[int, ...],
+    dtype: DTypeLike | None,
+    sharding: NamedSharding | None,
+    scale: Option,
     mode: str,
     distribution: str,
-    *axes: Any,
+    in_axis: Axes,
+    out_axis: Axes,
+    batch_axis: BatchAxes,
 ) -> Draw:
     """Turn the fans into a scale, in the arithmetic of the draw, and name the program."""
     target = checks.inexact_dtype(owner, dtype)
-    n = denominator(fans_of(owner, shape, *axes), mode)
+    n = denominator(fans_of(owner, shape, in_axis, out_axis, batch_axis), mode)
     compute = compute_dtype(target)
     is_complex = bool(jnp.issubdtype(compute, np.complexfloating))
     if checks.is_traced(scale):
@@ -151,7 +155,13 @@ class VarianceScaling(BuiltIn):
     """
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any, *options: Any) -> Draw:
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        *options: *tuple[Option, Mode, Distribution, Axes, Axes, BatchAxes],
+    ) -> Draw:
         """The law of these very options."""
         return scaled(cls.name, shape, dtype, sharding, *options)
 
@@ -172,6 +182,12 @@ class Scaled(BuiltIn):
     in_keras = True
 
     @classmethod
-    def plan(cls, shape: Any, dtype: Any, sharding: Any, *axes: Any) -> Draw:
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        *axes: *tuple[Axes, Axes, BatchAxes],
+    ) -> Draw:
         """Variance scaling with these axes."""
         return scaled(cls.name, shape, dtype, sharding, *cls.scaling, *axes)

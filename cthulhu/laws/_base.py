@@ -2,17 +2,18 @@
 
 import dataclasses
 import re
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
+from cthulhu._types import DType, HostArray, HostNumber, Number
 from cthulhu.random._bits import UNSIGNED, random_bits
 from cthulhu.random._threefry import Counter
-
-DType = np.dtype[Any]
 
 
 class Moments(NamedTuple):
@@ -61,7 +62,7 @@ class Law:
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
 
     def values(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Any
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
         """The values that belong to a key.
 
@@ -76,7 +77,7 @@ class Law:
         """
         raise NotImplementedError(f"{type(self).__name__} must implement values(...)")
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments | None:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments | None:
         """The mean and the standard deviation of the elements; `None` if they are not known.
 
         Args:
@@ -88,7 +89,7 @@ class Law:
         """
         return None
 
-    def support(self, *scalars: Any) -> tuple[float, float]:
+    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """The least interval that holds every value, of concrete scalars."""
         return (-np.inf, np.inf)
 
@@ -113,7 +114,7 @@ class Elementwise(Law):
         """The number of keys whose bits the law takes."""
         return 1
 
-    def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Any) -> jax.Array:
+    def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Number) -> jax.Array:
         """The values that random bits stand for.
 
         Args:
@@ -127,7 +128,7 @@ class Elementwise(Law):
         raise NotImplementedError(f"{type(self).__name__} must implement of_bits(...)")
 
     def values(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Any
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
         """The values that belong to a key."""
         return self.block(key, shape, dtype, None, *scalars)
@@ -138,7 +139,7 @@ class Elementwise(Law):
         shape: tuple[int, ...],
         dtype: DType,
         start: Counter | None,
-        *scalars: Any,
+        *scalars: Number,
     ) -> jax.Array:
         """A block of a larger array: consecutive elements, from the flat index `start` on.
 
@@ -154,7 +155,7 @@ class Elementwise(Law):
         """
         return self.of_bits(random_bits(key, shape, bit_width(dtype), start), dtype, *scalars)
 
-    def quantiles(self, count: int, dtype: DType, *scalars: Any) -> jax.Array:
+    def quantiles(self, count: int, dtype: DType, *scalars: Number) -> jax.Array:
         """The values of evenly spaced bits: what an array of `count` elements looks like."""
         width = bit_width(dtype)
         spacing = 2**32 // count
@@ -163,7 +164,7 @@ class Elementwise(Law):
             even = even.astype(UNSIGNED[64]) << np.uint64(32)
         return self.of_bits(even, dtype, *scalars)
 
-    def distribution(self, x: Any, *scalars: Any) -> Any:
+    def distribution(self, x: ArrayLike, *scalars: ArrayLike) -> HostNumber | HostArray:
         """The probability of a value of at most `x`, in double precision on the host.
 
         Args:
@@ -208,6 +209,6 @@ def is_complex(dtype: DType) -> bool:
     return bool(jnp.issubdtype(dtype, np.complexfloating))
 
 
-def real_parts(scalars: Any) -> list[float]:
+def real_parts(scalars: Iterable[ArrayLike]) -> list[float]:
     """Concrete scalars as Python's numbers."""
     return [complex(value).real for value in scalars]

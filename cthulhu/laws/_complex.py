@@ -1,14 +1,15 @@
 """Laws of complex numbers."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
-from cthulhu.laws._base import DType, Law, Moments, real_parts, unit
+from cthulhu._types import DType, Number
+from cthulhu.laws._base import Law, Moments, real_parts, unit
 from cthulhu.random._bits import fused, random_bits
 
 # What a cut at twice the modulus leaves of the standard deviation.
@@ -27,14 +28,14 @@ class ComplexNormal(Law):
     scalars = ("scale", "shift")
 
     def values(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Any
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
         """The values that belong to a key."""
         scale, shift = scalars
         values: jax.Array = jax.random.normal(fused(key), shape, dtype) * scale + shift
         return values
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """The mean's real part, and the standard deviation."""
         scale, shift = real_parts(scalars)
         return Moments(shift, abs(scale))
@@ -57,7 +58,7 @@ class ComplexDisk(Law):
     scalars = ("scale",)
 
     def values(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Any
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
         """The values that belong to a key."""
         (scale,) = scalars
@@ -80,7 +81,7 @@ class ComplexDisk(Law):
         values: jax.Array = radius * jnp.exp(dtype.type(1j) * angle) * scale
         return values
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """Zero, and the standard deviation."""
         (scale,) = real_parts(scalars)
         return Moments(0.0, abs(scale) * (TRUNCATED_DISK_STDDEV if self.truncated else 1.0))

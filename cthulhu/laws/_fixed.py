@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
-from cthulhu.laws._base import DType, Law, Moments, real_parts
+from cthulhu._types import DType, Number
+from cthulhu.laws._base import Law, Moments, real_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,16 +26,16 @@ class Fill(Law):
     uses_key = False
 
     def values(
-        self, key: jax.Array | None, shape: tuple[int, ...], dtype: DType, *scalars: Any
+        self, key: jax.Array | None, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
         """The value, for any key."""
         return jnp.broadcast_to(scalars[0], shape)
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """The value itself."""
         return Moments(real_parts(scalars)[0], 0.0)
 
-    def support(self, *scalars: Any) -> tuple[float, float]:
+    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """The value itself."""
         (value,) = real_parts(scalars)
         return value, value
@@ -53,7 +54,7 @@ class Eye(Law):
     uses_key = False
 
     def values(
-        self, key: jax.Array | None, shape: tuple[int, ...], dtype: DType, *scalars: Any
+        self, key: jax.Array | None, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
         """The matrix, for any key."""
         (gain,) = scalars
@@ -61,7 +62,7 @@ class Eye(Law):
         column = lax.broadcasted_iota(np.int32, shape, 1)
         return jnp.where(row == column, gain, lax.full_like(gain, 0))
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """The mean and the standard deviation over the matrix."""
         size = math.prod(shape)
         if not size:
@@ -70,7 +71,7 @@ class Eye(Law):
         mean = gain * min(shape) / size
         return Moments(mean, math.sqrt(max(0.0, gain**2 * min(shape) / size - mean**2)))
 
-    def support(self, *scalars: Any) -> tuple[float, float]:
+    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """Zero and the gain."""
         (gain,) = real_parts(scalars)
         return min(0.0, gain), max(0.0, gain)

@@ -24,13 +24,13 @@ https://www.netlib.org/cephes/.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
 from jax import lax
 
 from cthulhu import compat
+from cthulhu._types import Number
 
 
 def floats(*bits: int) -> tuple[np.float32, ...]:
@@ -72,7 +72,7 @@ TAIL = floats(
 TAIL_FROM = np.float32(5)
 
 
-def horner(coefficients: Sequence[np.float32], variable: Any) -> Any:
+def horner(coefficients: Sequence[np.float32], variable: jax.Array) -> jax.Array:
     """A polynomial, its highest coefficient first."""
     first, second, *rest = coefficients
     value = variable if first == ONE else lax.mul(variable, first)
@@ -82,7 +82,7 @@ def horner(coefficients: Sequence[np.float32], variable: Any) -> Any:
     return value
 
 
-def rational(square: Any) -> Any:
+def rational(square: jax.Array) -> jax.Array:
     """-log1p(-square) near 0."""
     fourth = lax.mul(square, square)
     ratio = lax.div(horner(NUMERATOR, square), horner(DENOMINATOR, square))
@@ -90,7 +90,7 @@ def rational(square: Any) -> Any:
     return lax.add(square, lax.add(lax.mul(fourth, HALF), remainder))
 
 
-def logarithm(square: Any) -> Any:
+def logarithm(square: jax.Array) -> jax.Array:
     """-log1p(-square) away from 0: -log(2**exponent * (1 + z)), 1 + z in [0.7, 1.4)."""
     rest = lax.sub(ONE, square)
     bits = lax.sub(lax.bitcast_convert_type(rest, np.int32), ROOT_HALF)
@@ -107,7 +107,7 @@ def logarithm(square: Any) -> Any:
     return lax.sub(value, lax.mul(exponent, LN2_HIGH))
 
 
-def explicit(u: Any, *, ends: bool) -> Any:
+def explicit(u: jax.Array, *, ends: bool) -> jax.Array:
     """`lax.erf_inv` as XLA:CPU computes it, in plain operations."""
     square = lax.mul(u, u)
     w = lax.select(lax.lt(square, RATIONAL_BELOW), rational(square), logarithm(square))
@@ -120,7 +120,7 @@ def explicit(u: Any, *, ends: bool) -> Any:
     return lax.mul(u, factor)
 
 
-def erf_inv(u: jax.Array, *, ends: bool = True) -> jax.Array:
+def erf_inv(u: Number, *, ends: bool = True) -> jax.Array:
     """`lax.erf_inv`, bit for bit.
 
     Args:
@@ -133,7 +133,7 @@ def erf_inv(u: jax.Array, *, ends: bool = True) -> jax.Array:
     if u.dtype != np.float32 or not compat.ERF_INV_IS_KNOWN:
         return lax.erf_inv(u)
 
-    def on_cpu(u: jax.Array) -> Any:
+    def on_cpu(u: jax.Array) -> jax.Array:
         return explicit(u, ends=ends)
 
     # Other platforms have an expansion of their own, which JAX's values follow.

@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
-from cthulhu.laws._base import DType, Elementwise, Moments, real_parts, unit
+from cthulhu._types import DType, HostArray, HostNumber, Number
+from cthulhu.laws._base import Elementwise, Moments, real_parts, unit
 from cthulhu.laws._inverse import erf_inv
 
 # Inversion of 23 or 52 random bits reaches no further, in standard deviations.
@@ -26,7 +27,7 @@ class Normal(Elementwise):
 
     scalars = ("scale", "shift")
 
-    def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Any) -> jax.Array:
+    def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Number) -> jax.Array:
         """The values that random bits stand for."""
         scale, shift = scalars
         low = np.nextafter(dtype.type(-1), dtype.type(0))
@@ -35,12 +36,12 @@ class Normal(Elementwise):
         values: jax.Array = quantile * scale + shift
         return values
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """The mean and the standard deviation."""
         scale, shift = real_parts(scalars)
         return Moments(shift, abs(scale) / math.sqrt(2))
 
-    def distribution(self, x: Any, *scalars: Any) -> Any:
+    def distribution(self, x: ArrayLike, *scalars: ArrayLike) -> HostNumber | HostArray:
         """The probability of a value of at most `x`."""
         mean, stddev = self.moments((), *scalars)
         return standard(np.asarray(x, float), mean, stddev)
@@ -63,7 +64,7 @@ class TruncatedNormal(Elementwise):
 
     scalars = ("width", "low", "least", "most", "scale", "shift")
 
-    def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Any) -> jax.Array:
+    def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Number) -> jax.Array:
         """The values that random bits stand for."""
         width, low, least, most, scale, shift = scalars
         inverse = erf_inv(unit(bits, dtype) * width + low, ends=True)
@@ -71,34 +72,35 @@ class TruncatedNormal(Elementwise):
         values: jax.Array = unscaled * scale + shift
         return values
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """The mean and the standard deviation, after the cut."""
         _, _, least, most, scale, shift = real_parts(scalars)
         mean, stddev = truncated_moments(least, most)
         return Moments(mean * scale + shift, stddev * abs(scale))
 
-    def support(self, *scalars: Any) -> tuple[float, float]:
+    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """The bounds."""
         _, _, least, most, scale, shift = real_parts(scalars)
         ends = sorted((least * scale + shift, most * scale + shift))
         return ends[0], ends[1]
 
-    def distribution(self, x: Any, *scalars: Any) -> Any:
+    def distribution(self, x: ArrayLike, *scalars: ArrayLike) -> HostNumber | HostArray:
         """The probability of a value of at most `x`."""
         _, _, least, most, scale, shift = real_parts(scalars)
         if not scale:
             return (np.asarray(x) >= shift).astype(float)
         start, stop = (standard(np.asarray(end), 0.0, 1.0) for end in (least, most))
         z = (np.asarray(x, float) - shift) / scale
-        below = np.clip((standard(z, 0.0, 1.0) - start) / (stop - start), 0, 1)
+        below: HostArray = np.clip((standard(z, 0.0, 1.0) - start) / (stop - start), 0, 1)
         return below if scale > 0 else 1 - below
 
 
-def standard(x: Any, mean: float, stddev: float) -> Any:
+def standard(x: HostArray, mean: float, stddev: float) -> HostArray:
     """The distribution function of a normal law."""
     if not stddev:
         return (x >= mean).astype(float)
-    return (1 + np.vectorize(math.erf, [float])((x - mean) / stddev / math.sqrt(2))) / 2
+    below: HostArray = np.vectorize(math.erf, [float])((x - mean) / stddev / math.sqrt(2))
+    return (1 + below) / 2
 
 
 def truncated_moments(lower: float, upper: float) -> Moments:

@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
-from cthulhu.laws._base import DType, Law, Moments, is_complex, real_parts
+from cthulhu._types import DType, Number
+from cthulhu.laws._base import Law, Moments, is_complex, real_parts
 from cthulhu.laws._normal import Normal
 from cthulhu.random._bits import fused
 
@@ -33,7 +34,7 @@ class Orthogonal(Law):
     scalars = ("gain",)
 
     def values(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Any
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
         """The values that belong to a key."""
         (gain,) = scalars
@@ -63,7 +64,7 @@ class Orthogonal(Law):
         """The axes of the rows."""
         return tuple(a for a in range(len(shape)) if a not in (*self.batch, self.axis))
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """Zero, and the root of the mean square."""
         if 0 in shape:
             return Moments(0.0, 0.0)
@@ -71,7 +72,7 @@ class Orthogonal(Law):
         largest = max(math.prod(shape[a] for a in self.rows(shape)), shape[self.axis])
         return Moments(0.0, abs(gain) / math.sqrt(largest))
 
-    def support(self, *scalars: Any) -> tuple[float, float]:
+    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """No element of a unit vector is larger than one."""
         (gain,) = real_parts(scalars)
         return -abs(gain), abs(gain)
@@ -94,7 +95,7 @@ class DeltaOrthogonal(Law):
     scalars = ("gain",)
 
     def values(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Any
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
         """The values that belong to a key."""
         matrix = Orthogonal(self.axis, ()).values(key, shape[-2:], dtype, *scalars)
@@ -105,14 +106,14 @@ class DeltaOrthogonal(Law):
         before_after = [(at, size - 1 - at, 0) for at, size in zip(centre, shape, strict=False)]
         return lax.pad(kernel, dtype.type(0), [*before_after, (0, 0, 0), (0, 0, 0)])
 
-    def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """Zero, and the root of the mean square, zeros included."""
         if 0 in shape:
             return Moments(0.0, 0.0)
         (gain,) = real_parts(scalars)
         return Moments(0.0, abs(gain) / math.sqrt(max(shape[-2:]) * math.prod(shape[:-2])))
 
-    def support(self, *scalars: Any) -> tuple[float, float]:
+    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """No element of a unit vector is larger than one."""
         (gain,) = real_parts(scalars)
         return -abs(gain), abs(gain)

@@ -2,9 +2,10 @@
 
 from cthulhu.params._initplan import InitPlan
 from cthulhu.params._plan import Plan, init_params, plan
+from cthulhu.params._report import Mismatch, Report
 from cthulhu.params._rows import LeafPlan
 from cthulhu.params._rules import Keep, Rules
-from cthulhu.params._verify import Mismatch, Report, verify
+from cthulhu.params._verify import verify
 from cthulhu.tracing import count_programs, fast_init
 
 __all__ = [

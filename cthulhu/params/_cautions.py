@@ -8,7 +8,6 @@ import dataclasses
 import re
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 from cthulhu import checks
 from cthulhu.fans import Fans, compute_fans
@@ -16,6 +15,7 @@ from cthulhu.laws import Fill
 from cthulhu.params._layout import Layout, axes_of, has_default_axes, with_layout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.trees import Path, join
+from cthulhu.typing import Axes
 
 # As in `weight`, `weight_ih`, `in_proj_weight`, and a state dict's `layers.0.weight`.
 OUT_IN_NAME = re.compile(r"(.*[._])?weight(_.*)?")
@@ -55,7 +55,7 @@ def others(leaves: Sequence[Leaf]) -> str:
     return f" (and {len(leaves) - 1} more like it)" if len(leaves) > 1 else ""
 
 
-def fans(leaf: Leaf, **changed: Any) -> Fans:
+def fans(leaf: Leaf, **changed: Axes) -> Fans:
     """The fans of one layer, with some axes changed."""
     axes = {**axes_of(leaf.initializer), **changed}
     return compute_fans(leaf.layer_shape, axes["in_axis"], axes["out_axis"], axes["batch_axis"])

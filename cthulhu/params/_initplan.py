@@ -2,18 +2,20 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from cthulhu import checks
+from cthulhu._types import Array, KeyLike, PyTree
 from cthulhu.params import _naming as naming
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.random import from_seed, path_digest
 from cthulhu.tracing._graph import Literal, is_key
 from cthulhu.tracing._launch import Launch
-from cthulhu.tracing._trace import Traces, fast_init
+from cthulhu.tracing._trace import Args, Kwargs, Traces, fast_init
 from cthulhu.trees import Path, join
 
 Result = TypeVar("Result")
@@ -37,8 +39,8 @@ class InitPlan(Rows, Generic[Result]):
     """
 
     function: Callable[..., Result]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    args: Args
+    kwargs: Kwargs
 
     @property
     def rows(self) -> list[LeafPlan]:
@@ -63,7 +65,7 @@ class InitPlan(Rows, Generic[Result]):
         """The number of distinct programs that `run` needs."""
         return self._launch(self.args, self.kwargs, dry=True)[0].count()
 
-    def run(self, key: Any = None) -> Result:
+    def run(self, key: KeyLike | None = None) -> Result:
         """Make all parameters.
 
         Args:
@@ -80,7 +82,7 @@ class InitPlan(Rows, Generic[Result]):
         args, kwargs = self._with_key(key)
         return self.function(*args, **kwargs)
 
-    def stream(self, key: Any = None) -> Iterator[tuple[str, Any]]:
+    def stream(self, key: KeyLike | None = None) -> Iterator[tuple[str, Array]]:
         """Make the leaves one at a time, for a model larger than memory.
 
         Args:
@@ -93,16 +95,18 @@ class InitPlan(Rows, Generic[Result]):
         for path in paths:  # A zip would hold an array while the next is made.
             yield join(path), next(values)
 
-    def made(self, key: Any) -> tuple[list[Path], Iterator[Any]]:
+    def made(self, key: KeyLike | None) -> tuple[list[Path], Iterator[Array]]:
         """The paths of the leaves, and the leaves, each made when it is asked for."""
         launch, arguments = self._launch(*self._with_key(key))
         return launch.paths(), launch.stream(arguments)
 
-    def _launch(self, args: Any, kwargs: Any, *, dry: bool = False) -> tuple[Launch, list[Any]]:
+    def _launch(
+        self, args: Args, kwargs: Kwargs, *, dry: bool = False
+    ) -> tuple[Launch, list[ArrayLike]]:
         traces: Traces = self.function.traces  # type: ignore[attr-defined]
         return traces.launch(args, kwargs, dry=dry)
 
-    def _with_key(self, key: Any) -> tuple[Any, Any]:
+    def _with_key(self, key: KeyLike | None) -> tuple[Args, Kwargs]:
         """The arguments, with another key."""
         if key is None:
             return self.args, self.kwargs
@@ -121,7 +125,7 @@ class InitPlan(Rows, Generic[Result]):
         )
 
 
-def is_key_argument(leaf: Any) -> bool:
+def is_key_argument(leaf: object) -> bool:
     """Whether an argument is a key, or the shape of one."""
     if not isinstance(leaf, jax.ShapeDtypeStruct):
         return checks.is_key(leaf)
@@ -129,7 +133,7 @@ def is_key_argument(leaf: Any) -> bool:
 
 
 def init_plan(
-    function: Callable[..., Result], shardings: Any, args: Any, kwargs: Any
+    function: Callable[..., Result], shardings: PyTree, args: Args, kwargs: Kwargs
 ) -> InitPlan[Result]:
     """The plan of an init function, wrapped by `fast_init` already or not."""
     if not hasattr(function, "traces"):
@@ -169,7 +173,9 @@ def describe(launch: Launch, at: int) -> naming.Law:
         return naming.constant(ref.value)
     if ref in launch.fills:
         return naming.constant(launch.fills[ref])
-    draw = launch.laws.get(ref)
+    traced = launch.laws.get(ref)
     return (
-        naming.Law("program") if draw is None else naming.name(draw, launch.output_aval(at).dtype)
+        naming.Law("program")
+        if traced is None
+        else naming.name(traced, launch.output_aval(at).dtype)
     )

@@ -1,19 +1,22 @@
 """The keys of parameters, which follow from their paths, and of their stacked layers."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import checks, compat
+from cthulhu._types import Array, KeyLike, Words
 from cthulhu.random import from_seed, path_digest
 from cthulhu.random._threefry import hash_words, threefry2x32
 from cthulhu.trees import Path, join
 
+Word: TypeAlias = jax.Array | np.uint32
 
-def key_first(owner: str, order: str, key: Any, *others: Any) -> None:
+
+def key_first(owner: str, order: str, key: object, *others: object) -> None:
     """Refuse arguments of which a later one is the key."""
     if not looks_like_key(key) and any(map(looks_like_key, others)):
         raise TypeError(
@@ -22,13 +25,13 @@ def key_first(owner: str, order: str, key: Any, *others: Any) -> None:
         )
 
 
-def looks_like_key(value: Any) -> bool:
+def looks_like_key(value: object) -> bool:
     """Whether a value is a key or a seed."""
     is_seed = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return is_seed or checks.is_key(value)
 
 
-def typed_key(owner: str, key: Any) -> tuple[Any, Any]:
+def typed_key(owner: str, key: KeyLike) -> tuple[Word, Word]:
     """The two words of the threefry key that stands for `key`, whatever its implementation.
 
     An rbg key repeats the threefry key of the same seed, splits and folds, so a
@@ -39,10 +42,11 @@ def typed_key(owner: str, key: Any) -> tuple[Any, Any]:
         assert seed is not None
         key = from_seed(seed)
     checks.single_key(owner, key)
-    data = key
+    assert isinstance(key, jax.Array | np.ndarray)
+    data: Array = key
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         data = jax.random.key_data(key)
-    words = list(data if checks.is_traced(data) else np.asarray(data))
+    words: list[Word] = list(data if checks.is_traced(data) else np.asarray(data))
     if len(words) == 1:
         return words[0] * 0, words[0]
     left, right = words[0], words[1]
@@ -56,7 +60,7 @@ def typed_key(owner: str, key: Any) -> tuple[Any, Any]:
     return left, right
 
 
-def leaf_keys(owner: str, key: Any, paths: Sequence[Path]) -> Any:
+def leaf_keys(owner: str, key: KeyLike, paths: Sequence[Path]) -> Words | jax.Array:
     """The key of each path, all at once: those of `cthulhu.random.fold_path`.
 
     Args:
@@ -101,7 +105,7 @@ def leaf_keys(owner: str, key: Any, paths: Sequence[Path]) -> Any:
     return jnp.stack([left, right], axis=1)
 
 
-def layer_keys(key: Any, layers: int) -> Any:
+def layer_keys(key: Words, layers: int) -> Words:
     """The keys of stacked layers: `jax.random.fold_in(key, layer)` for each."""
     count = np.arange(layers, dtype=np.uint32)
     return hash_words(np.asarray(key), np.zeros_like(count), count)

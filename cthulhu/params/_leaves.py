@@ -8,10 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import NamedSharding, Sharding
 
 from cthulhu import checks
+from cthulhu._types import DType, PyTree
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
 from cthulhu.params import _patterns as patterns
@@ -31,7 +31,7 @@ class Leaf:
 
     path: Path
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     sharding: Sharding | None
     initializer: Any
     stack: int | None  # The axis along which layers are stacked, each with a key of its own.
@@ -78,7 +78,7 @@ class Leaf:
 
 
 def leaves_of(
-    owner: str, tree: Any, rules: Rules, shardings: Any, stacked: Stacked
+    owner: str, tree: PyTree, rules: Rules, shardings: PyTree, stacked: Stacked
 ) -> tuple[list[Leaf], Frame]:
     """The parameters of a tree under rules, checked, and the rest of the tree."""
     frame = frame_of(tree)
@@ -104,7 +104,7 @@ def leaves_of(
     return [checked(owner, leaf, rules.layout) for leaf in leaves], frame
 
 
-def own_sharding(value: Any) -> Sharding | None:
+def own_sharding(value: object) -> Sharding | None:
     """The layout that a leaf brings along."""
     sharding = getattr(value, "sharding", None)
     return sharding if isinstance(sharding, NamedSharding) else None
@@ -125,8 +125,8 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
     for pattern, axis in stacked.items():
         if not isinstance(pattern, str):
             raise TypeError(f"{owner}: stacked maps strings (regex) to axes; got {pattern!r}")
-        compiled = patterns.Pattern(f"{owner}: stacked has", pattern)
-        matching = [at for at, path in enumerate(paths) if compiled.matches(join(path))]
+        regex = patterns.Pattern(f"{owner}: stacked has", pattern)
+        matching = [at for at, path in enumerate(paths) if regex.matches(join(path))]
         if not matching:
             raise ValueError(f"{owner}: stacked names {pattern!r}, which matches no parameter")
         for at in matching:

@@ -1,8 +1,7 @@
 """Parameters by rules, as jobs of the executor."""
 
 import functools
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from cthulhu import compat
+from cthulhu._types import Array, Given, Words
 from cthulhu.params._keys import layer_keys
 from cthulhu.params._leaves import Leaf
 from cthulhu.programs import _executor as executor
@@ -20,8 +20,10 @@ from cthulhu.trees import join
 
 
 def make(
-    leaves: Sequence[Leaf], words: Any, advance: Callable[[int], None] = lambda nbytes: None
-) -> list[Any]:
+    leaves: Sequence[Leaf],
+    words: Iterable[Words],
+    advance: Callable[[int], None] = lambda nbytes: None,
+) -> list[Array]:
     """The values of all leaves, made by all cores at once.
 
     Args:
@@ -35,12 +37,12 @@ def make(
     return executor.make(*asked(leaves, words), advance)
 
 
-def on_host(leaves: Sequence[Leaf], words: Any) -> list[Any]:
+def on_host(leaves: Sequence[Leaf], words: Iterable[Words]) -> list[Array]:
     """The values of all leaves, to look at: those that the host makes are arrays of NumPy."""
     return executor.make(*asked(leaves, words), hand_over=False)
 
 
-def stream(leaves: Sequence[Leaf], words: Any) -> Iterator[Any]:
+def stream(leaves: Sequence[Leaf], words: Iterable[Words]) -> Iterator[Array]:
     """The values of the leaves, in order, each made when it is asked for."""
     return executor.stream(*asked(leaves, words))
 
@@ -50,14 +52,14 @@ def count_programs(leaves: Sequence[Leaf]) -> int:
     return jobs.count_programs([job_of(leaf) for leaf in leaves])
 
 
-def asked(leaves: Sequence[Leaf], words: Any) -> tuple[list[jobs.Job], list[Any]]:
+def asked(leaves: Sequence[Leaf], words: Iterable[Words]) -> tuple[list[jobs.Job], list[Given]]:
     """The jobs of the leaves, and what they are given."""
     made = [job_of(leaf) for leaf in leaves]
     keys = [
         key if leaf.layers is None else layer_keys(key, leaf.layers)
         for leaf, key in zip(leaves, words, strict=True)
     ]
-    given = [
+    given: list[Given] = [
         (key,) if isinstance(job.source, jobs.Called) else key
         for job, key in zip(made, keys, strict=True)
     ]
@@ -74,7 +76,7 @@ def job_of(leaf: Leaf) -> jobs.Job:
     else:
         words = jax.ShapeDtypeStruct((2,) if leaf.layers is None else (leaf.layers, 2), np.uint32)
         source = jobs.Called(
-            identity(leaf),
+            program_key(leaf),
             lambda: jax.jit(functools.partial(run_custom, leaf), out_shardings=leaf.sharding),
             (words,),
             ahead=True,
@@ -84,7 +86,7 @@ def job_of(leaf: Leaf) -> jobs.Job:
     return jobs.Job(leaf.shape, leaf.dtype, leaf.sharding, leaf.stack, source)
 
 
-def identity(leaf: Leaf) -> Hashable:
+def program_key(leaf: Leaf) -> Hashable:
     """What the program of an initializer that is not of this library depends on."""
     initializer = leaf.initializer
     try:
@@ -95,7 +97,7 @@ def identity(leaf: Leaf) -> Hashable:
     return (what, leaf.stack, leaf.sharding, pool.context())
 
 
-def run_custom(leaf: Leaf, words: Any) -> jax.Array:
+def run_custom(leaf: Leaf, words: jax.Array) -> jax.Array:
     """What an initializer that is not of this library makes, of a leaf or of all its layers."""
     name = join(leaf.path)
 
@@ -116,7 +118,7 @@ def run_custom(leaf: Leaf, words: Any) -> jax.Array:
     return one(keys) if leaf.stack is None else jax.vmap(one, out_axes=leaf.stack)(keys)
 
 
-def make_traced(leaves: Sequence[Leaf], words: Any) -> list[Any]:
+def make_traced(leaves: Sequence[Leaf], words: Array) -> list[Array]:
     """The values of the leaves, inside another program."""
     assert compat.under_trace()
     values = []

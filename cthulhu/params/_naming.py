@@ -4,19 +4,22 @@ import functools
 import math
 import statistics
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
+from cthulhu._types import DType, HostArray, Number
 from cthulhu.caches import bounded
 from cthulhu.fans import Fans, compute_fans
-from cthulhu.initializers._builtin import draw_of, labelled
+from cthulhu.initializers._builtin import labelled, plan_draw
 from cthulhu.laws import Elementwise
 from cthulhu.laws._normal import truncated_moments
 from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.tracing import _flat as flat
+from cthulhu.tracing._law import Traced
 
 GRID = 2**16  # Points at which a law is looked at.
 FAN_AXES = ("in_axis", "out_axis", "batch_axis")
@@ -39,33 +42,33 @@ class Law(NamedTuple):
     fans: Fans | None = None
 
 
-def constant(value: Any) -> Law:
+def constant(value: ArrayLike) -> Law:
     """The law of one number everywhere."""
     number = float(np.real(value))
     known = {0.0: "zeros", 1.0: "ones"}
     return Law(known.get(number, f"constant(value={number:.4g})"), number, 0.0)
 
 
-def name(draw: flat.Draw, dtype: Any) -> Law:
+def name(traced: flat.TracedDraw, dtype: DType) -> Law:
     """The law of an elementwise draw: a named initializer, or a law with its parameters.
 
     A name such as ``lecun_normal`` says that the law is the same, to four digits, as
     that initializer's for the shape that was drawn, with the default axes. Where two
     such names fit, which differ, neither is given.
     """
-    own = of_initializer(draw, dtype)
+    own = of_initializer(traced, dtype)
     if own is not None:
         return own
-    fans = compute_fans(draw.drawn) if len(draw.drawn) > 1 else None
-    law = draw.law
+    fans = compute_fans(traced.shape) if len(traced.shape) > 1 else None
+    law = traced.law
     if not isinstance(law, Elementwise):
-        expected = law.moments(draw.drawn, *draw.scalars)
+        expected = law.moments(traced.shape, *traced.scalars)
         if expected is None:
             return Law(law.name, fans=fans)
         return Law(law.name, expected.mean, float(f"{expected.stddev:.4g}"), fans)
-    if isinstance(law, flat.Traced) and not law.single_draw:
+    if isinstance(law, Traced) and not law.single_draw:
         return Law("draw", fans=fans)
-    family, mean, stddev = fitted(law, draw.scalars, dtype)
+    family, mean, stddev = fitted(law, traced.scalars, dtype)
     called = "draw"
     if family is not None:
         known = named(family, mean, stddev, fans, dtype)
@@ -73,25 +76,25 @@ def name(draw: flat.Draw, dtype: Any) -> Law:
     return Law(called, round(mean, 6) + 0.0, float(f"{stddev:.4g}"), fans)
 
 
-def of_initializer(draw: flat.Draw, dtype: Any) -> Law | None:
+def of_initializer(traced: flat.TracedDraw, dtype: DType) -> Law | None:
     """The initializer of this library that a draw is, by the label that it left."""
-    known = labelled(draw.label)
+    known = labelled(traced.label)
     if known is None:
         return None
     definition, options = known
     # The label is text, which a user's name scope may hold too: what it names is drawn again.
-    again = draw_of(definition, draw.drawn, dtype, None, options)
-    same = (again.recipe.law, again.scalars) == (draw.law, draw.scalars)
+    again = plan_draw(definition, traced.shape, dtype, None, options)
+    same = (again.recipe.law, again.scalars) == (traced.law, traced.scalars)
     if not same:
         return None
     fans = fans_of_draw(again, dict(zip(definition.defaults, options, strict=True)))
     expected = again.moments()
     if expected is None:
-        return Law(draw.label, fans=fans)
-    return Law(draw.label, expected.mean + 0.0, float(f"{expected.stddev:.6g}"), fans)
+        return Law(traced.label, fans=fans)
+    return Law(traced.label, expected.mean + 0.0, float(f"{expected.stddev:.6g}"), fans)
 
 
-def fans_of_draw(draw: Draw, options: Mapping[str, Any]) -> Fans | None:
+def fans_of_draw(draw: Draw, options: Mapping[str, object]) -> Fans | None:
     """The fans of a parameter, by the axes among the options of its initializer."""
     axes = [options.get(name) for name in FAN_AXES]
     shape = draw.recipe.shape
@@ -102,7 +105,9 @@ def fans_of_draw(draw: Draw, options: Mapping[str, Any]) -> Fans | None:
 
 
 @bounded(256)
-def fitted(law: Any, scalars: Any, dtype: Any) -> tuple[str | None, float, float]:
+def fitted(
+    law: Elementwise, scalars: tuple[Number, ...], dtype: DType
+) -> tuple[str | None, float, float]:
     """The family that a law belongs to, if any, its mean and its standard deviation."""
     values = jax.jit(law.quantiles, static_argnums=(0, 1))(GRID, compute_dtype(dtype), *scalars)
     found = np.sort(np.asarray(values).astype(np.float64))
@@ -117,13 +122,13 @@ def fitted(law: Any, scalars: Any, dtype: Any) -> tuple[str | None, float, float
     return None, mean, stddev
 
 
-def tolerance(dtype: Any) -> float:
+def tolerance(dtype: DType) -> float:
     """How far rounding may move a law."""
     return EXACT + 4 * float(jnp.finfo(dtype).eps)  # type: ignore[no-untyped-call]
 
 
 @functools.cache
-def families() -> dict[str, np.ndarray[Any, Any]]:
+def families() -> dict[str, HostArray]:
     """The quantiles of the standard laws at the points of the grid."""
     points = (np.arange(GRID) + 0.5) / GRID
     normal = statistics.NormalDist()
@@ -145,7 +150,7 @@ def spread(family: str) -> float:
     return known[family]
 
 
-def named(family: str, mean: float, stddev: float, fans: Fans | None, dtype: Any) -> str | None:
+def named(family: str, mean: float, stddev: float, fans: Fans | None, dtype: DType) -> str | None:
     """The initializer whose law for these fans this is."""
     if fans is None or 0 in fans or family == "normal" or abs(mean) > tolerance(dtype) * stddev:
         return None
@@ -157,7 +162,7 @@ def named(family: str, mean: float, stddev: float, fans: Fans | None, dtype: Any
     return next(iter(found)) if len(found) == 1 else None
 
 
-def spelled(family: str, mean: float, stddev: float, dtype: Any) -> str:
+def spelled(family: str, mean: float, stddev: float, dtype: DType) -> str:
     """A law with its parameters."""
     if family == "uniform":
         width = stddev * math.sqrt(12)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
 from cthulhu import checks, compat
+from cthulhu._types import Array, KeyLike, PyTree
 from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _making as making
@@ -105,9 +106,9 @@ class Plan(Rows, Generic[Tree]):
         cls,
         text: str,
         *,
-        shardings: Any = None,
+        shardings: PyTree = None,
         custom_objects: CustomObjects = None,
-    ) -> "Plan[Any]":
+    ) -> "Plan[PyTree]":
         """Read a plan that `to_json` wrote: the same rows, and when run the same values.
 
         JSON holds the initializers of this library, and instances of your own classes
@@ -143,7 +144,7 @@ class Plan(Rows, Generic[Tree]):
         if self.saved is not None:
             self.saved.refuse(owner)
 
-    def run(self, key: Any, *, progress: bool = False) -> Tree:
+    def run(self, key: KeyLike, *, progress: bool = False) -> Tree:
         """Make all parameters.
 
         Args:
@@ -170,7 +171,7 @@ class Plan(Rows, Generic[Tree]):
         made = self.frame.fill(values)
         return made
 
-    def stream(self, key: Any) -> Iterator[tuple[str, Any]]:
+    def stream(self, key: KeyLike) -> Iterator[tuple[str, Array]]:
         """Make the parameters one at a time, for a model larger than memory.
 
         Args:
@@ -189,7 +190,7 @@ class Plan(Rows, Generic[Tree]):
 
 @overload
 def plan(
-    source: Callable[..., Result], *args: Any, shardings: Any = None, **kwargs: Any
+    source: Callable[..., Result], *args: Any, shardings: PyTree = None, **kwargs: Any
 ) -> InitPlan[Result]: ...
 @overload
 def plan(
@@ -197,18 +198,18 @@ def plan(
     rules: RulesLike,
     /,
     *,
-    shardings: Any = None,
+    shardings: PyTree = None,
     stacked: Stacked = None,
     layout: Layout = None,
 ) -> Plan[Tree]: ...
 def plan(
     source: Any,
     *args: Any,
-    shardings: Any = None,
+    shardings: PyTree = None,
     stacked: Stacked = None,
     layout: Layout = None,
     **kwargs: Any,
-) -> Plan[Any] | InitPlan[Any]:
+) -> Plan[PyTree] | InitPlan[PyTree]:
     """Check an initialization, and say what it will do, without doing it.
 
     Either way of initializing a model has its plan: ``plan(tree, rules)`` is that
@@ -275,7 +276,7 @@ def plan(
 
 
 def rules_plan(
-    owner: str, tree: Tree, rules: Rules, shardings: Any, stacked: Stacked
+    owner: str, tree: Tree, rules: Rules, shardings: PyTree, stacked: Stacked
 ) -> Plan[Tree]:
     """The plan of an initialization by rules."""
     leaves, frame = leaves_of(owner, tree, rules, shardings, stacked)
@@ -292,11 +293,11 @@ def laid_out(owner: str, rules: RulesLike, layout: Layout) -> Rules:
 
 
 def init_params(
-    key: Any,
+    key: KeyLike,
     tree: Tree,
     rules: RulesLike,
     *,
-    shardings: Any = None,
+    shardings: PyTree = None,
     stacked: Stacked = None,
     layout: Layout = None,
     progress: bool = False,

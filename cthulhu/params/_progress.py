@@ -34,7 +34,7 @@ def notebook_bar(title: str, total: int) -> Iterator[Advance]:
     """A bar of HTML, since rich's bar needs widgets, which are another package."""
     notebook: Any = importlib.import_module("IPython.display")
 
-    def look() -> Any:
+    def look() -> object:
         share = f'<progress value="{done}" max="{total}"></progress> {done / total:.0%}'
         return notebook.HTML(f"{html.escape(title)} {share}")
 

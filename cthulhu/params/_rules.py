@@ -100,17 +100,17 @@ class Rules:
             ValueError: a parameter that no rule matches, or a rule that matches
                 nothing or comes after others that take all it matches.
         """
-        compiled = [
+        regexes = [
             patterns.Pattern(f"Rules: rule {number} is", pattern)
             for number, (pattern, _) in enumerate(self.rules, 1)
         ]
         names = [join(path) for path in paths]
-        taken = [0] * len(compiled)
-        reached = [0] * len(compiled)
+        taken = [0] * len(regexes)
+        reached = [0] * len(regexes)
         found: list[Any] = []
         unmatched = []
         for name in names:
-            matching = [at for at, pattern in enumerate(compiled) if pattern.matches(name)]
+            matching = [at for at, regex in enumerate(regexes) if regex.matches(name)]
             for at in matching:
                 reached[at] += 1
             if matching:

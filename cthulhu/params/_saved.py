@@ -2,15 +2,18 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Sharding
 
 from cthulhu import functional
+from cthulhu._types import PyTree
 from cthulhu.initializers import Initializer, deserialize, serialize
 from cthulhu.initializers._functions import definition_of
+from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params._leaves import Leaf, checked
 from cthulhu.params._rows import LeafPlan
 from cthulhu.programs._placement import leaf_shardings
@@ -53,7 +56,7 @@ def recipe(leaf: Leaf) -> dict[str, Any]:
 
 
 def restored(
-    text: str, shardings: Any, custom_objects: Mapping[str, Any] | None
+    text: str, shardings: PyTree, custom_objects: CustomObjects
 ) -> tuple[list[Leaf], Frame, Saved | None]:
     """The leaves and their tree; or, if some cannot be had, what there is to look at."""
     record = json.loads(text)
@@ -80,7 +83,7 @@ def restored(
     specs = [jax.ShapeDtypeStruct(row.shape, jnp.dtype(row.dtype)) for row in rows]
     tree = nested(paths, range(len(rows)))
     places = jax.tree.leaves(tree)
-    layouts: Sequence[Any] = [None] * len(rows)
+    layouts: Sequence[Sharding | None] = [None] * len(rows)
     if shardings is not None:
         layouts = leaf_shardings(shardings, nested(paths, specs), OWNER)
     leaves = []
@@ -91,7 +94,7 @@ def restored(
     return leaves, frame_of(tree), None
 
 
-def initializer(config: Any, custom_objects: Mapping[str, Any] | None) -> Any:
+def initializer(config: Any, custom_objects: CustomObjects) -> Any:
     """The initializer of a config; `None` if there is none, or its class is unknown."""
     if config is None:
         return None
@@ -118,7 +121,7 @@ def checked_path(row: LeafPlan, path: Sequence[str]) -> Path:
     return tuple(path)
 
 
-def nested(paths: Sequence[Path], values: Sequence[Any]) -> Any:
+def nested(paths: Sequence[Path], values: Sequence[object]) -> PyTree:
     """A tree of dicts by path."""
     tree: dict[str, Any] = {}
     for path, value in zip(paths, values, strict=True):

@@ -5,11 +5,11 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import jax
 import numpy as np
 
+from cthulhu._types import Array, HostArray, KeyLike, PyTree, Words
 from cthulhu.laws import Elementwise
 from cthulhu.params._initplan import InitPlan
 from cthulhu.params._keys import layer_keys, leaf_keys
@@ -17,13 +17,12 @@ from cthulhu.params._layout import Layout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import on_host
 from cthulhu.params._plan import Plan, laid_out, rules_plan
+from cthulhu.params._report import Index, Mismatch, Report, difference
 from cthulhu.params._rules import RulesLike
 from cthulhu.tracing._graph import is_key
 from cthulhu.trees import Path, flatten, frame_of, join
-from cthulhu.views import Grid, View, counted
 
-Index = tuple[slice, ...]
-Recomputed = tuple[Path, Any, Callable[[Any], Iterator[tuple[Index, Any]]]]
+Recomputed = tuple[Path, Array | Leaf, Callable[[Array], Iterator[tuple[Index, HostArray]]]]
 """A path, what has the parameter's shape and type, and the parts to compare with an array."""
 
 PLACES = 4  # The blocks of a sample.
@@ -32,89 +31,10 @@ SMALL = 2**16  # Elements of a small parameter.
 LARGEST_BLOCK = 2**22  # Elements recomputed at a time.
 
 
-@dataclasses.dataclass(frozen=True)
-class Mismatch:
-    """A parameter whose values are not those of the plan.
-
-    Args:
-        path: the path of the parameter, joined by slashes.
-        reason: what is wrong.
-        index: where, if a value is.
-        expected: the value that the plan makes.
-        found: the value that is there.
-
-    Example:
-        >>> import jax, numpy as np
-        >>> from cthulhu.params import verify
-        >>> report = verify({"bias": np.float32([0, 7])}, 0, {"bias": "zeros"})
-        >>> report.mismatches[0].index
-        (1,)
-    """
-
-    path: str
-    reason: str
-    index: tuple[int, ...] | None = None
-    expected: Any = None
-    found: Any = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Report(View):
-    """What `verify` found: true if every value it looked at is right.
-
-    Args:
-        checked: the number of parameters in the plan.
-        elements: the number of values that were compared.
-        mismatches: what is not as planned.
-
-    Example:
-        >>> import numpy as np
-        >>> from cthulhu.params import verify
-        >>> report = verify({"bias": np.zeros(3, np.float32)}, 0, {"bias": "zeros"})
-        >>> bool(report), report.elements
-        (True, 3)
-    """
-
-    checked: int
-    elements: int
-    mismatches: tuple[Mismatch, ...]
-
-    def __bool__(self) -> bool:
-        """Whether nothing was wrong."""
-        return not self.mismatches
-
-    def raise_if_wrong(self) -> None:
-        """Raise an error that lists what was wrong, if anything was.
-
-        Raises:
-            ValueError: a parameter's values are not those of the plan.
-        """
-        if self.mismatches:
-            lines = "\n".join(f"  {m.path}: {m.reason}" for m in self.mismatches[:20])
-            raise ValueError(
-                f"verify: {len(self.mismatches)} of {self.checked} parameters are not as planned:"
-                f"\n{lines}"
-            )
-
-    def _grid(self) -> Grid:
-        names = [field.name for field in dataclasses.fields(Mismatch)]
-        return Grid(
-            f"{counted(self.checked, 'parameter', 'parameters')}, "
-            f"{counted(self.elements, 'element', 'elements')}: "
-            + ("all as planned" if self else f"{len(self.mismatches):,} wrong"),
-            names,
-            [
-                ["" if getattr(m, name) is None else str(getattr(m, name)) for name in names]
-                for m in self.mismatches
-            ],
-            [],
-        )
-
-
 def verify(
-    params: Any,
-    key: Any,
-    plan_or_rules: Plan[Any] | InitPlan[Any] | RulesLike,
+    params: PyTree,
+    key: KeyLike,
+    plan_or_rules: Plan[PyTree] | InitPlan[PyTree] | RulesLike,
     *,
     sample: int = 4096,
     stacked: Stacked = None,
@@ -184,14 +104,14 @@ def verify(
     return Report(checked, elements, tuple(mismatches))
 
 
-def of_leaves(planned: Plan[Any], key: Any, sample: int) -> Iterator[Recomputed]:
+def of_leaves(planned: Plan[PyTree], key: KeyLike, sample: int) -> Iterator[Recomputed]:
     """The leaves of a plan by rules."""
     if planned.saved is not None:
         planned.saved.refuse("verify")
     words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
     waiting = collections.deque(zip(planned.leaves, words, strict=True))
     while waiting:
-        batch: list[tuple[Leaf, Any]] = []
+        batch: list[tuple[Leaf, Words]] = []
         while waiting and len(batch) < BATCH and is_small(waiting[0][0], sample):
             batch.append(waiting.popleft())
         if not batch:
@@ -222,7 +142,7 @@ def has_blocks(leaf: Leaf) -> bool:
     return draw is not None and isinstance(draw.recipe.law, Elementwise) and bool(leaf.layer_shape)
 
 
-def of_function(planned: InitPlan[Any], key: Any) -> Iterator[Recomputed]:
+def of_function(planned: InitPlan[PyTree], key: KeyLike) -> Iterator[Recomputed]:
     """The leaves that an init function makes."""
     paths, values = planned.made(key)
     for path in paths:  # A zip would hold an array while the next is made.
@@ -231,12 +151,12 @@ def of_function(planned: InitPlan[Any], key: Any) -> Iterator[Recomputed]:
         del expected
 
 
-def words_of(value: Any) -> Any:
+def words_of(value: Array) -> Array:
     """An array; in the place of keys, their words."""
     return jax.random.key_data(value) if is_key(value) else value
 
 
-def whole(made: Any, value: Any) -> Iterator[tuple[Index, Any]]:
+def whole(made: Array, value: Array) -> Iterator[tuple[Index, HostArray]]:
     """The parts of a parameter that was recomputed whole."""
     if isinstance(made, jax.Array) and not made.is_fully_addressable:
         for index in regions(made.shape, made):
@@ -247,7 +167,7 @@ def whole(made: Any, value: Any) -> Iterator[tuple[Index, Any]]:
         yield index, array[index]
 
 
-def misfit(path: Path, expected: Any, value: Any) -> Mismatch | None:
+def misfit(path: Path, expected: Array | Leaf, value: PyTree) -> Mismatch | None:
     """What is wrong before any value is looked at."""
     name = join(path)
     if value is None:
@@ -261,7 +181,9 @@ def misfit(path: Path, expected: Any, value: Any) -> Mismatch | None:
     return None
 
 
-def slices(leaf: Leaf, words: Any, sample: int, value: Any) -> Iterator[tuple[Index, Any]]:
+def slices(
+    leaf: Leaf, words: Words, sample: int, value: Array
+) -> Iterator[tuple[Index, HostArray]]:
     """Parts of a parameter that lie here: where they are, and what they should be."""
     if leaf.kept:
         return
@@ -287,7 +209,7 @@ def slices(leaf: Leaf, words: Any, sample: int, value: Any) -> Iterator[tuple[In
             yield tuple(inner), expected
 
 
-def regions(shape: tuple[int, ...], value: Any) -> list[Index]:
+def regions(shape: tuple[int, ...], value: Array) -> list[Index]:
     """The parts of an array that this host holds, each once."""
     everything = tuple(slice(0, size) for size in shape)
     if not isinstance(value, jax.Array) or value.is_fully_replicated:
@@ -325,7 +247,7 @@ def blocks(leaf: Leaf, index: Index, sample: int) -> Iterator[tuple[int, int, in
             yield layer, first, min(first + size, stop)
 
 
-def part(value: Any, index: Index) -> Any:
+def part(value: Array, index: Index) -> HostArray:
     """The elements of a region that this host holds."""
     if not isinstance(value, jax.Array):
         return np.asarray(value[index])
@@ -340,28 +262,4 @@ def part(value: Any, index: Index) -> Any:
     raise ValueError(
         f"verify: no shard of this host holds the elements {index}, which the plan makes here; "
         "place the parameters as the plan does"
-    )
-
-
-def bytes_of(array: Any) -> Any:
-    """The bytes of each element, along one more axis."""
-    array = np.asarray(array)
-    flat = np.ascontiguousarray(array).view(np.uint8)
-    return flat.reshape(*array.shape, array.dtype.itemsize)
-
-
-def difference(path: Path, index: Index, expected: Any, actual: Any) -> Mismatch | None:
-    """The first element that differs, bit by bit."""
-    if expected.tobytes() == actual.tobytes():  # Faster than to look at each element.
-        return None
-    wrong = np.any(bytes_of(expected) != bytes_of(actual), axis=-1)
-    first = tuple(map(int, np.unravel_index(int(np.argmax(wrong)), wrong.shape)))
-    place = tuple(s.start + offset for s, offset in zip(index, first, strict=True))
-    share = float(np.mean(wrong))
-    return Mismatch(
-        join(path),
-        f"{share:.3%} of the elements looked at differ, the first at {place}",
-        place,
-        expected[first].item() if expected.dtype.kind in "fiuc" else str(expected[first]),
-        actual[first].item() if actual.dtype.kind in "fiuc" else str(actual[first]),
     )

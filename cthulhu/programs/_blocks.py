@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from cthulhu import compat
+from cthulhu._types import DType, HostArray, Jitted, Number, Words
 from cthulhu.laws import Elementwise
 from cthulhu.programs import _pool as pool
 from cthulhu.programs._build import compute_dtype, rounded
@@ -33,9 +34,9 @@ class Span(NamedTuple):
 
     run: pool.Program
     size: int
-    scalars: Sequence[Any]
-    row: np.ndarray[Any, Any]
-    keys: np.ndarray[Any, Any]
+    scalars: Sequence[Number]
+    row: HostArray
+    keys: Words
     first: int
 
     @property
@@ -45,24 +46,24 @@ class Span(NamedTuple):
 
 
 def program(
-    law: Elementwise, dtype: np.dtype[Any], size: int, scalars: Sequence[Any], context: Hashable
+    law: Elementwise, dtype: DType, size: int, scalars: Sequence[Number], context: Hashable
 ) -> "Future[pool.Program]":
     """The program that makes blocks of this law."""
     rows = (ROWS,) if size == SMALL_BLOCK else ()
     words = jax.ShapeDtypeStruct((*rows, 2 + 2 * law.keys), np.uint32)
     specs = [jax.ShapeDtypeStruct(rows, scalar.dtype) for scalar in scalars]
 
-    def build() -> Any:
+    def build() -> Jitted:
         one = functools.partial(block, law, dtype, size)
         run = functools.partial(each, one) if rows else one
         return jax.jit(run, compiler_options=compat.options_of_platform())
 
     key = ("block", law, dtype, size, context)
-    return pool.compiled(key, build, [words, *specs], ahead=True)
+    return pool.program_future(key, build, [words, *specs], ahead=True)
 
 
 def block(
-    law: Elementwise, dtype: np.dtype[Any], size: int, words: Any, *scalars: Any
+    law: Elementwise, dtype: DType, size: int, words: jax.Array, *scalars: jax.Array
 ) -> jax.Array:
     """A block of a flat array: `words` are its place, low and high, and the keys.
 
@@ -72,14 +73,14 @@ def block(
     return rounded(law.block(words[2:], (size,), compute_dtype(dtype), start, *scalars), dtype)
 
 
-def each(run: pool.Program, *rows: Any) -> jax.Array:
+def each(run: pool.Program, *rows: jax.Array) -> jax.Array:
     """The blocks of many arrays: a loop around the very program that makes one."""
     values: jax.Array = lax.map(lambda row: run(*row), rows)
     return values
 
 
 def spans_of(
-    run: pool.Program, size: int, scalars: Sequence[Any], row: Any, keys: Any
+    run: pool.Program, size: int, scalars: Sequence[Number], row: HostArray, keys: Words
 ) -> list[Span]:
     """The spans of one flat array, which one program makes."""
     starts = range(0, row.size, max(SPAN, size))
@@ -93,25 +94,25 @@ def write(spans: Sequence[Span]) -> "list[Future[None]]":
     Nothing is left to wait for if there was too little to hand over.
     """
     config: Any = jax.config
-    wide = config.jax_enable_x64  # This thread's setting, which the workers do not see.
+    x64 = config.jax_enable_x64  # This thread's setting, which the workers do not see.
     if sum(span.elements for span in spans) <= SMALL:
-        fill_all(spans, wide)
+        fill_all(spans, x64)
         return []
     futures: list[Future[None]] = []
     start = total = 0
     for stop, span in enumerate(spans, 1):
         total += span.elements
         if total >= SPAN or stop == len(spans):
-            task = pool.workers().submit(fill_all, spans[start:stop], wide)
+            task = pool.workers().submit(fill_all, spans[start:stop], x64)
             futures += [task] * (stop - start)
             start, total = stop, 0
     return futures
 
 
-def fill_all(spans: Sequence[Span], wide: bool) -> None:
+def fill_all(spans: Sequence[Span], x64: bool) -> None:
     """Write the elements of some spans, in a thread whose settings are not the caller's."""
     small: dict[int, tuple[pool.Program, list[Part]]] = {}
-    with jax.enable_x64(wide):
+    with jax.enable_x64(x64):
         for span in spans:
             if span.size == SMALL_BLOCK:
                 small.setdefault(id(span.run), (span.run, []))[1].extend(parts_of(span))
@@ -132,9 +133,9 @@ def fill(span: Span) -> None:
 class Part(NamedTuple):
     """What a block is made from, and the elements of it that are wanted."""
 
-    words: np.ndarray[Any, Any]
-    scalars: Sequence[Any]
-    target: np.ndarray[Any, Any]
+    words: Words
+    scalars: Sequence[Number]
+    target: HostArray
 
 
 def parts_of(span: Span) -> Iterator[Part]:
@@ -158,7 +159,7 @@ def fill_rows(run: pool.Program, parts: Sequence[Part]) -> None:
         part.target[:] = made[: part.target.size]
 
 
-def aligned(size: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+def aligned(size: int, dtype: DType) -> HostArray:
     """Memory that JAX takes over without a copy."""
     raw = np.empty(size * dtype.itemsize + ALIGNMENT, np.uint8)
     offset = -raw.ctypes.data % ALIGNMENT

@@ -8,7 +8,7 @@ cause another compilation.
 import math
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from cthulhu import compat
+from cthulhu._types import Array, DType, Jitted, Number
 from cthulhu.caches import Recent, bounded
 from cthulhu.laws import Elementwise, Law, Moments
 from cthulhu.random._threefry import Counter
@@ -24,33 +25,38 @@ from cthulhu.typing import OutSharding
 
 Run = Callable[..., jax.Array]
 
+Argument: TypeAlias = Array | Number | Counter | None
+"""What a program takes: a key, scalars, and the place of a block."""
+
 
 class Recipe(NamedTuple):
-    """What a program computes, apart from the scalars: the identity of the program."""
+    """What a program computes, apart from the scalars: what tells the program from others."""
 
     law: Law
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     sharding: NamedSharding | None
 
 
 class Draw(NamedTuple):
-    """A program and the scalars to run it with; its values wait for a key only."""
+    """A law bound to its scalars, a shape, a type and a layout; its values wait for a key only."""
 
     program: "Program"
-    scalars: tuple[Any, ...]
+    scalars: tuple[Number, ...]
     recipe: Recipe
     label: str = ""
     """What a trace calls the draw: the initializer with its options."""
+    place: tuple[Counter, ...] = ()
+    """Of some rows of an array, where they begin."""
 
-    def __call__(self, key: jax.Array) -> jax.Array:
+    def __call__(self, key: Array | None) -> jax.Array:
         """Make the values that belong to `key`."""
         values: jax.Array
         if compat.under_trace():
             with jax.named_scope(self.label or self.recipe.law.name):
-                values = self.program.inside(key, *self.scalars)
+                values = self.program.inside(key, *self.place, *self.scalars)
         else:
-            values = self.program.outside(key, *self.scalars)
+            values = self.program.outside(key, *self.place, *self.scalars)
         return values
 
     def moments(self) -> Moments | None:
@@ -73,17 +79,17 @@ class Draw(NamedTuple):
         block = Recipe(law, (last - first, *shape[1:]), dtype, sharding)
         offset = first * math.prod(shape[1:])
         start = (np.uint32(offset >> 32), np.uint32(offset & 0xFFFFFFFF))
-        return Draw(block_program(block), (start, *self.scalars), block)
+        return Draw(block_program(block), self.scalars, block, self.label, (start,))
 
 
-def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def compute_dtype(dtype: DType) -> DType:
     """The type to draw in: at least float32, so that narrow types are rounded once."""
     if jnp.issubdtype(dtype, np.complexfloating) or dtype == np.float64:
         return dtype
     return np.dtype(np.float32)
 
 
-def rounded(values: jax.Array, dtype: np.dtype[Any]) -> jax.Array:
+def rounded(values: jax.Array, dtype: DType) -> jax.Array:
     """Finite `values` in another type, rounded to nearest, ties to even.
 
     XLA:CPU takes longer to convert float32 to bfloat16 than to draw it. The same
@@ -154,14 +160,14 @@ class Program:
         options = compat.options_of_platform()
         if sharding is None:
             self.inside: Any = jax.jit(run)
-            self.outside: Any = jax.jit(run, compiler_options=options)
+            self.outside: Jitted = jax.jit(run, compiler_options=options)
         else:
             self.inside = constrained(run, sharding)
             self.outside = jax.jit(run, out_shardings=sharding, compiler_options=options)
         self.recipe: Recipe | None = None
-        self.traced: Any = None  # What the newest equation that was recognized holds.
+        self.traced: object = None  # What the newest equation that was recognized holds.
 
-    def left(self, equation: Any) -> bool:
+    def left(self, equation: "compat.JaxprEqn") -> bool:
         """Whether the equation is a call of this program, unchanged by any transformation.
 
         JAX traces a function once for each kind of arguments, so a call that was
@@ -169,7 +175,7 @@ class Program:
         """
         held = equation.params["jaxpr"]
         if self.traced is not held:
-            avals = [atom.aval for atom in equation.invars]
+            avals = map(compat.aval_of, equation.invars)
             specs = [
                 jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
                 for aval in avals
@@ -186,7 +192,7 @@ LIMIT = 4096  # Programs that are remembered, and kinds of them that are recogni
 _recognized: Recent["weakref.WeakSet[Program]"] = Recent(LIMIT)
 
 
-def recipe_of(equation: Any) -> Recipe | None:
+def recipe_of(equation: "compat.JaxprEqn") -> Recipe | None:
     """What a draw of this library left in a traced program: its recipe.
 
     Args:
@@ -204,13 +210,13 @@ def recipe_of(equation: Any) -> Recipe | None:
     """
     if equation.primitive.name not in ("jit", "pjit") or len(equation.outvars) != 1:
         return None
-    made = equation.outvars[0].aval
+    made = compat.aval_of(equation.outvars[0])
     kind = (equation.params.get("name"), tuple(made.shape), made.dtype)
     # A law without key and scalars has no inputs.
     programs = _recognized.peek(kind)
     if programs is None or not equation.invars:
         return None
-    key, *scalars = (atom.aval for atom in equation.invars)
+    key, *scalars = map(compat.aval_of, equation.invars)
     if any(aval.shape for aval in scalars):
         return None
     if key.shape != (() if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else (2,)):
@@ -229,7 +235,7 @@ def program(recipe: Recipe) -> Program:
     short = compat.SHORT_LOOPS_DIFFER and sharding is None and isinstance(law, Elementwise)
     flat = short and len(shape) > 1 and shape[-1] < SHORT
 
-    def run(key: jax.Array, *scalars: Any) -> jax.Array:
+    def run(key: jax.Array, *scalars: Number) -> jax.Array:
         extent = (math.prod(shape),) if flat else shape
         values = law.values(key, extent, compute_dtype(dtype), *scalars)
         if flat:
@@ -251,7 +257,7 @@ def block_program(recipe: Recipe) -> Program:
     law, shape, dtype, sharding = recipe
     assert isinstance(law, Elementwise)
 
-    def run(key: jax.Array, start: Counter, *scalars: Any) -> jax.Array:
+    def run(key: jax.Array, start: Counter, *scalars: Number) -> jax.Array:
         values = law.block(key, shape, compute_dtype(dtype), start, *scalars)
         return rounded(values, dtype)
 
@@ -267,12 +273,12 @@ def constrained(run: Run, sharding: NamedSharding) -> Run:
         if kind == AxisType.Explicit
     )
 
-    def isolated(*arguments: Any) -> jax.Array:
+    def isolated(*arguments: Argument) -> jax.Array:
         # Draws that share a key and a shape would otherwise share parts of their loops,
         # and XLA would round some of them otherwise than a draw that stands alone.
         return run(*lax.optimization_barrier(arguments))
 
-    def inside(*arguments: Any) -> jax.Array:
+    def inside(*arguments: Argument) -> jax.Array:
         values: jax.Array
         if explicit:
             placed = jax.sharding.auto_axes(isolated, axes=explicit, out_sharding=sharding)
@@ -296,15 +302,15 @@ def place(array: jax.Array, sharding: NamedSharding) -> jax.Array:
     return moved
 
 
-def draw(
+def bind(
     law: Law,
-    scalars: tuple[Any, ...],
+    scalars: tuple[Number, ...],
     shape: tuple[int, ...],
-    dtype: np.dtype[Any],
+    dtype: DType,
     sharding: NamedSharding | None,
     rows: tuple[int, int] | None = None,
 ) -> Draw:
-    """Bind a law's program to its scalars, for a whole array or for some of its rows."""
+    """The draw of a law with these scalars, for a whole array or for some of its rows."""
     recipe = Recipe(law, shape, dtype, sharding)
     if sharding is not None and rows is None:
         check_divides(law.name, shape, sharding)

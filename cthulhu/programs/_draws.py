@@ -8,13 +8,14 @@ cost. `VERSION` changes when any number does.
 """
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
 from jax import lax
 from jax.sharding import NamedSharding
 
+from cthulhu._types import DType, Number, Option
 from cthulhu.laws import (
     ComplexDisk,
     ComplexNormal,
@@ -29,12 +30,14 @@ from cthulhu.laws import (
 from cthulhu.laws._base import is_complex
 from cthulhu.laws._complex import TRUNCATED_DISK_STDDEV
 from cthulhu.laws._normal import REACH
-from cthulhu.programs._build import Draw, compute_dtype, draw
+from cthulhu.programs._build import Draw, bind, compute_dtype
 
 VERSION = 1
 
-DType = np.dtype[Any]
 Rows = tuple[int, int] | None
+
+Inexact: TypeAlias = np.inexact[Any] | jax.Array
+"""A scalar in the type of a computation."""
 
 # Truncation at two standard deviations leaves this standard deviation.
 TRUNCATED_STDDEV = 0.87962566103423978
@@ -43,17 +46,17 @@ COMPLEX_TRUNCATED_STDDEV = TRUNCATED_DISK_STDDEV
 NO_SHIFT = -0.0  # The additive identity that keeps the sign of a zero.
 
 
-def number(dtype: DType, value: Any) -> Any:
+def number(dtype: DType, value: Option | Inexact) -> Inexact:
     """`value` in the arithmetic of `dtype`: computed on the host unless traced."""
     if isinstance(value, jax.core.Tracer):
         return lax.convert_element_type(value, dtype)
     with np.errstate(over="ignore"):
-        converted = dtype.type(value)
+        converted: Inexact = dtype.type(value)
     refuse_overflow(dtype, converted, value)
     return converted
 
 
-def refuse_overflow(dtype: DType, converted: Any, *given: Any) -> None:
+def refuse_overflow(dtype: DType, converted: Inexact, *given: Option | Inexact) -> None:
     """Refuse numbers that `dtype` cannot hold: they would become infinite, or NaN."""
     if not isinstance(converted, jax.core.Tracer) and not np.isfinite(converted):
         listed = " and ".join(repr(value) for value in given)
@@ -62,7 +65,9 @@ def refuse_overflow(dtype: DType, converted: Any, *given: Any) -> None:
         )
 
 
-def refuse_extent(dtype: DType, scale: Any, reach: float, shift: Any = 0.0) -> None:
+def refuse_extent(
+    dtype: DType, scale: Inexact, reach: float, shift: Option | Inexact = 0.0
+) -> None:
     """Refuse a law whose values, up to `reach` scales away from `shift`, overflow `dtype`."""
     if isinstance(scale, jax.core.Tracer) or isinstance(shift, jax.core.Tracer):
         return
@@ -71,13 +76,13 @@ def refuse_extent(dtype: DType, scale: Any, reach: float, shift: Any = 0.0) -> N
         refuse_overflow(dtype, dtype.type(extent), extent)
 
 
-def bound_of(low: Any, high: Any) -> float:
+def bound_of(low: Option, high: Option) -> float:
     """The largest absolute value of an interval, as far as it is known."""
     known = [abs(float(end)) for end in (low, high) if not isinstance(end, jax.core.Tracer)]
     return max(known, default=0.0)
 
 
-def shift_of(dtype: DType, mean: Any) -> Any:
+def shift_of(dtype: DType, mean: Option) -> Inexact:
     """The shift that adds `mean`."""
     if not isinstance(mean, jax.core.Tracer) and mean == 0:
         mean = NO_SHIFT
@@ -89,9 +94,9 @@ def uniform(
     dtype: DType,
     sharding: NamedSharding | None = None,
     *,
-    minval: Any = 0.0,
-    maxval: Any = 1.0,
-    scale: Any = 1.0,
+    minval: Option = 0.0,
+    maxval: Option = 1.0,
+    scale: Option | Inexact = 1.0,
     rows: Rows = None,
 ) -> Draw:
     """Uniform on [minval, maxval), times `scale`."""
@@ -103,7 +108,7 @@ def uniform(
     refuse_overflow(compute, width, minval, maxval)
     factor = number(compute, scale)
     refuse_extent(dtype, factor, bound_of(minval, maxval))
-    return draw(Uniform(), (width, low, factor), shape, dtype, sharding, rows)
+    return bind(Uniform(), (width, low, factor), shape, dtype, sharding, rows)
 
 
 def normal(
@@ -111,18 +116,18 @@ def normal(
     dtype: DType,
     sharding: NamedSharding | None = None,
     *,
-    stddev: Any = 1.0,
-    mean: Any = 0.0,
+    stddev: Option | Inexact = 1.0,
+    mean: Option = 0.0,
     rows: Rows = None,
 ) -> Draw:
     """Normal with this mean and standard deviation."""
     compute = compute_dtype(dtype)
     scale, shift = number(compute, stddev), shift_of(compute, mean)
     if is_complex(dtype):
-        return draw(ComplexNormal(), (scale, shift), shape, dtype, sharding, rows)
+        return bind(ComplexNormal(), (scale, shift), shape, dtype, sharding, rows)
     refuse_extent(dtype, scale, REACH[compute.itemsize], shift)
     scale = compute.type(math.sqrt(2)) * scale
-    return draw(Normal(), (scale, shift), shape, dtype, sharding, rows)
+    return bind(Normal(), (scale, shift), shape, dtype, sharding, rows)
 
 
 def truncated_normal(
@@ -130,10 +135,10 @@ def truncated_normal(
     dtype: DType,
     sharding: NamedSharding | None = None,
     *,
-    stddev: Any = 1.0,
-    mean: Any = 0.0,
-    lower: Any = -2.0,
-    upper: Any = 2.0,
+    stddev: Option | Inexact = 1.0,
+    mean: Option = 0.0,
+    lower: Option = -2.0,
+    upper: Option = 2.0,
     rows: Rows = None,
 ) -> Draw:
     """Normal, cut at `lower` and `upper` standard deviations from the mean.
@@ -158,7 +163,7 @@ def truncated_normal(
         scale,
         shift,
     )
-    return draw(TruncatedNormal(), scalars, shape, dtype, sharding, rows)
+    return bind(TruncatedNormal(), scalars, shape, dtype, sharding, rows)
 
 
 def uniform_disk(
@@ -166,10 +171,10 @@ def uniform_disk(
     dtype: DType,
     sharding: NamedSharding | None = None,
     *,
-    stddev: Any,
+    stddev: Number,
 ) -> Draw:
     """Complex, uniform on a disk around 0, with this standard deviation."""
-    return draw(ComplexDisk(truncated=False), (stddev,), shape, dtype, sharding)
+    return bind(ComplexDisk(truncated=False), (stddev,), shape, dtype, sharding)
 
 
 def truncated_disk(
@@ -177,10 +182,10 @@ def truncated_disk(
     dtype: DType,
     sharding: NamedSharding | None = None,
     *,
-    stddev: Any,
+    stddev: Number,
 ) -> Draw:
     """Complex normal of this standard deviation, cut where its modulus is twice that."""
-    return draw(ComplexDisk(truncated=True), (stddev,), shape, dtype, sharding)
+    return bind(ComplexDisk(truncated=True), (stddev,), shape, dtype, sharding)
 
 
 def orthogonal(
@@ -188,13 +193,13 @@ def orthogonal(
     dtype: DType,
     sharding: NamedSharding | None = None,
     *,
-    gain: Any = 1.0,
+    gain: Option = 1.0,
     axis: int = -1,
     batch: tuple[int, ...] = (),
 ) -> Draw:
     """Matrices with orthonormal rows or columns, times `gain`; `axis` holds the columns."""
     scalars = (number(compute_dtype(dtype), gain),)
-    return draw(Orthogonal(axis % len(shape), batch), scalars, shape, dtype, sharding)
+    return bind(Orthogonal(axis % len(shape), batch), scalars, shape, dtype, sharding)
 
 
 def delta_orthogonal(
@@ -202,38 +207,40 @@ def delta_orthogonal(
     dtype: DType,
     sharding: NamedSharding | None = None,
     *,
-    gain: Any = 1.0,
+    gain: Option = 1.0,
     axis: int = -1,
 ) -> Draw:
     """An orthogonal matrix at the centre of a convolution kernel, 0 elsewhere."""
     scalars = (number(compute_dtype(dtype), gain),)
-    return draw(DeltaOrthogonal(axis % 2), scalars, shape, dtype, sharding)
+    return bind(DeltaOrthogonal(axis % 2), scalars, shape, dtype, sharding)
 
 
 def eye(
-    shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, gain: Any
+    shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, gain: Number
 ) -> Draw:
     """`gain` on the diagonal, 0 elsewhere; the key plays no part."""
-    return draw(Eye(), (gain,), shape, dtype, sharding)
+    return bind(Eye(), (gain,), shape, dtype, sharding)
 
 
 def fill(
-    shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, value: Any
+    shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, value: Number
 ) -> Draw:
     """The same value everywhere; the key plays no part."""
-    return draw(Fill(), (value,), shape, dtype, sharding)
+    return bind(Fill(), (value,), shape, dtype, sharding)
 
 
-def error_function(dtype: DType, bound: Any) -> Any:
+def error_function(dtype: DType, bound: Option) -> Inexact:
     """erf(bound / sqrt(2)): rounded from double precision on the host, as XLA folds it."""
     scaled = number(dtype, bound) / dtype.type(math.sqrt(2))
     if isinstance(bound, jax.core.Tracer):
         return lax.erf(scaled)
-    return dtype.type(math.erf(scaled))
+    value: Inexact = dtype.type(math.erf(scaled))
+    return value
 
 
-def next_after(dtype: DType, bound: Any, towards: float) -> Any:
+def next_after(dtype: DType, bound: Option, towards: float) -> Inexact:
     """The neighbour of `bound` in the direction of `towards`."""
     if isinstance(bound, jax.core.Tracer):
         return lax.nextafter(number(dtype, bound), dtype.type(towards))
-    return np.nextafter(dtype.type(bound), dtype.type(towards))
+    neighbour: Inexact = np.nextafter(dtype.type(bound), dtype.type(towards))
+    return neighbour

@@ -6,12 +6,12 @@ the rest. A stream is the same, with few arrays at a time.
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Sharding
 
+from cthulhu._types import Array, Given, HostArray, Words
 from cthulhu.programs import _blocks as blocks
 from cthulhu.programs import _handing as handing
 from cthulhu.programs._jobs import Called, Drawn, Job, Kept, Step, is_fill, steps_of
@@ -21,17 +21,17 @@ from cthulhu.programs._placement import is_addressable, runs_on_cpu
 BATCH = 512  # Arrays.
 BATCH_BYTES = 2**26
 
-Results = dict[Hashable, list[Any]]
+Results = dict[Hashable, list[jax.Array | None]]
 """Of each group of jobs that one call makes, the results that are not yet asked for."""
 
 
 def make(
     jobs: Sequence[Job],
-    given: Sequence[Any],
+    given: Sequence[Given],
     advance: Callable[[int], None] = lambda nbytes: None,
     *,
     hand_over: bool = True,
-) -> list[Any]:
+) -> list[Array]:
     """The arrays of all jobs, made by all cores at once.
 
     Args:
@@ -48,13 +48,13 @@ def make(
     if hand_over and runs_on_cpu((None,)):
         many = handing.frequent(handing.kind(job) for job in jobs if job.sharding is None)
     values = []
-    for job, value in zip(jobs, run(steps_of(jobs), given, {}, many, hand_over), strict=True):
+    for job, value in zip(jobs, arrays_of(steps_of(jobs), given, {}, many, hand_over), strict=True):
         values.append(value)
         advance(job.nbytes)
     return values
 
 
-def stream(jobs: Sequence[Job], given: Sequence[Any]) -> Iterator[Any]:
+def stream(jobs: Sequence[Job], given: Sequence[Given]) -> Iterator[Array]:
     """The arrays of the jobs, in order, each made when it is asked for, and held no longer.
 
     All programs are compiled from the start. Small arrays that one call of a program
@@ -63,7 +63,7 @@ def stream(jobs: Sequence[Job], given: Sequence[Any]) -> Iterator[Any]:
     results: Results = {}
     steps = steps_of(jobs)
     for first, last in windows(steps):
-        yield from run(steps[first:last], given[first:last], results, frozenset(), True)
+        yield from arrays_of(steps[first:last], given[first:last], results, frozenset(), True)
 
 
 def windows(steps: Sequence[Step]) -> Iterator[tuple[int, int]]:
@@ -81,27 +81,28 @@ def windows(steps: Sequence[Step]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def run(
+def arrays_of(
     steps: Sequence[Step],
-    given: Sequence[Any],
+    given: Sequence[Given],
     results: Results,
     many: frozenset[Hashable],
     hand_over: bool,
-) -> Iterator[Any]:
+) -> Iterator[Array]:
     """The arrays of the steps, whose blocks all cores write at once."""
-    arrays: dict[int, np.ndarray[Any, Any]] = {}
+    arrays: dict[int, HostArray] = {}
     waited: dict[int, slice] = {}
     spans: list[blocks.Span] = []
     for at, (step, keys) in enumerate(zip(steps, given, strict=True)):
         if step.block:
+            assert not isinstance(keys, tuple)
             arrays[at], own = allotted(step, keys)
             waited[at] = slice(len(spans), len(spans) + len(own))
             spans += own
     futures = blocks.write(spans)
     spans.clear()  # They hold the memory of arrays that somebody else may have dropped.
-    same: dict[Hashable, np.ndarray[Any, Any]] = {}
+    same: dict[Hashable, HostArray] = {}
     for batch in batches(steps):
-        ready: dict[int, Any] = {}
+        ready: dict[int, HostArray] = {}
         for at in batch:
             job = steps[at].job
             if at in arrays:
@@ -113,10 +114,13 @@ def run(
         if hand_over:
             placed = [steps[at].job.sharding for at in ready]
             handed = handing.over(list(ready.values()), placed, many)
-            ready = dict(zip(ready, handed, strict=True))
+            there: dict[int, Array] = dict(zip(ready, handed, strict=True))
             del handed
+        else:
+            there = {**ready}
+        ready.clear()
         for at in batch:
-            yield ready.pop(at) if at in ready else made(steps[at], given[at], results)
+            yield there.pop(at) if at in there else made(steps[at], given[at], results)
 
 
 def batches(steps: Sequence[Step]) -> Iterator[list[int]]:
@@ -133,7 +137,7 @@ def batches(steps: Sequence[Step]) -> Iterator[list[int]]:
         yield batch
 
 
-def allotted(step: Step, keys: Any) -> tuple[np.ndarray[Any, Any], list[blocks.Span]]:
+def allotted(step: Step, keys: Words) -> tuple[HostArray, list[blocks.Span]]:
     """The memory of an array on the host, and what has to be written into it."""
     job, source = step.job, step.job.source
     assert isinstance(source, Drawn)
@@ -152,7 +156,7 @@ def allotted(step: Step, keys: Any) -> tuple[np.ndarray[Any, Any], list[blocks.S
     return array.reshape(job.shape), spans
 
 
-def made(step: Step, taken: Any, results: Results) -> Any:
+def made(step: Step, taken: Given, results: Results) -> Array:
     """The array of a job that is not made in blocks; `results` wait for the rest of their group."""
     job, program = step.job, step.program
     match job.source:
@@ -161,31 +165,32 @@ def made(step: Step, taken: Any, results: Results) -> Any:
         case Drawn(_, scalars, _):
             if program is None:
                 return put(np.broadcast_to(number_of(job), job.shape), job.sharding)
-            return program.result()(taken, *scalars)
+            array: jax.Array = program.result()(taken, *scalars)
+            return array
         case Called(group=None, output=None):
             assert program is not None
-            return program.result()(*taken)
+            single: jax.Array = program.result()(*taken)
+            return single
         case Called(group=group, output=output):
             assert program is not None
             assert output is not None
             waiting = results.setdefault(group, [])
             if not waiting:
                 waiting += program.result()(*taken)
-            value, waiting[output] = waiting[output], None
+            own, waiting[output] = waiting[output], None
+            assert own is not None
             if not any(other is not None for other in waiting):
                 del results[group]
-            return value
+            return own
 
 
-def number_of(job: Job) -> np.ndarray[Any, Any]:
+def number_of(job: Job) -> HostArray:
     """What a fill is filled with, in its own type."""
     assert isinstance(job.source, Drawn)
     return np.asarray(job.source.scalars[0], job.dtype)
 
 
-def filled(
-    job: Job, many: frozenset[Hashable], same: dict[Hashable, np.ndarray[Any, Any]]
-) -> np.ndarray[Any, Any]:
+def filled(job: Job, many: frozenset[Hashable], same: dict[Hashable, HostArray]) -> HostArray:
     """A fill in the host's memory: `same` are those of which there are many."""
     number = number_of(job)
     key = (handing.kind(job), number.tobytes())
@@ -199,9 +204,10 @@ def filled(
     return array
 
 
-def put(array: np.ndarray[Any, Any], sharding: Sharding | None) -> Any:
+def put(array: HostArray, sharding: Sharding | None) -> jax.Array:
     """An array of the host, in a buffer of its own, where the sharding says."""
     if sharding is not None and not is_addressable(sharding):
         # `jax.device_put` would compare the array among all hosts.
         return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
-    return jax.device_put(np.array(array), sharding, may_alias=False)
+    placed: jax.Array = jax.device_put(np.array(array), sharding, may_alias=False)
+    return placed

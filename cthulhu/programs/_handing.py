@@ -8,25 +8,38 @@ the shape, so it is for shapes of which a model has very many.
 
 import collections
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from typing import Protocol
 
 import jax
-import numpy as np
 from jax.sharding import Sharding
+
+from cthulhu._types import Array, DType, HostArray
 
 AT_ONCE = 64  # Arguments of the program: more take longer to compile, and are no faster.
 MANY = 1024  # Arrays of one kind that outweigh compiling the program.
 
-Array = np.ndarray[Any, Any]
+
+class Described(Protocol):
+    """An array, or what says what one is like."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size along each axis."""
+        ...
+
+    @property
+    def dtype(self) -> DType:
+        """The type of the elements."""
+        ...
 
 
 @jax.jit
-def copies(*arrays: Any) -> tuple[Any, ...]:
+def copies(*arrays: Array) -> tuple[Array, ...]:
     """The same values, each in a buffer of its own."""
     return arrays
 
 
-def kind(array: Any) -> Hashable:
+def kind(array: Described) -> Hashable:
     """What the program depends on, of an array or of what will be one."""
     return tuple(array.shape), array.dtype
 
@@ -38,7 +51,7 @@ def frequent(kinds: Iterable[Hashable]) -> frozenset[Hashable]:
 
 
 def over(
-    arrays: Sequence[Array], shardings: Sequence[Sharding | None], many: frozenset[Hashable]
+    arrays: Sequence[HostArray], shardings: Sequence[Sharding | None], many: frozenset[Hashable]
 ) -> list[jax.Array]:
     """The arrays as arrays of JAX; nobody writes to their memory any more.
 
@@ -52,7 +65,7 @@ def over(
     """
     waiting: dict[Hashable, list[int]] = {}
     singly: list[int] = []
-    made: list[Any] = [None] * len(arrays)
+    made: dict[int, jax.Array] = {}
 
     def returned(group: list[int]) -> None:
         missing = AT_ONCE - len(group)
@@ -76,4 +89,4 @@ def over(
     handed = jax.device_put([arrays[at] for at in singly], [shardings[at] for at in singly])
     for at, value in zip(singly, handed, strict=True):
         made[at] = value
-    return made
+    return [made[at] for at in range(len(arrays))]

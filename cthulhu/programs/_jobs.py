@@ -11,12 +11,13 @@ import functools
 import math
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Sharding
 
+from cthulhu._types import Array, DType, Jitted, Number
 from cthulhu.laws import Elementwise, Fill, Law
 from cthulhu.programs import _blocks as blocks
 from cthulhu.programs import _pool as pool
@@ -29,7 +30,7 @@ LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
 class Kept(NamedTuple):
     """An array that exists already."""
 
-    value: Any
+    value: Array
 
 
 class Drawn(NamedTuple):
@@ -39,21 +40,21 @@ class Drawn(NamedTuple):
     """
 
     law: Law
-    scalars: tuple[Any, ...]
+    scalars: tuple[Number, ...]
     shape: tuple[int, ...]
 
 
 class Called(NamedTuple):
     """One result of a function. What the job is given are the function's arguments.
 
-    `identity` is what the program depends on, `build` makes the jitted function,
+    `program_key` is what the program depends on, `build` makes the jitted function,
     and `arguments` are their shapes and types. `ahead` is whether to compile it
     before it is called. Jobs of one `group` are results of one call.
     """
 
-    identity: Hashable
-    build: Callable[[], Any]
-    arguments: tuple[Any, ...]
+    program_key: Hashable
+    build: Callable[[], Jitted]
+    arguments: tuple[jax.ShapeDtypeStruct, ...]
     ahead: bool
     group: Hashable
     output: int | None  # Which of the results; None if the function has but one.
@@ -63,7 +64,7 @@ class Job(NamedTuple):
     """An array to make: what it is like, where it goes, and what it is made from."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     sharding: Sharding | None
     stack: int | None  # The axis along which layers are stacked, each with a key of its own.
     source: Kept | Drawn | Called
@@ -86,7 +87,7 @@ def count_programs(jobs: Sequence[Job]) -> int:
     """The number of distinct programs that the jobs need."""
     context = pool.context()
     found = {
-        identity(job, size, context)
+        program_key(job, size, context)
         for job, size in zip(jobs, block_sizes(jobs), strict=True)
         if needs_program(job)
     }
@@ -101,7 +102,7 @@ def steps_of(jobs: Sequence[Job]) -> list[Step]:
     for job, size in zip(jobs, block_sizes(jobs), strict=True):
         program = None
         if needs_program(job):
-            key = identity(job, size, context)
+            key = program_key(job, size, context)
             if key not in known:
                 known[key] = program_of(job, size, key, context)
             program = known[key]
@@ -138,7 +139,7 @@ def in_blocks(job: Job) -> bool:
 def block_sizes(jobs: Sequence[Job]) -> list[int]:
     """The block of each job: a smaller one if a law has very many small arrays; else 0."""
     unneeded: collections.Counter[Hashable] = collections.Counter()
-    found: list[tuple[Any, bool] | None] = []
+    found: list[tuple[Hashable, bool] | None] = []
     for job in jobs:
         if not in_blocks(job):
             found.append(None)
@@ -156,11 +157,11 @@ def block_sizes(jobs: Sequence[Job]) -> list[int]:
     ]
 
 
-def identity(job: Job, size: int, context: Hashable) -> Hashable:
+def program_key(job: Job, size: int, context: Hashable) -> Hashable:
     """What the program of a job depends on."""
     source = job.source
     if isinstance(source, Called):
-        return source.identity
+        return source.program_key
     assert isinstance(source, Drawn)
     if size:
         return ("block", source.law, job.dtype, size)
@@ -171,7 +172,7 @@ def program_of(job: Job, size: int, key: Hashable, context: Hashable) -> "Future
     """The program of a job, compiled or on its way."""
     source = job.source
     if isinstance(source, Called):
-        return pool.compiled(key, source.build, source.arguments, ahead=source.ahead)
+        return pool.program_future(key, source.build, source.arguments, ahead=source.ahead)
     assert isinstance(source, Drawn)
     if size:
         assert isinstance(source.law, Elementwise)
@@ -180,7 +181,7 @@ def program_of(job: Job, size: int, key: Hashable, context: Hashable) -> "Future
     layers = () if job.stack is None else (job.shape[job.stack],)
     words = jax.ShapeDtypeStruct((*layers, 2), np.uint32)
     specs = [jax.ShapeDtypeStruct((), scalar.dtype) for scalar in source.scalars]
-    return pool.compiled(
+    return pool.program_future(
         key, lambda: jax.jit(run, out_shardings=job.sharding), [words, *specs], ahead=True
     )
 
@@ -188,10 +189,10 @@ def program_of(job: Job, size: int, key: Hashable, context: Hashable) -> "Future
 def run_law(
     law: Law,
     shape: tuple[int, ...],
-    dtype: np.dtype[Any],
+    dtype: DType,
     stack: int | None,
-    words: Any,
-    *scalars: Any,
+    words: jax.Array,
+    *scalars: Number,
 ) -> jax.Array:
     """A whole array, or all the layers of one, for keys given as words."""
 

@@ -7,12 +7,13 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
+from cthulhu._types import Array, KeyPath, PyTree
 from cthulhu.programs._build import resolve_sharding
 
 OWNER = "fast_init"
 
 
-def committed(arguments: Iterable[Any]) -> Sharding | None:
+def committed(arguments: Iterable[object]) -> Sharding | None:
     """Where `jax.jit` would put results that depend on arguments placed like these."""
     for argument in arguments:
         if isinstance(argument, jax.Array) and argument.committed:
@@ -24,7 +25,7 @@ def committed(arguments: Iterable[Any]) -> Sharding | None:
     return None
 
 
-def leaf_shardings(prefix: Any, result: Any, owner: str = OWNER) -> list[Sharding | None]:
+def leaf_shardings(prefix: PyTree, result: PyTree, owner: str = OWNER) -> list[Sharding | None]:
     """The sharding of each leaf of the result."""
     leaves = jax.tree_util.tree_leaves_with_path(result)
     try:
@@ -47,14 +48,14 @@ def leaf_shardings(prefix: Any, result: Any, owner: str = OWNER) -> list[Shardin
 class Marked:
     """A leaf of the prefix, which no pytree looks into."""
 
-    sharding: Any
+    sharding: object
 
 
-def is_sharding(value: Any) -> bool:
+def is_sharding(value: object) -> bool:
     return value is None or isinstance(value, Sharding | PartitionSpec)
 
 
-def checked(owner: str, sharding: Any, item: tuple[Any, Any]) -> Sharding | None:
+def checked(owner: str, sharding: Any, item: tuple[KeyPath, Array]) -> Sharding | None:
     """The sharding of one leaf, if it divides its shape."""
     path, leaf = item
     if not isinstance(sharding, Sharding):

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from cthulhu._types import Jitted
 from cthulhu.caches import Recent
 
 LIMIT = 2048  # Programs kept; the least recently used goes first.
@@ -38,8 +39,12 @@ def context() -> Hashable:
     )
 
 
-def compiled(
-    key: Hashable, build: Callable[[], Any], arguments: Sequence[Any], *, ahead: bool
+def program_future(
+    key: Hashable,
+    build: Callable[[], Jitted],
+    arguments: Sequence[jax.ShapeDtypeStruct],
+    *,
+    ahead: bool,
 ) -> concurrent.futures.Future[Program]:
     """The program of this key, perhaps still being compiled; `build` makes its function.
 
@@ -67,7 +72,9 @@ def compiled(
     return promise
 
 
-def finish(key: Hashable, promise: concurrent.futures.Future[Program], lowered: Any) -> None:
+def finish(
+    key: Hashable, promise: concurrent.futures.Future[Program], lowered: jax.stages.Lowered
+) -> None:
     try:
         promise.set_result(lowered.compile())
     except BaseException as error:
@@ -85,7 +92,7 @@ def forget(
 class Unique:
     """Equal to itself alone; keeps what it stands for alive."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
     def __eq__(self, other: object) -> bool:

@@ -10,8 +10,8 @@ temporary, and gives the same bits.
 
 import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from cthulhu import checks, compat
+from cthulhu._types import Key
 from cthulhu.random._threefry import U32, Counter, threefry2x32
 
 UNSIGNED = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
@@ -26,7 +27,11 @@ UNSIGNED = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
 ORIGIN: Counter = (U32(0), U32(0))
 
 
-def multiply(count: Any, factor: int) -> Counter:
+Count: TypeAlias = tuple[jax.Array, jax.Array]
+"""A `Counter` whose two words are arrays."""
+
+
+def multiply(count: jax.Array, factor: int) -> Count:
     """The 64-bit product of uint32 values and a constant below 2**64."""
     high, low = U32(factor >> 32), U32(factor & 0xFFFFFFFF)
     if not high and not low >> U32(16):
@@ -41,7 +46,7 @@ def multiply(count: Any, factor: int) -> Counter:
     return upper + count * high, count * low
 
 
-def add(first: Counter, second: Counter) -> Counter:
+def add(first: Count, second: Counter) -> Count:
     """The 64-bit sum of two counts."""
     low = first[1] + second[1]
     return first[0] + second[0] + (low < second[1]).astype(U32), low
@@ -54,8 +59,8 @@ def counters(shape: Sequence[int], start: Counter | None = None) -> Counter:
     the whole array's shape in every device's part of a partitioned program.
     """
     narrow = start is None and math.prod(shape) <= 2**32
-    low: Any = lax.full(shape, 0, U32)
-    total: Counter = (low, low)
+    low = lax.full(shape, 0, U32)
+    total: Count = (low, low)
     stride = 1
     for dimension in reversed(range(len(shape))):
         # A dimension of 2**32 or more has its iota in 64 bits or not at all.
@@ -98,7 +103,9 @@ def from_memory(words: jax.Array) -> jax.Array:
     return hidden
 
 
-def stream(key: Any, bit_width: int, shape: Sequence[int], start: Counter | None = None) -> Any:
+def stream(
+    key: Key, bit_width: int, shape: Sequence[int], start: Counter | None = None
+) -> jax.Array:
     """The bits that belong to the raw data of one threefry key."""
     words = from_memory(key)
     left, right = threefry2x32((words[0], words[1]), counters(shape, start))
@@ -107,15 +114,15 @@ def stream(key: Any, bit_width: int, shape: Sequence[int], start: Counter | None
     return lax.convert_element_type(lax.bitwise_xor(left, right), UNSIGNED[bit_width])
 
 
-def _impl_bits(key: Any, bit_width: int, shape: Sequence[int]) -> Any:
+def _impl_bits(key: Key, bit_width: int, shape: Sequence[int]) -> jax.Array:
     return stream(key, bit_width, shape)
 
 
 @functools.cache
-def implementation() -> Any:
+def implementation() -> Hashable:
     """JAX's threefry keys with the fused bits, as a key implementation of its own."""
     prng = compat.prng()
-    return prng.define_prng_impl(
+    made: Hashable = prng.define_prng_impl(
         key_shape=(2,),
         seed=prng.threefry_prng_impl.seed,
         split=prng.threefry_prng_impl.split,
@@ -124,6 +131,7 @@ def implementation() -> Any:
         name="cthulhu_threefry2x32",
         tag="cfry",
     )
+    return made
 
 
 def fused(key: jax.Array) -> jax.Array:
@@ -194,8 +202,7 @@ def random_bits(
     checks.single_key("random_bits", key)
     key = fused(key)
     if is_fused(key):
-        bits: jax.Array = stream(jax.random.key_data(key), bit_width, tuple(shape), start)
-        return bits
+        return stream(jax.random.key_data(key), bit_width, tuple(shape), start)
     if start is not None:
         raise NotImplementedError(
             "random_bits: a block of an array can be drawn only with a threefry key and "

@@ -5,32 +5,42 @@ as 1, 2, 3", https://doi.org/10.1145/2063384.2063405.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, overload
 
+import jax
 import numpy as np
 from jax import lax
+
+from cthulhu._types import Words
 
 U32 = np.uint32
 MASK = 0xFFFFFFFF
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 
-Counter = tuple[Any, Any]
+Word = TypeVar("Word")
+
+Counter: TypeAlias = tuple[jax.Array | np.uint32, jax.Array | np.uint32]
 """The high and the low 32 bits of a 64-bit count: scalars or arrays of uint32."""
 
+Pair: TypeAlias = tuple[jax.Array | np.uint32 | Words, jax.Array | np.uint32 | Words]
 
-class Arithmetic(NamedTuple):
+
+Lanes: TypeAlias = tuple[Words | np.uint32, Words | np.uint32]
+
+
+class Arithmetic(NamedTuple, Generic[Word]):
     """How words of 32 bits are computed with."""
 
-    word: Callable[[int], Any]
-    add: Callable[[Any, Any], Any]
-    xor: Callable[[Any, Any], Any]
-    rotate: Callable[[Any, int], Any]  # To the left.
+    word: Callable[[int], Word]
+    add: Callable[[Word, Word], Word]
+    xor: Callable[[Word, Word], Word]
+    rotate: Callable[[Word, int], Word]  # To the left.
 
 
 # `lax` functions and not operators: tracing the latter takes three times as long. The
 # rotation is written in the form that compilers recognize.
-PROGRAM = Arithmetic(
+PROGRAM: Arithmetic[jax.Array | np.uint32] = Arithmetic(
     U32,
     lax.add,
     lax.bitwise_xor,
@@ -40,12 +50,12 @@ PROGRAM = Arithmetic(
 )
 
 # Arrays of NumPy, whose sums wrap around without a warning; those of its scalars warn.
-ARRAYS = Arithmetic(
+ARRAYS: Arithmetic[Words | np.uint32] = Arithmetic(
     U32, np.add, np.bitwise_xor, lambda word, by: word << U32(by) | word >> U32(32 - by)
 )
 
 # Python's integers are the fastest for one key.
-INTEGERS = Arithmetic(
+INTEGERS: Arithmetic[int] = Arithmetic(
     int,
     lambda left, right: (left + right) & MASK,
     lambda left, right: left ^ right,
@@ -53,7 +63,15 @@ INTEGERS = Arithmetic(
 )
 
 
-def threefry2x32(key: tuple[Any, Any], count: Counter, over: Arithmetic = PROGRAM) -> Counter:
+@overload
+def threefry2x32(key: Pair, count: Pair) -> tuple[jax.Array, jax.Array]: ...
+@overload
+def threefry2x32(
+    key: tuple[Word, Word], count: tuple[Word, Word], over: Arithmetic[Word]
+) -> tuple[Word, Word]: ...
+def threefry2x32(
+    key: tuple[Any, Any], count: tuple[Any, Any], over: Arithmetic[Any] = PROGRAM
+) -> tuple[Any, Any]:
     """Hash `count` with `key`: 20 rounds, the key injected after every four."""
     word, add, xor, rotate = over
     schedule = (key[0], key[1], xor(xor(key[0], key[1]), word(PARITY)))
@@ -68,7 +86,7 @@ def threefry2x32(key: tuple[Any, Any], count: Counter, over: Arithmetic = PROGRA
     return left, right
 
 
-def hash_words(key: Any, high: Any, low: Any) -> np.ndarray[Any, Any]:
+def hash_words(key: Words, high: Words, low: Words) -> Words:
     """The hash of counts on the host, along a last axis of two words.
 
     Args:
@@ -94,6 +112,7 @@ def hash_words(key: Any, high: Any, low: Any) -> np.ndarray[Any, Any]:
         words = threefry2x32((first, second), (int(high.flat[0]), int(low.flat[0])), INTEGERS)
         return np.array(words, U32).reshape(*shape, 2)
     # A scalar of NumPy would warn that its sum wraps around.
-    lead = np.atleast_1d(key[..., 0]), np.atleast_1d(key[..., 1])
-    arrays = threefry2x32(lead, (np.atleast_1d(high), np.atleast_1d(low)), ARRAYS)
+    lead: Lanes = np.atleast_1d(key[..., 0]), np.atleast_1d(key[..., 1])
+    count: Lanes = np.atleast_1d(high), np.atleast_1d(low)
+    arrays = threefry2x32(lead, count, ARRAYS)
     return np.stack([np.broadcast_to(array, shape) for array in arrays], -1)

@@ -8,10 +8,21 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
-from cthulhu import random
+from cthulhu import compat, random
+from cthulhu._types import Aval
 from cthulhu.programs._pool import Unique
-from cthulhu.tracing._graph import Equation, Graph, Literal, Ref, inner_jaxprs, is_key
+from cthulhu.tracing._graph import (
+    Equation,
+    Graph,
+    Literal,
+    Ref,
+    bare,
+    inner_jaxprs,
+    is_closed,
+    is_key,
+)
 from cthulhu.tracing._parts import Component, is_delicate
 
 # The order of these sums is up to the compiler, and depends on what it fuses
@@ -23,7 +34,9 @@ SUMS = {
 }
 
 
-def evaluate(equations: Sequence[Equation], values: dict[int, Any], *, fuse: bool) -> None:
+def trace_equations(
+    equations: Sequence[Equation], values: dict[int, ArrayLike], *, fuse: bool
+) -> None:
     """Trace `equations`: add their results to `values`, in which their inputs stand."""
     for equation in equations:
         operands = [
@@ -31,7 +44,9 @@ def evaluate(equations: Sequence[Equation], values: dict[int, Any], *, fuse: boo
         ]
         params = equation.params
         if fuse and equation.name == "random_bits":
-            operands = [random.fused(operands[0])]
+            (key,) = operands
+            assert isinstance(key, jax.Array)
+            operands = [random.fused(key)]
         elif fuse and any(draws_bits(inner) for inner in inner_jaxprs(params)):
             params = {name: rewritten(value) for name, value in params.items()}
         bound = equation.primitive.get_bind_params(params)
@@ -41,15 +56,15 @@ def evaluate(equations: Sequence[Equation], values: dict[int, Any], *, fuse: boo
         values.update(zip(equation.outputs, results, strict=True))
 
 
-def draws_bits(jaxpr: Any) -> bool:
+def draws_bits(jaxpr: "compat.Held") -> bool:
     """Whether random bits are drawn somewhere in `jaxpr`."""
     return "random_bits" in names(jaxpr)
 
 
-def names(jaxpr: Any) -> set[str]:
+def names(jaxpr: "compat.Held") -> set[str]:
     """The names of all operations in `jaxpr`, at whatever depth."""
     found: set[str] = set()
-    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+    for equation in bare(jaxpr).eqns:
         found.add(equation.primitive.name)
         if "branches_platforms" not in equation.params:
             for inner in inner_jaxprs(equation.params):
@@ -65,31 +80,27 @@ def rewritten(value: Any) -> Any:
         return value
     graph = Graph(value)
 
-    def run(*arguments: Any) -> list[Any]:
+    def run(*arguments: jax.Array) -> list[ArrayLike]:
         values = {**graph.constants, **dict(zip(graph.inputs, arguments, strict=True))}
-        evaluate(graph.equations, values, fuse=True)
+        trace_equations(graph.equations, values, fuse=True)
         return [ref.value if isinstance(ref, Literal) else values[ref] for ref in graph.outputs]
 
     return jax.make_jaxpr(run)(*(spec(graph.avals[number]) for number in graph.inputs))
 
 
-def is_closed(value: Any) -> bool:
-    return hasattr(value, "jaxpr") and hasattr(value, "consts")
-
-
-def spec(aval: Any) -> jax.ShapeDtypeStruct:
+def spec(aval: Aval) -> jax.ShapeDtypeStruct:
     """An argument to trace with."""
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
-def words_spec(aval: Any) -> jax.ShapeDtypeStruct:
+def words_spec(aval: Aval) -> jax.ShapeDtypeStruct:
     """An argument of a program: keys come as their words."""
     if is_key(aval):
         return jax.ShapeDtypeStruct((*aval.shape, 2), np.uint32)
     return spec(aval)
 
 
-def runner(component: Component, avals: Sequence[Any]) -> Callable[..., tuple[Any, ...]]:
+def runner(component: Component, avals: Sequence[Aval]) -> Callable[..., tuple[ArrayLike, ...]]:
     """The function of a component: its inputs, keys as words or typed, to its outputs."""
     found = {equation.name for equation in component.equations}
     for equation in component.equations:
@@ -99,20 +110,20 @@ def runner(component: Component, avals: Sequence[Any]) -> Callable[..., tuple[An
     made = (avals[output] for equation in component.equations for output in equation.outputs)
     fuse = found.isdisjoint(SUMS) and not any(map(is_delicate, made))
 
-    def run(*arguments: Any) -> tuple[Any, ...]:
-        values: dict[int, Any] = {}
+    def run(*arguments: jax.Array) -> tuple[ArrayLike, ...]:
+        values: dict[int, ArrayLike] = {}
         for number, argument in zip(component.inputs, arguments, strict=True):
             words = is_key(avals[number]) and not is_key(argument)
             values[number] = (
                 jax.random.wrap_key_data(argument, impl="threefry2x32") if words else argument
             )
-        evaluate(component.equations, values, fuse=fuse)
+        trace_equations(component.equations, values, fuse=fuse)
         return tuple(values[output] for output in component.outputs)
 
     return run
 
 
-def identity(component: Component, avals: Sequence[Any]) -> Hashable:
+def program_key(component: Component, avals: Sequence[Aval]) -> Hashable:
     """What the component's program depends on: the same for all that can share it."""
     numbers = {number: place for place, number in enumerate(component.inputs)}
     text = []
@@ -126,7 +137,7 @@ def identity(component: Component, avals: Sequence[Any]) -> Hashable:
     return inputs, tuple(text), tuple(numbers[output] for output in component.outputs)
 
 
-def signature(aval: Any) -> Hashable:
+def signature(aval: Aval) -> Hashable:
     return tuple(aval.shape), aval.dtype, aval.weak_type
 
 

@@ -6,30 +6,30 @@ A key is an array of `uint32` with a last axis of its two words.
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cthulhu._types import Aval, HostArray, Words
 from cthulhu.random._threefry import MASK, hash_words
-from cthulhu.tracing._graph import Equation, is_key
+from cthulhu.tracing._graph import Equation, Params, is_key
 
 LARGEST = 4096  # Integers; larger arrays are not about keys.
 MOST_KEYS = 2**16  # A split for as many layers or parameters as a model has.
 
-Array = np.ndarray[Any, Any]
-Rule = Callable[..., Any]
+Rule = Callable[..., HostArray | list[HostArray]]
 
 
 @functools.cache
-def threefry_dtype() -> Any:
+def threefry_dtype() -> Hashable:
     """The dtype of typed threefry keys."""
-    return jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32")).dtype
+    found: Hashable = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32")).dtype
+    return found
 
 
-def derives_from(aval: Any) -> bool:
+def derives_from(aval: Aval) -> bool:
     """Whether values of this kind may take part in a derivation: keys and small integers."""
     if is_key(aval):
         return bool(aval.size <= MOST_KEYS)
@@ -39,7 +39,7 @@ def derives_from(aval: Any) -> bool:
     return bool(exact) and aval.size <= LARGEST
 
 
-def is_derivation(equation: Equation, avals: Sequence[Any]) -> bool:
+def is_derivation(equation: Equation, avals: Sequence[Aval]) -> bool:
     """Whether the equation computes keys, or small integers, exactly."""
     if equation.name not in RULES:
         return False
@@ -49,31 +49,31 @@ def is_derivation(equation: Equation, avals: Sequence[Any]) -> bool:
     )
 
 
-def seed(params: dict[str, Any], seeds: Array) -> Array:
-    wide = seeds.astype(np.uint64) if seeds.dtype.itemsize == 8 else seeds.astype(np.uint32)
-    high = wide >> np.uint64(32) if wide.dtype == np.uint64 else np.zeros_like(wide)
-    return np.stack([high.astype(np.uint32), (wide & MASK).astype(np.uint32)], -1)
+def seed(params: Params, seeds: HostArray) -> Words:
+    unsigned = seeds.astype(np.uint64) if seeds.dtype.itemsize == 8 else seeds.astype(np.uint32)
+    high = unsigned >> np.uint64(32) if unsigned.dtype == np.uint64 else np.zeros_like(unsigned)
+    return np.stack([high.astype(np.uint32), (unsigned & MASK).astype(np.uint32)], -1)
 
 
-def fold_in(params: dict[str, Any], key: Array, data: Array) -> Array:
+def fold_in(params: Params, key: Words, data: HostArray) -> Words:
     low = data.astype(np.uint32)
     return hash_words(key, np.zeros_like(low), low)
 
 
-def split(params: dict[str, Any], key: Array) -> Array:
+def split(params: Params, key: Words) -> Words:
     shape = tuple(params["shape"])
     low = np.arange(int(np.prod(shape)), dtype=np.uint32).reshape(shape)
     lead = key.reshape(*key.shape[:-1], *(1 for _ in shape), 2)
     return hash_words(lead, np.zeros_like(low), low)
 
 
-def slice_(params: dict[str, Any], operand: Array) -> Array:
+def slice_(params: Params, operand: HostArray) -> HostArray:
     limits, starts = params["limit_indices"], params["start_indices"]
     strides = params["strides"] or (1,) * len(starts)
     return operand[tuple(map(slice, starts, limits, strides))]
 
 
-def dynamic_slice(params: dict[str, Any], operand: Array, *starts: Array) -> Array:
+def dynamic_slice(params: Params, operand: HostArray, *starts: HostArray) -> HostArray:
     index = []
     for axis, (start, size) in enumerate(zip(starts, params["slice_sizes"], strict=True)):
         first = min(max(int(start), 0), operand.shape[axis] - size)
@@ -81,28 +81,28 @@ def dynamic_slice(params: dict[str, Any], operand: Array, *starts: Array) -> Arr
     return operand[tuple(index)]
 
 
-def unstack(params: dict[str, Any], operand: Array) -> list[Array]:
+def unstack(params: Params, operand: HostArray) -> list[HostArray]:
     return list(np.moveaxis(operand, params["axis"], 0))
 
 
-def select(params: dict[str, Any], which: Array, *cases: Array) -> Array:
+def select(params: Params, which: HostArray, *cases: HostArray) -> HostArray:
     extra = cases[0].ndim - which.ndim
     index = which.astype(np.intp).reshape(which.shape + (1,) * extra if which.ndim else ())
     return np.choose(np.broadcast_to(index, cases[0].shape), cases)
 
 
-def iota(params: dict[str, Any]) -> Array:
+def iota(params: Params) -> HostArray:
     shape, axis = params["shape"], params["dimension"]
     lead = tuple(size if at == axis else 1 for at, size in enumerate(shape))
     count = np.arange(shape[axis], dtype=params["dtype"])
     return np.broadcast_to(count.reshape(lead), shape)
 
 
-def same(params: dict[str, Any], operand: Array) -> Array:
+def same(params: Params, operand: HostArray) -> HostArray:
     return operand
 
 
-def elementwise(function: Callable[..., Any]) -> Rule:
+def elementwise(function: Callable[..., HostArray]) -> Rule:
     """A rule that ignores the parameters."""
     return lambda params, *operands: function(*operands)
 
@@ -143,7 +143,9 @@ RULES: dict[str, Rule] = {
 }
 
 
-def evaluate(equations: Sequence[Equation], avals: Sequence[Any], values: dict[int, Any]) -> None:
+def derive(
+    equations: Sequence[Equation], avals: Sequence[Aval], values: dict[int, HostArray]
+) -> None:
     """Add the results of `equations` to `values`, in which their inputs stand."""
     for equation in equations:
         operands = [
@@ -160,7 +162,7 @@ def evaluate(equations: Sequence[Equation], avals: Sequence[Any], values: dict[i
         values.update(zip(equation.outputs, map(np.asarray, results), strict=True))
 
 
-def shaped(equation: Equation, operand: Array, out: Any) -> Array:
+def shaped(equation: Equation, operand: HostArray, out: Aval) -> HostArray:
     """A reshape or a broadcast, with the words of a key kept."""
     words = (2,) if is_key(out) else ()
     if equation.name == "reshape":

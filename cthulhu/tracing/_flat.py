@@ -5,23 +5,17 @@ of all shapes with one law can share one program. A `Traced` law is a draw in
 normal form; the scale that ends it is its scalar.
 """
 
-import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from cthulhu.laws import Elementwise, Law
-from cthulhu.laws._base import DType
-from cthulhu.laws._inverse import erf_inv
-from cthulhu.random import _bits as bits
-from cthulhu.random._threefry import Counter, threefry2x32
+from cthulhu._types import Aval, HostArray, HostNumber, Number
+from cthulhu.laws import Law
 from cthulhu.tracing import _derivation as derivation
-from cthulhu.tracing._graph import Equation, Literal, Ref
+from cthulhu.tracing._graph import Equation, Literal, Params, Ref
+from cthulhu.tracing._law import Instruction, Operand, Traced
 from cthulhu.tracing._parts import Component, is_delicate
 
 # The shape of the values changes, but neither their number nor their order.
@@ -39,123 +33,37 @@ ELEMENTWISE = {
 # XLA may change the order of these.
 PRODUCTS = {"mul", "div", "neg"}
 
-Instruction = tuple[Any, ...]
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Traced(Elementwise):
-    """A law read off a program.
-
-    Args:
-        instructions: ``(primitive or "bits", params, operands)``, hashable; an
-            operand is the number of an instruction, ``("key", n)``,
-            ``("scalar", n)`` or ``("literal", dtype, bytes)``.
-        count: the number of keys.
-
-    Example:
-        >>> Traced((("bits", 32, ("key", 0)),), 1).keys
-        1
-    """
-
-    instructions: tuple[Instruction, ...]
-    count: int
-    _hash: int = dataclasses.field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Hash the instructions once: there may be hundreds."""
-        object.__setattr__(self, "_hash", hash((self.instructions, self.count)))
-
-    def __hash__(self) -> int:
-        """The hash of the instructions."""
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        """Whether the instructions are the same."""
-        return self is other or (
-            isinstance(other, Traced)
-            and self._hash == other._hash
-            and (self.instructions, self.count) == (other.instructions, other.count)
-        )
-
-    @property
-    def keys(self) -> int:
-        """The number of keys."""
-        return self.count
-
-    @property
-    def single_draw(self) -> bool:
-        """Whether `quantiles` can tell what the values look like."""
-        return [name for name, *_ in self.instructions].count("bits") == 1
-
-    def block(
-        self, key: Any, shape: tuple[int, ...], dtype: DType, start: Counter | None, *scalars: Any
-    ) -> jax.Array:
-        """A block of the flat array, in the type of the traced values, whatever `dtype`.
-
-        Args:
-            key: the words of all keys, one after the other.
-            shape: the number of elements; the first one's index is a multiple of
-                it, and it is a power of two.
-            dtype: unused.
-            start: the high and the low 32 bits of the index of the first element.
-            *scalars: the factor that ends the law, if it has one.
-
-        Returns:
-            The elements.
-        """
-        (size,) = shape
-        assert start is not None
-        low = lax.iota(np.uint32, size) + start[1]
-
-        def draw(number: int, width: int) -> Any:
-            words = (key[2 * number], key[2 * number + 1])
-            left, right = threefry2x32(words, (start[0], low))
-            if width == 64:
-                return (left.astype(np.uint64) << np.uint64(32)) | right.astype(np.uint64)
-            return lax.convert_element_type(left ^ right, bits.UNSIGNED[width])
-
-        return evaluate(self.instructions, size, draw, scalars)
-
-    def quantiles(self, count: int, dtype: DType, *scalars: Any) -> jax.Array:
-        """The values of evenly spaced bits."""
-        spacing = 2**32 // count
-
-        def spread(number: int, width: int) -> Any:
-            even = lax.iota(np.uint32, count) * np.uint32(spacing) + np.uint32(spacing // 2)
-            if width == 64:
-                return even.astype(np.uint64) << np.uint64(32)
-            return lax.convert_element_type(even >> np.uint32(32 - width), bits.UNSIGNED[width])
-
-        return evaluate(self.instructions, count, spread, scalars)
-
-
-class Draw(NamedTuple):
-    """A law, and the values that make it one leaf's."""
+class TracedDraw(NamedTuple):
+    """A draw that was found in a traced program: a law, and the values that make it one leaf's."""
 
     law: Law
     keys: tuple[int, ...]
-    scalars: tuple[Any, ...]
-    drawn: tuple[int, ...]  # The shape before any reshape.
+    scalars: tuple[Number, ...]
+    shape: tuple[int, ...]  # Before any reshape.
     label: str = ""  # What an initializer of this library calls itself.
 
 
-def fold(equation: Equation, operands: Sequence[Any]) -> Any:
+def fold(equation: Equation, operands: Sequence[HostNumber | None]) -> HostNumber | None:
     """The value of an equation between constant scalars, if it is exact; else `None`."""
-    if any(operand is None for operand in operands):
+    known = [operand for operand in operands if operand is not None]
+    if len(known) < len(operands):
         return None
     name = equation.name
     if name in RESHAPES:
-        return operands[0]
+        return known[0]
     if name == "convert_element_type":
-        return np.asarray(operands[0]).astype(equation.params["new_dtype"])[()]
+        return scalar_of(np.asarray(known[0]).astype(equation.params["new_dtype"]))
     rule = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}.get(name)
-    if rule is None or any(np.asarray(o).dtype not in (np.float32, np.float64) for o in operands):
-        return np.sqrt(operands[0]) if name == "sqrt" and is_wide(operands[0]) else None
+    if rule is None or not all(map(is_real, known)):
+        return np.sqrt(known[0]) if name == "sqrt" and is_real(known[0]) else None
     with np.errstate(all="ignore"):
-        return rule(*operands)
+        left, right = known
+        result: HostNumber = rule(left, right)
+        return result
 
 
-def keeps_order(equation: Equation, avals: Sequence[Any]) -> bool:
+def keeps_order(equation: Equation, avals: Sequence[Aval]) -> bool:
     """Whether an equation changes the shape of its one operand, and nothing else."""
     (output,), (source,) = equation.outputs, equation.inputs
     params = equation.params
@@ -168,23 +76,23 @@ def keeps_order(equation: Equation, avals: Sequence[Any]) -> bool:
     )
 
 
-def is_wide(value: Any) -> bool:
+def is_real(value: HostNumber) -> bool:
     return np.asarray(value).dtype in (np.float32, np.float64)
 
 
 class Normalizer:
     """Builds the normal form of one component, or gives up."""
 
-    def __init__(self, avals: Sequence[Any], size: int) -> None:
+    def __init__(self, avals: Sequence[Aval], size: int) -> None:
         self.avals = avals
         self.size = size
         self.instructions: list[Instruction] = []
         self.keys: dict[int, int] = {}
-        self.places: dict[int, Any] = {}  # value -> operand
-        self.known: dict[Any, Any] = {}  # operand -> constant scalar
-        self.wide: set[Any] = set()  # operands with an element for each of the leaf's
+        self.places: dict[int, Operand] = {}  # value -> operand
+        self.known: dict[Operand, HostNumber | None] = {}  # operand -> constant scalar
+        self.varying: set[int] = set()  # operands with an element for each of the leaf's
 
-    def operand(self, ref: Ref) -> Any:
+    def operand(self, ref: Ref) -> Operand:
         if isinstance(ref, Literal):
             value = number(ref)
             operand = literal(np.asarray(value))
@@ -192,7 +100,7 @@ class Normalizer:
             return operand
         return self.places[ref]
 
-    def emit(self, *instruction: Any) -> int:
+    def emit(self, *instruction: *Instruction) -> int:
         self.instructions.append(instruction)
         return len(self.instructions) - 1
 
@@ -215,16 +123,16 @@ class Normalizer:
         if permuted or params.get("sharding") is not None:
             return False
         operands = [self.operand(ref) for ref in equation.inputs]
-        wide = any(operand in self.wide for operand in operands)
-        if wide and size != self.size:
+        varies = any(operand in self.varying for operand in operands)
+        if varies and size != self.size:
             return False
         if name in RESHAPES:
             self.places[output] = operands[0]
             return True
         place = self.emit(equation.primitive, hashable(params), *operands)
         self.places[output] = place
-        if wide:
-            self.wide.add(place)
+        if varies:
+            self.varying.add(place)
         else:
             self.known[place] = fold(equation, [self.known.get(operand) for operand in operands])
         return True
@@ -236,11 +144,12 @@ class Normalizer:
         if self.avals[key].dtype != derivation.threefry_dtype():
             return False
         place = self.keys.setdefault(key, len(self.keys))
-        self.places[output] = self.emit("bits", equation.params["bit_width"], ("key", place))
-        self.wide.add(self.places[output])
+        emitted = self.emit("bits", equation.params["bit_width"], ("key", place))
+        self.places[output] = emitted
+        self.varying.add(emitted)
         return True
 
-    def lift(self) -> tuple[Any, ...]:
+    def lift(self) -> tuple[Number, ...]:
         """Make the scale that ends the law a scalar of the program, where no bit changes.
 
         XLA multiplies the constants of a chain of products first. The order is
@@ -261,16 +170,16 @@ class Normalizer:
         self.instructions.append((multiply, params, place, ("scalar", 0)))
         return (product,)
 
-    def scaled(self, place: int) -> tuple[int, Any] | None:
+    def scaled(self, place: int) -> tuple[int, HostNumber] | None:
         """What the instruction at `place` scales by a constant, and that constant."""
         instruction = self.instructions[place]
         if instruction[0] == "bits" or instruction[0].name != "mul":
             return None
-        wide = [operand for operand in instruction[2:] if operand in self.wide]
-        factors = [self.known.get(o) for o in instruction[2:] if o not in self.wide]
-        if len(wide) != 1 or factors[0] is None or not is_wide(factors[0]):
+        varying = [o for o in instruction[2:] if isinstance(o, int) and o in self.varying]
+        factors = [self.known.get(o) for o in instruction[2:] if o not in self.varying]
+        if len(varying) != 1 or factors[0] is None or not is_real(factors[0]):
             return None
-        return wide[0], factors[0]
+        return varying[0], factors[0]
 
     def law(self) -> tuple[Instruction, ...]:
         """The instructions that the last one needs."""
@@ -278,7 +187,7 @@ class Normalizer:
         for place in reversed(range(len(self.instructions))):
             if place in needed:
                 needed.update(o for o in self.instructions[place][2:] if isinstance(o, int))
-        numbers = {place: at for at, place in enumerate(sorted(needed))}
+        numbers: dict[Operand, Operand] = {place: at for at, place in enumerate(sorted(needed))}
         return tuple(
             (*instruction[:2], *(numbers.get(o, o) for o in instruction[2:]))
             for place, instruction in enumerate(self.instructions)
@@ -286,20 +195,25 @@ class Normalizer:
         )
 
 
-def number(constant: Literal) -> Any:
+def number(constant: Literal) -> HostNumber:
     """The scalar of a literal, in its own type."""
-    return np.asarray(constant.value, constant.aval.dtype)[()]
+    return scalar_of(np.asarray(constant.value, constant.aval.dtype))
 
 
-def literal(value: Any) -> Any:
+def scalar_of(array: HostArray) -> HostNumber:
+    """What an array without axes holds."""
+    return cast(HostNumber, array[()])
+
+
+def literal(value: HostArray) -> Operand:
     return ("literal", value.dtype, value.tobytes())
 
 
-def hashable(params: dict[str, Any]) -> tuple[Any, ...]:
+def hashable(params: Params) -> tuple[tuple[str, object], ...]:
     return tuple(sorted(params.items(), key=lambda item: item[0]))
 
 
-def draw_of(component: Component, avals: Sequence[Any]) -> Draw | None:
+def elementwise_draw(component: Component, avals: Sequence[Aval]) -> TracedDraw | None:
     """The component as a law over a flat array, or `None` if it is not elementwise."""
     if len(component.outputs) != 1:
         return None
@@ -310,7 +224,7 @@ def draw_of(component: Component, avals: Sequence[Any]) -> Draw | None:
     normalizer = Normalizer(avals, aval.size)
     try:
         complete = all(normalizer.add(equation) for equation in component.equations)
-        if not complete or normalizer.places.get(output) not in normalizer.wide:
+        if not complete or normalizer.places.get(output) not in normalizer.varying:
             return None
         if normalizer.places[output] != len(normalizer.instructions) - 1:
             return None
@@ -319,38 +233,7 @@ def draw_of(component: Component, avals: Sequence[Any]) -> Draw | None:
         hash(law)
     except TypeError:  # A parameter of an equation is not hashable.
         return None
-    drawn = next(e for e in component.equations if e.name == "random_bits")
+    bits_drawn = next(e for e in component.equations if e.name == "random_bits")
     keys = tuple(normalizer.keys)
-    return Draw(Traced(law, len(keys)), keys, scalars, tuple(drawn.params["shape"]))
-
-
-def evaluate(
-    law: tuple[Instruction, ...],
-    size: int,
-    draw: Callable[[int, int], Any],
-    scalars: Sequence[Any],
-) -> jax.Array:
-    """Run the instructions of a law on the bits that `draw(key, width)` gives."""
-    values: list[Any] = []
-
-    def read(operand: Any) -> Any:
-        if isinstance(operand, int):
-            return values[operand]
-        if operand[0] == "scalar":
-            return scalars[operand[1]]
-        return np.frombuffer(operand[2], operand[1])[0]
-
-    for primitive, params, *operands in law:
-        if primitive == "bits":
-            values.append(draw(operands[0][1], params))
-            continue
-        given = [read(operand) for operand in operands]
-        if any(jnp.ndim(value) for value in given):
-            given = [jnp.broadcast_to(value, (size,)) for value in given]
-        if primitive.name == "erf_inv":
-            values.append(erf_inv(given[0]))
-            continue
-        result = primitive.bind(*given, **primitive.get_bind_params(dict(params)))
-        values.append(result[0] if primitive.multiple_results else result)
-    last: jax.Array = values[-1]
-    return last
+    shape = tuple(bits_drawn.params["shape"])
+    return TracedDraw(Traced(law, len(keys)), keys, scalars, shape)

@@ -7,12 +7,14 @@ and with its inner calls spelled out.
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from cthulhu import compat
+from cthulhu._types import Array, Aval
 from cthulhu.programs._build import Recipe, recipe_of
 
 # Calls whose meaning is that of the jaxpr they hold; what else they carry serves
@@ -33,19 +35,25 @@ CALLS = {
 class Literal:
     """A constant scalar of the program's text."""
 
-    value: Any
-    aval: Any
+    value: ArrayLike
+    aval: Aval
 
 
 Ref = int | Literal
+
+Params: TypeAlias = dict[str, Any]
+"""The parameters of an operation, by name: whatever it takes."""
+
+Scope: TypeAlias = "dict[compat.Atom, Ref]"
+"""What stands for the variables of a jaxpr."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Equation:
     """One operation; values are numbers into `Graph.avals`."""
 
-    primitive: Any
-    params: dict[str, Any]
+    primitive: "compat.Primitive"
+    params: Params
     inputs: tuple[Ref, ...]
     outputs: tuple[int, ...]
     recipe: Recipe | None = None
@@ -66,60 +74,59 @@ class Equation:
 class Graph:
     """The equations that `outputs` need, in order; `needed` are the values they read."""
 
-    def __init__(self, jaxpr: Any) -> None:
+    def __init__(self, jaxpr: "compat.ClosedJaxpr") -> None:
         opened, constants = marked(jaxpr.jaxpr, {}), jaxpr.consts
         needed = compat.pruned(opened)
-        self.avals: list[Any] = []
+        self.avals: list[Aval] = []
         self.equations: list[Equation] = []
-        self.constants: dict[int, Any] = {}
-        scope: dict[Any, Ref] = {}
+        self.constants: dict[int, ArrayLike] = {}
+        scope: Scope = {}
         for variable, constant in zip(opened.constvars, constants, strict=True):
-            scope[variable] = self.constant(variable.aval, constant)
-        self.inputs = [self.new(variable.aval) for variable in needed.invars]
+            scope[variable] = self.constant(compat.aval_of(variable), constant)
+        self.inputs = [self.new(compat.aval_of(variable)) for variable in needed.invars]
         scope.update(zip(needed.invars, self.inputs, strict=True))
         self.outputs = self.inline(needed, scope)
         self.prune()
 
-    def new(self, aval: Any) -> int:
+    def new(self, aval: Aval) -> int:
         """A value of its own."""
         self.avals.append(aval)
         return len(self.avals) - 1
 
-    def constant(self, aval: Any, value: Any) -> int:
+    def constant(self, aval: Aval, value: ArrayLike) -> int:
         """A captured array: an input that the graph itself provides."""
         number = self.new(aval)
         self.constants[number] = value
         return number
 
-    def read(self, scope: dict[Any, Ref], atom: Any) -> Ref:
+    def read(self, scope: Scope, atom: "compat.Atom") -> Ref:
         """What stands for a variable or a literal of a jaxpr."""
         if not hasattr(atom, "val"):
             return scope[atom]
-        if atom.aval.shape:
-            return self.constant(atom.aval, atom.val)
-        return Literal(atom.val, atom.aval)
+        aval = compat.aval_of(atom)
+        return self.constant(aval, atom.val) if aval.shape else Literal(atom.val, aval)
 
-    def inline(self, jaxpr: Any, scope: dict[Any, Ref]) -> list[Ref]:
+    def inline(self, jaxpr: "compat.Jaxpr", scope: Scope) -> list[Ref]:
         """Append the equations of `jaxpr`, with its calls spelled out."""
         for equation in jaxpr.eqns:
             inputs = tuple(self.read(scope, atom) for atom in equation.invars)
             recipe, label, inner = None, "", called(equation)
-            if equation.primitive is compat.own_draw():
+            if equation.primitive is compat.draw_marker():
                 recipe, written = equation.params["recipe"], equation.params["equation"]
                 label = str(written.source_info.name_stack).rpartition("/")[2]
             else:
                 written = equation
             if inner is None:
-                outputs = tuple(self.new(variable.aval) for variable in equation.outvars)
+                outputs = tuple(self.new(compat.aval_of(variable)) for variable in equation.outvars)
                 self.equations.append(
                     Equation(written.primitive, written.params, inputs, outputs, recipe, label)
                 )
                 scope.update(zip(equation.outvars, outputs, strict=True))
                 continue
-            body, constants = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
-            within: dict[Any, Ref] = dict(zip(body.invars, inputs, strict=True))
+            body, constants = bare(inner), getattr(inner, "consts", ())
+            within: Scope = dict(zip(body.invars, inputs, strict=True))
             for variable, value in zip(body.constvars, constants, strict=True):
-                within[variable] = self.constant(variable.aval, value)
+                within[variable] = self.constant(compat.aval_of(variable), value)
             scope.update(zip(equation.outvars, self.inline(body, within), strict=True))
         return [self.read(scope, atom) for atom in jaxpr.outvars]
 
@@ -140,7 +147,9 @@ class Graph:
         return math.prod(aval.shape)
 
 
-def marked(jaxpr: Any, known: dict[int, Any]) -> Any:
+def marked(
+    jaxpr: "compat.Jaxpr", known: "dict[int, tuple[compat.Jaxpr, compat.Jaxpr]]"
+) -> "compat.Jaxpr":
     """The jaxpr with every draw of this library marked, so that nothing prunes or opens it.
 
     `known` remembers the jaxprs that were read already, with what they became.
@@ -153,21 +162,21 @@ def marked(jaxpr: Any, known: dict[int, Any]) -> Any:
         recipe = recipe_of(equation)
         if recipe is not None and recipe.law.uses_key:
             params = {"recipe": recipe, "equation": equation}
-            found = equation.replace(primitive=compat.own_draw(), params=params)
+            found = equation.replace(primitive=compat.draw_marker(), params=params)
         elif recipe is None and (inner := called(equation)) is not None:
-            body = marked(getattr(inner, "jaxpr", inner), known)
-            if body is not getattr(inner, "jaxpr", inner):
+            body = marked(bare(inner), known)
+            if body is not bare(inner):
                 held = CALLS[equation.primitive.name]
-                opened = inner.replace(jaxpr=body) if hasattr(inner, "jaxpr") else body
+                opened = inner.replace(jaxpr=body) if is_closed(inner) else body
                 found = equation.replace(params={**equation.params, held: opened})
         equations.append(found)
     same = all(new is old for new, old in zip(equations, jaxpr.eqns, strict=True))
-    result = jaxpr if same else jaxpr.replace(eqns=equations)
+    result: compat.Jaxpr = jaxpr if same else jaxpr.replace(eqns=equations)
     known[id(jaxpr)] = (jaxpr, result)
     return result
 
 
-def called(equation: Any) -> Any:
+def called(equation: "compat.JaxprEqn") -> "compat.Held | None":
     """The jaxpr that an equation calls as it stands, or `None`."""
     params = equation.params
     held = CALLS.get(equation.primitive.name)
@@ -177,10 +186,21 @@ def called(equation: Any) -> Any:
         for asked in params.get(name, ()):
             if not compat.is_unspecified(asked):
                 return None
-    return params[held]
+    inner: compat.Held = params[held]
+    return inner
 
 
-def inner_jaxprs(params: dict[str, Any]) -> Iterable[Any]:
+def bare(jaxpr: "compat.Held") -> "compat.Jaxpr":
+    """The jaxpr itself, where it is held with its constants."""
+    return cast("compat.Jaxpr", getattr(jaxpr, "jaxpr", jaxpr))
+
+
+def is_closed(value: object) -> "TypeGuard[compat.ClosedJaxpr]":
+    """Whether it is a jaxpr with its constants."""
+    return hasattr(value, "jaxpr") and hasattr(value, "consts")
+
+
+def inner_jaxprs(params: Params) -> "Iterable[compat.Held]":
     """The jaxprs among the parameters of an equation."""
     for value in params.values():
         for item in value if isinstance(value, tuple | list) else (value,):
@@ -188,6 +208,6 @@ def inner_jaxprs(params: dict[str, Any]) -> Iterable[Any]:
                 yield item
 
 
-def is_key(aval: Any) -> bool:
+def is_key(aval: Aval | Array | jax.ShapeDtypeStruct) -> bool:
     """Whether values of this kind are typed keys."""
     return bool(jnp.issubdtype(aval.dtype, jax.dtypes.prng_key))

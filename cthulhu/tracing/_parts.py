@@ -7,11 +7,11 @@ often, one for each parameter.
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from cthulhu import compat
+from cthulhu._types import Aval
 from cthulhu.tracing import _derivation as derivation
 from cthulhu.tracing._graph import Equation, Graph
 
@@ -113,7 +113,7 @@ def component(
     return Component(equations, tuple(inputs), tuple(outputs))
 
 
-def is_delicate(aval: Any) -> bool:
+def is_delicate(aval: Aval) -> bool:
     """Whether XLA's rounding depends on the loop that it writes for such an array.
 
     Since JAX 0.11, normals with a last dimension of 3 to 5, and those in double

@@ -4,13 +4,16 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Sharding
+from jax.typing import ArrayLike
 
 from cthulhu import compat
+from cthulhu._types import Jitted, KeyPath, PyTree
 from cthulhu.caches import Recent
 from cthulhu.programs._placement import committed, leaf_shardings
 from cthulhu.tracing._graph import Graph
@@ -22,9 +25,12 @@ LIMIT = 64  # Plans that one wrapped function keeps.
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
+Args: TypeAlias = tuple[Any, ...]
+Kwargs: TypeAlias = dict[str, Any]
+
 
 def fast_init(
-    init_fn: Callable[Arguments, Result], *, out_shardings: Any = None
+    init_fn: Callable[Arguments, Result], *, out_shardings: PyTree = None
 ) -> Callable[Arguments, Result]:
     """Wrap an init function so that it compiles little, once, and makes the same bits.
 
@@ -88,7 +94,7 @@ def fast_init(
     return initialize
 
 
-def count_programs(function: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
+def count_programs(function: Callable[..., PyTree], *args: object, **kwargs: object) -> int:
     """The number of programs that a call of a wrapped function needs compiled.
 
     Args:
@@ -119,14 +125,16 @@ def count_programs(function: Callable[..., Any], *args: Any, **kwargs: Any) -> i
 class Traces:
     """The traced forms of one init function, one for each kind of arguments."""
 
-    def __init__(self, function: Callable[..., Any], out_shardings: Any) -> None:
+    def __init__(self, function: Callable[..., PyTree], out_shardings: PyTree) -> None:
         self.function = function
         self.out_shardings = out_shardings
         self.lock = threading.Lock()
-        self.jitted: Recent[Any] = Recent(LIMIT)
-        self.launches: Recent[tuple[Any, Launch]] = Recent(LIMIT)
+        self.jitted: Recent[Jitted] = Recent(LIMIT)
+        self.launches: Recent[tuple[compat.ClosedJaxpr, Launch]] = Recent(LIMIT)
 
-    def launch(self, args: Any, kwargs: Any, *, dry: bool = False) -> tuple[Launch, list[Any]]:
+    def launch(
+        self, args: Args, kwargs: Kwargs, *, dry: bool = False
+    ) -> tuple[Launch, list[ArrayLike]]:
         """What to run for these arguments, and the arrays among them.
 
         A dry run needs no more of an argument than its shape.
@@ -136,7 +144,7 @@ class Traces:
             self.check_given(launch.graph, args, kwargs)
         return launch, dynamic
 
-    def prepared(self, args: Any, kwargs: Any) -> tuple[Launch, list[Any]]:
+    def prepared(self, args: Args, kwargs: Kwargs) -> tuple[Launch, list[ArrayLike]]:
         """What to run for arguments of this kind, remembered."""
         leaves, tree = jax.tree.flatten((args, kwargs))
         static = {at: leaf for at, leaf in enumerate(leaves) if not is_dynamic(leaf)}
@@ -157,7 +165,7 @@ class Traces:
             _, launch = self.launches.get(key, lambda: (traced.jaxpr, self.prepare(traced, place)))
         return launch, dynamic
 
-    def check_given(self, graph: Graph, args: Any, kwargs: Any) -> None:
+    def check_given(self, graph: Graph, args: Args, kwargs: Kwargs) -> None:
         """Refuse a shape where values are needed."""
         found = jax.tree_util.tree_leaves_with_path((args, kwargs))
         dynamic = [item for item in found if is_dynamic(item[1])]
@@ -169,7 +177,7 @@ class Traces:
                     "Shapes are enough for what the forward pass alone reads"
                 )
 
-    def stood_in(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    def stood_in(self, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
         """The arguments with zeros for shapes, whose values nothing needs."""
         leaves, tree = jax.tree.flatten((args, kwargs))
         if not any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves):
@@ -184,10 +192,10 @@ class Traces:
         args, kwargs = jax.tree.unflatten(tree, filled)
         return args, kwargs
 
-    def jit(self, tree: Any, static: dict[int, Any]) -> Any:
+    def jit(self, tree: jax.tree_util.PyTreeDef, static: dict[int, object]) -> Jitted:
         """The function of the arrays among the arguments."""
 
-        def function(*dynamic: Any) -> Any:
+        def function(*dynamic: jax.Array) -> tuple[list[ArrayLike], Frame]:
             rest = iter(dynamic)
             leaves = [static[at] if at in static else next(rest) for at in range(tree.num_leaves)]
             args, kwargs = jax.tree.unflatten(tree, leaves)
@@ -196,7 +204,7 @@ class Traces:
         function.__name__ = getattr(self.function, "__name__", "init_fn")
         return jax.jit(function)
 
-    def prepare(self, traced: Any, place: Any) -> Launch:
+    def prepare(self, traced: jax.stages.Traced, place: Sharding | None) -> Launch:
         """Plan the programs."""
         check_effects(traced.jaxpr)
         shapes, frame = traced.out_info
@@ -204,7 +212,7 @@ class Traces:
         return Launch(Graph(traced.jaxpr), frame, [s or place for s in shardings])
 
 
-def split(result: Any) -> tuple[list[Any], Frame]:
+def split(result: PyTree) -> tuple[list[ArrayLike], Frame]:
     """The arrays of a result, and what they are put into again."""
     frame = frame_of(result)
     found = frame.parameters(jax.tree_util.tree_leaves_with_path(result))
@@ -213,7 +221,7 @@ def split(result: Any) -> tuple[list[Any], Frame]:
     return [leaf for _, leaf in found], frame
 
 
-def check_output(path: Any, leaf: Any) -> None:
+def check_output(path: KeyPath, leaf: object) -> None:
     if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
         return
     raise TypeError(
@@ -223,7 +231,7 @@ def check_output(path: Any, leaf: Any) -> None:
     )
 
 
-def is_dynamic(leaf: Any) -> bool:
+def is_dynamic(leaf: object) -> bool:
     """Whether an argument is traced: arrays, their shapes, keys and numbers, but no flags."""
     if isinstance(leaf, bool):
         return False
@@ -231,7 +239,7 @@ def is_dynamic(leaf: Any) -> bool:
     return isinstance(leaf, arrays | int | float | complex)
 
 
-def check_hashable(leaf: Any) -> None:
+def check_hashable(leaf: object) -> None:
     try:
         hash(leaf)
     except TypeError:
@@ -242,7 +250,7 @@ def check_hashable(leaf: Any) -> None:
         ) from None
 
 
-def name_of(function: Callable[..., Any], path: Any) -> str:
+def name_of(function: Callable[..., PyTree], path: KeyPath) -> str:
     """An argument as the caller knows it: by the name of its parameter, where it has one."""
     (place, *inner), keyword = path[1:], path[0].idx == 1
     rest = jax.tree_util.keystr(tuple(inner))
@@ -260,7 +268,7 @@ def name_of(function: Callable[..., Any], path: Any) -> str:
     return f"args[{place.idx}]{rest}"
 
 
-def check_effects(jaxpr: Any) -> None:
+def check_effects(jaxpr: "compat.ClosedJaxpr") -> None:
     """Refuse what would run another number of times, in another order, or never."""
     visible = [e for e in jaxpr.effects if type(e).__name__ != "InternalMutableArrayEffect"]
     if visible:

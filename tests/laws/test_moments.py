@@ -40,7 +40,7 @@ def test_moments_are_those_of_the_values(case):
 
 @pytest.mark.parametrize("case", [case for case in RANDOM if case.has_complex], ids=by_id)
 def test_complex_moments(case):
-    expected = case.function.draw(case.shape, np.complex64).moments()
+    expected = case.function.draw(case.shape, np.complex64, **case.options).moments()
     keys = jax.random.split(KEY, 20)
     values = np.stack([case.init(key, case.shape, np.complex64) for key in keys])
     assert math.sqrt(np.mean(np.abs(values - expected.mean) ** 2)) == pytest.approx(

@@ -185,7 +185,7 @@ def test_leaves_are_drawn_at_once(monkeypatch):
 def test_small_leaves_share_a_task(monkeypatch):
     handed = []
     monkeypatch.setattr(
-        "cthulhu.programs._blocks.fill_all", lambda spans, wide: handed.append(len(spans))
+        "cthulhu.programs._blocks.fill_all", lambda spans, x64: handed.append(len(spans))
     )
     tree = {str(number): Spec((32, 32), np.float32) for number in range(300)}
     plan(tree, [(".*", "normal")]).run(KEY)

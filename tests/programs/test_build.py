@@ -74,3 +74,8 @@ def test_the_end_of_an_array_beyond_32_bits_differs_from_its_beginning():
     program = jax.jit(lambda key: functional.random_uniform(key, shape)[2**16, :4])
     high = np.asarray(program(key))
     assert not np.array_equal(high, np.asarray(functional.random_uniform(key, (4,))))
+
+
+def test_rows_of_a_draw_know_their_moments() -> None:
+    whole = functional.he_normal.draw((8, 4))
+    assert whole.rows(2, 5).moments() == whole.moments()

@@ -1,0 +1,39 @@
+"""How things are named in messages."""
+
+import contextlib
+import difflib
+from collections.abc import Iterable, Iterator
+
+
+def did_you_mean(name: object, choices: Iterable[str]) -> str:
+    """The end of a message: the closest of `choices`, or nothing if none is close."""
+    close = difflib.get_close_matches(str(name), list(choices), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def choice(owner: str, argument: str, value: object, choices: Iterable[str]) -> str:
+    """One of `choices`."""
+    known = list(choices)
+    if isinstance(value, str) and value in known:
+        return value
+    listed = ", ".join(map(repr, known))
+    raise ValueError(
+        f"{owner}: {argument} must be one of {listed}; got {value!r}"
+        f"{did_you_mean(value, known) if isinstance(value, str) else ''}"
+    )
+
+
+@contextlib.contextmanager
+def extra(owner: str, library: str) -> Iterator[None]:
+    """Around the imports of a library that an extra of its name installs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        # Something else that is missing is the library's own affair.
+        if error.name is None or error.name.split(".")[0] != library:
+            raise
+        raise ModuleNotFoundError(
+            f"{owner} needs {library}, which is not installed. "
+            f"Install it: pip install 'cthulhu-jax[{library}]'",
+            name=error.name,
+        ) from error
