@@ -19,6 +19,7 @@ glorot_uniform = _classes.GlorotUniform.function
 he_normal = _classes.HeNormal.function
 he_uniform = _classes.HeUniform.function
 identity = _classes.Identity.function
+kaiming = _classes.Kaiming.function
 lecun_normal = _classes.LecunNormal.function
 lecun_uniform = _classes.LecunUniform.function
 ones = _classes.Ones.function
@@ -26,8 +27,10 @@ orthogonal = _classes.Orthogonal.function
 random_normal = _classes.RandomNormal.function
 random_uniform = _classes.RandomUniform.function
 sparse = _classes.Sparse.function
+torch_linear = _classes.TorchLinear.function
 truncated_normal = _classes.TruncatedNormal.function
 variance_scaling = _classes.VarianceScaling.function
+xavier = _classes.Xavier.function
 zeros = _classes.Zeros.function
 
 # The names that users of JAX and torch type.

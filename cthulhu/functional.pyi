@@ -12,6 +12,8 @@ which `make stubs` writes, holds the signatures.
 
 import jax
 
+from cthulhu.fans import LayoutLike
+from cthulhu.gains import Nonlinearity
 from cthulhu.typing import (
     Axes,
     BatchAxes,
@@ -160,6 +162,7 @@ def glorot_normal(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
 ) -> jax.Array:
     """Glorot normal initializer, also called Xavier normal initializer.
 
@@ -181,6 +184,8 @@ def glorot_normal(
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan; default
             none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Returns:
         An array of `shape` and `dtype`.
@@ -213,6 +218,7 @@ def glorot_uniform(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
 ) -> jax.Array:
     """Glorot uniform initializer, also called Xavier uniform initializer.
 
@@ -234,6 +240,8 @@ def glorot_uniform(
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan; default
             none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Returns:
         An array of `shape` and `dtype`.
@@ -266,6 +274,7 @@ def he_normal(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
 ) -> jax.Array:
     """He normal initializer, also called Kaiming normal initializer.
 
@@ -286,6 +295,8 @@ def he_normal(
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan; default
             none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Returns:
         An array of `shape` and `dtype`.
@@ -317,6 +328,7 @@ def he_uniform(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
 ) -> jax.Array:
     """He uniform initializer, also called Kaiming uniform initializer.
 
@@ -337,6 +349,8 @@ def he_uniform(
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan; default
             none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Returns:
         An array of `shape` and `dtype`.
@@ -399,6 +413,71 @@ def identity(
         networks of rectified linear units", https://arxiv.org/abs/1504.00941
     """
 
+def kaiming(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    a: Scalar = 0.0,
+    mode: Mode = "fan_in",
+    nonlinearity: Nonlinearity = "leaky_relu",
+    distribution: Distribution = "untruncated_normal",
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """He initializer for any nonlinearity, as torch's ``kaiming_normal_`` and ``_uniform_``.
+
+    Law: mean 0 and standard deviation ``gain / sqrt(n)``, where n is the number of
+    inputs, or of outputs with mode ``"fan_out"``. The gain is that of torch's table
+    (`cthulhu.gains.calculate_gain`): ``sqrt(2 / (1 + a**2))`` for ``leaky_relu``; for a
+    name that it lacks, as ``"gelu"``, and for a function the exact one
+    (`cthulhu.gains.gain`). Not truncated, where `HeNormal` is.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        a: the negative slope of ``leaky_relu``, a number or a scalar array; default
+            0, which is the rectifier. May be traced.
+        mode: ``"fan_in"`` (default), ``"fan_out"``, ``"fan_avg"`` or
+            ``"fan_geo_avg"``.
+        nonlinearity: a name, an elementwise function, or the gain itself; default
+            ``"leaky_relu"``.
+        distribution: ``"untruncated_normal"`` (default), ``"uniform"`` or
+            ``"truncated_normal"``.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or no such nonlinearity is known;
+            `shape` has a negative or unknown dimension, or `key` is a batch of
+            keys.
+
+    Example:
+        >>> import jax
+        >>> values = kaiming(jax.random.key(0), (400, 100), nonlinearity="selu")
+        >>> round(float(values.std()), 4)  # 3 / 4 / sqrt(400)
+        0.0375
+
+    References:
+        He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",
+        https://arxiv.org/abs/1502.01852
+    """
+
 def lecun_normal(
     key: jax.Array,
     shape: Shape,
@@ -408,6 +487,7 @@ def lecun_normal(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
 ) -> jax.Array:
     """LeCun normal initializer.
 
@@ -428,6 +508,8 @@ def lecun_normal(
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan; default
             none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Returns:
         An array of `shape` and `dtype`.
@@ -459,6 +541,7 @@ def lecun_uniform(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
 ) -> jax.Array:
     """LeCun uniform initializer.
 
@@ -479,6 +562,8 @@ def lecun_uniform(
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan; default
             none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Returns:
         An array of `shape` and `dtype`.
@@ -735,6 +820,56 @@ def sparse(
         https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
     """
 
+def torch_linear(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Initializer that draws the kernels of torch's ``Linear`` and ``Conv`` layers.
+
+    Law: uniform within [-limit, limit], with ``limit = 1 / sqrt(fan_in)``: what
+    ``kaiming_uniform_(a=sqrt(5))`` is. torch draws biases within the same limit, of
+    their kernel's fan_in.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = torch_linear(jax.random.key(0), (16, 100))
+        >>> bool((abs(values) <= 0.25).all())
+        True
+
+    References:
+        LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
+        https://doi.org/10.1007/3-540-49430-8_2
+    """
+
 def truncated_normal(
     key: jax.Array,
     shape: Shape,
@@ -802,6 +937,7 @@ def variance_scaling(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
 ) -> jax.Array:
     """Initializer capable of adapting its scale to the shape of weights.
 
@@ -842,6 +978,8 @@ def variance_scaling(
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan; default
             none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Returns:
         An array of `shape` and `dtype`.
@@ -866,6 +1004,61 @@ def variance_scaling(
         https://arxiv.org/abs/1502.01852. Glorot and Bengio (2010),
         "Understanding the difficulty of training deep feedforward neural
         networks", https://proceedings.mlr.press/v9/glorot10a.html
+    """
+
+def xavier(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    gain: Scalar = 1.0,
+    distribution: Distribution = "untruncated_normal",
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Glorot initializer with a gain, as torch's ``xavier_normal_`` and ``xavier_uniform_``.
+
+    Law: mean 0 and standard deviation ``gain * sqrt(2 / (fan_in + fan_out))``. Not
+    truncated, where `GlorotNormal` is.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        gain: the factor, greater than 0; a number or a scalar array; default 1.
+            `cthulhu.gains` has those of activations. May be traced.
+        distribution: ``"untruncated_normal"`` (default), ``"uniform"`` or
+            ``"truncated_normal"``.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = xavier(jax.random.key(0), (300, 100), gain=2.0)
+        >>> round(float(values.std()), 2)  # 2 * sqrt(2 / 400)
+        0.14
+
+    References:
+        Glorot and Bengio (2010), "Understanding the difficulty of training deep
+        feedforward neural networks", https://proceedings.mlr.press/v9/glorot10a.html
     """
 
 def zeros(
@@ -912,6 +1105,7 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "identity",
+    "kaiming",
     "kaiming_normal",
     "kaiming_uniform",
     "lecun_normal",
@@ -922,9 +1116,11 @@ __all__ = [
     "random_normal",
     "random_uniform",
     "sparse",
+    "torch_linear",
     "truncated_normal",
     "uniform",
     "variance_scaling",
+    "xavier",
     "xavier_normal",
     "xavier_uniform",
     "zeros",

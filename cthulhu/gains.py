@@ -10,22 +10,33 @@ import jax.numpy as jnp
 import numpy as np
 
 from cthulhu import checks
+from cthulhu._types import HostArray
 from cthulhu.caches import bounded
 
-__all__ = ["calculate_gain", "gain"]
+__all__ = ["Activation", "Nonlinearity", "calculate_gain", "gain"]
 
 Activation: TypeAlias = str | Callable[..., Any]
+"""The name of an activation, or the function itself."""
+
+Nonlinearity: TypeAlias = Activation | float
+"""An activation, or the gain that belongs to it."""
 
 REACH = 16.0  # Standard deviations: beyond them, the normal density is below 1e-55.
 TOLERANCE = 1e-11  # Of the second moment.
 SUBDIVISIONS = 2000
 
-LINEAR = frozenset(
-    {
-        *("linear", "conv1d", "conv2d", "conv3d"),
-        *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
-    }
-)
+LINEAR = ("linear", "conv1d", "conv2d", "conv3d")
+
+# torch's table, but for leaky_relu, whose gain depends on its slope.
+TABLE: Mapping[str, float] = {
+    **dict.fromkeys(LINEAR, 1.0),
+    **dict.fromkeys((f"conv_transpose{rank}d" for rank in (1, 2, 3)), 1.0),
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2),
+    "leaky_relu": math.nan,
+    "selu": 3 / 4,
+}
 
 ACTIVATIONS: Mapping[str, Callable[..., Any]] = {
     "celu": jax.nn.celu,
@@ -94,14 +105,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         https://arxiv.org/abs/1502.01852
     """
     slope = 0.01 if param is None else checks.finite("calculate_gain", "param", param)
-    table = {
-        **dict.fromkeys(sorted(LINEAR), 1.0),
-        "sigmoid": 1.0,
-        "tanh": 5 / 3,
-        "relu": math.sqrt(2),
-        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
-        "selu": 3 / 4,
-    }
+    table = {**TABLE, "leaky_relu": math.sqrt(2 / (1 + slope**2))}
     if nonlinearity not in table:
         if nonlinearity in ACTIVATIONS:
             raise ValueError(
@@ -177,7 +181,7 @@ def second_moment(function: Callable[..., Any], inputs: int, called: str) -> flo
     """The mean of the squares of a function's values, for independent standard normals."""
     from scipy.integrate import cubature  # JAX needs SciPy too, and loads it later as well.
 
-    def integrand(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def integrand(points: HostArray) -> HostArray:
         columns = [jnp.asarray(points[:, at]) for at in range(inputs)]
         try:
             values = np.asarray(function(*columns))
@@ -190,7 +194,8 @@ def second_moment(function: Callable[..., Any], inputs: int, called: str) -> flo
                 f"{values.shape} of one of shape {points.shape[:1]}"
             )
         density = np.exp(-np.sum(points**2, axis=1) / 2) / (2 * np.pi) ** (inputs / 2)
-        return np.abs(values).astype(np.float64) ** 2 * density
+        weighted: HostArray = np.abs(values).astype(np.float64) ** 2 * density
+        return weighted
 
     with jax.enable_x64(True), np.errstate(all="ignore"):
         found = cubature(
@@ -218,4 +223,4 @@ def second_moment(function: Callable[..., Any], inputs: int, called: str) -> flo
 
 @bounded(256)
 def _known(function: Callable[..., Any], inputs: int, called: str) -> float:
-    return second_moment(function, inputs, called) ** -0.5
+    return 1 / math.sqrt(second_moment(function, inputs, called))

@@ -15,6 +15,7 @@ __all__ = [
     "Distribution",
     "Initializer",
     "InitializerLike",
+    "LayoutName",
     "Mode",
     "OutSharding",
     "Scalar",
@@ -35,6 +36,25 @@ Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 
 Distribution: TypeAlias = Literal["truncated_normal", "normal", "untruncated_normal", "uniform"]
 """What variance scaling draws from; `"normal"` is a synonym of `"truncated_normal"`."""
+
+LayoutName: TypeAlias = Literal[
+    "in_out",
+    "out_in",
+    "linen_dense",
+    "linen_conv",
+    "conv_transpose",
+    "depthwise",
+    "attention_qkv",
+    "attention_out",
+    "moe",
+    "stacked",
+    "embedding",
+    "equinox_linear",
+    "equinox_conv",
+    "torch_linear",
+    "torch_conv",
+]
+"""A layout of `cthulhu.fans.LAYOUTS`."""
 
 OutSharding: TypeAlias = NamedSharding | PartitionSpec | None
 """How a result is laid out; a bare `PartitionSpec` refers to the mesh in use."""

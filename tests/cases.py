@@ -53,13 +53,9 @@ XIAO = "https://arxiv.org/abs/1806.05393"
 MARTENS = "https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf"
 LE = "https://arxiv.org/abs/1504.00941"
 
-AXES = "in_axis=-2, out_axis=-1, batch_axis=()"
+AXES = "in_axis=-2, out_axis=-1, batch_axis=(), layout=None"
 
 MEANT = r"\(did you mean "
-MODES = r"mode must be one of 'fan_in', 'fan_out', 'fan_avg', 'fan_geo_avg'"
-DISTRIBUTIONS = (
-    r"distribution must be one of 'truncated_normal', 'normal', 'untruncated_normal', 'uniform'"
-)
 NO_AXIS = (Wrong({"axis": (0, 1)}, TypeError, r"axis must be an integer; got \(0, 1\)$"),)
 
 CASES: tuple[Case, ...] = (
@@ -176,19 +172,16 @@ CASES: tuple[Case, ...] = (
         **scaled(1.0, "fan_in", "truncated_normal"),
         reference=jax_scaling(1.0, "fan_in", "truncated_normal"),
         refuses=(
-            Wrong({"mode": "fan_inn"}, ValueError, rf"{MODES}; got 'fan_inn' {MEANT}'fan_in'\?\)$"),
-            Wrong({"mode": None}, ValueError, f"{MODES}; got None$"),
-            Wrong(
-                {"distribution": "unifrom"},
-                ValueError,
-                rf"{DISTRIBUTIONS}; got 'unifrom' {MEANT}'uniform'\?\)$",
-            ),
-            Wrong({"distribution": "gaussian"}, ValueError, f"{DISTRIBUTIONS}; got 'gaussian'$"),
             Wrong(
                 {"batch_axis": "rset"},
                 ValueError,
                 rf"batch_axis must be an integer, a sequence of integers, or 'rest'; "
                 rf"got 'rset' {MEANT}'rest'\?\)$",
+            ),
+            Wrong(
+                {"layout": "moe", "in_axis": 0},
+                ValueError,
+                r"pass axes, or a layout in their place; got in_axis=0, .* and layout='moe'$",
             ),
         ),
         traced={"scale": Traced((0.1, 1.0, 2.0), exact=False)},
@@ -306,6 +299,51 @@ CASES: tuple[Case, ...] = (
         shape=(3, 3, 8, 16),
         ranks=range(3, 6),
         draws=False,
+        in_keras=False,
+    ),
+    Case(
+        "kaiming",
+        initializers.Kaiming,
+        functional.kaiming,
+        "a=0.0, mode='fan_in', nonlinearity='leaky_relu', distribution='untruncated_normal', "
+        "seed=None, *, " + AXES,
+        HE,
+        **scaled(2.0, "fan_in", "untruncated_normal"),
+        reference=jax_scaling(2.0, "fan_in", "untruncated_normal"),
+        refuses=(
+            Wrong(
+                {"nonlinearity": "geluu"},
+                ValueError,
+                rf"nonlinearity must be one of .*; got 'geluu' {MEANT}'gelu'\?\)$",
+            ),
+            Wrong({"nonlinearity": 0.0}, ValueError, r"nonlinearity must be greater than 0; got 0"),
+            Wrong({"nonlinearity": None}, TypeError, r"nonlinearity must be a number or a scalar"),
+        ),
+        traced={"a": Traced((0.0, 0.2, 1.0), exact=False)},
+        golden="3f377a46 3b8a03a7 3ffed643 c011e1ed 3abee7bf bed92f78",
+        in_keras=False,
+    ),
+    Case(
+        "xavier",
+        initializers.Xavier,
+        functional.xavier,
+        "gain=1.0, distribution='untruncated_normal', seed=None, *, " + AXES,
+        GLOROT,
+        **scaled(1.0, "fan_avg", "untruncated_normal"),
+        reference=jax_scaling(1.0, "fan_avg", "untruncated_normal"),
+        traced={"gain": Traced((0.5, 1.0, 5 / 3), exact=False)},
+        golden="3ee81538 3b2e9366 3fa12c4d bfb88747 3a717a69 be895c31",
+        in_keras=False,
+    ),
+    Case(
+        "torch_linear",
+        initializers.TorchLinear,
+        functional.torch_linear,
+        "seed=None, *, " + AXES,
+        LECUN,
+        **scaled(1 / 3, "fan_in", "uniform"),
+        reference=jax_scaling(1 / 3, "fan_in", "uniform"),
+        golden="3ebe9812 3b1bbaae 3f2c9a8a bf30ebae 3a576704 be6de989",
         in_keras=False,
     ),
     Case(

@@ -16,6 +16,7 @@ import pytest
 
 from cthulhu import checks
 from cthulhu.initializers import _options as options
+from cthulhu.initializers._variance_scaling import known_distribution, known_mode
 
 __all__ = ["BY_CHECK", "Refused", "Wrong", "assert_refused", "code_of", "each", "shown"]
 
@@ -107,6 +108,26 @@ AXES: tuple[Row, ...] = (
 )
 
 
+MODE: tuple[Row, ...] = (
+    ("fan_inn", ValueError, r"must be one of 'fan_in', .*; got 'fan_inn' \(did you mean 'fan_in'"),
+    (None, ValueError, r"must be one of 'fan_in', 'fan_out', 'fan_avg', 'fan_geo_avg'; got None$"),
+)
+KINDS = "'truncated_normal', 'normal', 'untruncated_normal', 'uniform'"
+DISTRIBUTION: tuple[Row, ...] = (
+    (
+        "unifrom",
+        ValueError,
+        rf"must be one of {KINDS}; got 'unifrom' \(did you mean 'uniform'\?\)$",
+    ),
+    ("gaussian", ValueError, rf"must be one of {KINDS}; got 'gaussian'$"),
+)
+LAYOUT: tuple[Row, ...] = (
+    ("mo", ValueError, r"must be one of 'in_out', .*; got 'mo' \(did you mean 'moe'\?\)$"),
+    ("grouped", ValueError, r"must say how many groups there are: pass cthulhu\.fans\.Layout"),
+    (0, ValueError, r"must be one of 'in_out', .*; got 0$"),
+)
+
+
 def code_of(check: Any) -> CodeType:
     """What is the same in every closure that a factory of checks has made."""
     code: CodeType = check.__code__
@@ -139,4 +160,7 @@ BY_CHECK: dict[CodeType, tuple[Row, ...]] = {
     ),
     code_of(options.seed().metadata["check"]): SEED,
     code_of(options.axes(-1).metadata["check"]): AXES,
+    code_of(options.layout().metadata["check"]): LAYOUT,
+    code_of(known_mode): MODE,
+    code_of(known_distribution): DISTRIBUTION,
 }

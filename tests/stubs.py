@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 import cthulhu
-from cthulhu import functional, initializers, typing
+from cthulhu import fans, functional, gains, initializers, typing
 
 ROOT = Path(cthulhu.__file__).parent
 
@@ -25,11 +25,17 @@ HEAD = """\
 {imports}
 """
 
+# Where the names of types come from.
+SOURCES = {
+    fans: ("LayoutLike",),
+    gains: ("Nonlinearity",),
+    typing: tuple(typing.__all__),
+}
 TYPES = {
     jax.Array: "jax.Array",
     jax.Array | None: "jax.Array | None",
     typing.DTypeLike | None: "DTypeLike | None",
-    **{getattr(typing, name): name for name in typing.__all__},
+    **{getattr(module, name): name for module, names in SOURCES.items() for name in names},
 }
 
 
@@ -76,12 +82,13 @@ def stub_of_functional() -> str:
     """`cthulhu/functional.pyi`."""
     own, others = named(functional)
     functions = "\n".join(map(function, own.values()))
-    used = [name for name in typing.__all__ if f": {name}" in functions]
-    lines = "".join(f"    {name},\n" for name in sorted(used, key=str.lower))
-    head = HEAD.format(
-        docstring=functional.__doc__,
-        imports=f"import jax\n\nfrom cthulhu.typing import (\n{lines})",
-    )
+    imports = "import jax\n"
+    for module, names in SOURCES.items():
+        used = [name for name in names if f": {name}" in functions]
+        lines = "".join(f"    {name},\n" for name in sorted(used, key=str.lower))
+        several = f"(\n{lines})" if len(used) > 1 else ", ".join(used)
+        imports += f"\nfrom {module.__name__} import {several}" if used else ""
+    head = HEAD.format(docstring=functional.__doc__, imports=imports)
     return f"{head}\n{functions}\n{aliases(others)}\n{listed(functional)}"
 
 

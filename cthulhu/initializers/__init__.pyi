@@ -18,6 +18,7 @@ from cthulhu.initializers._lookup import get
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 
@@ -29,6 +30,7 @@ glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
 identity = Identity
+kaiming = Kaiming
 kaiming_normal = HeNormal
 kaiming_uniform = HeUniform
 lecun_normal = LecunNormal
@@ -39,9 +41,11 @@ orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
 sparse = Sparse
+torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
 uniform = RandomUniform
 variance_scaling = VarianceScaling
+xavier = Xavier
 xavier_normal = GlorotNormal
 xavier_uniform = GlorotUniform
 zeros = Zeros
@@ -56,6 +60,7 @@ __all__ = [
     "HeUniform",
     "Identity",
     "Initializer",
+    "Kaiming",
     "LecunNormal",
     "LecunUniform",
     "Ones",
@@ -63,8 +68,10 @@ __all__ = [
     "RandomNormal",
     "RandomUniform",
     "Sparse",
+    "TorchLinear",
     "TruncatedNormal",
     "VarianceScaling",
+    "Xavier",
     "Zeros",
     "constant",
     "delta_orthogonal",
@@ -76,6 +83,7 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "identity",
+    "kaiming",
     "kaiming_normal",
     "kaiming_uniform",
     "lecun_normal",
@@ -87,9 +95,11 @@ __all__ = [
     "random_uniform",
     "serialize",
     "sparse",
+    "torch_linear",
     "truncated_normal",
     "uniform",
     "variance_scaling",
+    "xavier",
     "xavier_normal",
     "xavier_uniform",
     "zeros",

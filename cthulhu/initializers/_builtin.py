@@ -74,7 +74,7 @@ class BuiltIn(Initializer):
     """Further names that Keras 2, tf.keras and Keras 3 read and write."""
 
     ours: ClassVar[frozenset[str]] = frozenset(
-        {"in_axis", "out_axis", "batch_axis", "axis", "lower", "upper"}
+        {"in_axis", "out_axis", "batch_axis", "layout", "axis", "lower", "upper"}
     )
     """Fields that Keras does not have."""
 
@@ -211,7 +211,7 @@ class BuiltIn(Initializer):
                 axes = {KERAS_NAMES[name]: listed(values[name]) for name in KERAS_NAMES}
                 changed -= {*KERAS_NAMES, "batch_axis"}
         written = {
-            name: list(value) if isinstance(value, tuple) else value
+            name: options.written(value)
             for name, value in values.items()
             if name in changed or name not in self.ours
         }

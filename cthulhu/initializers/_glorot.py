@@ -25,6 +25,8 @@ class GlorotNormal(Scaled):
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan;
             default none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -75,6 +77,8 @@ class GlorotUniform(Scaled):
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan;
             default none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Raises:
         TypeError: an argument is of the wrong type.

@@ -6,10 +6,11 @@ the function, and never in an instance, which outlives the trace.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cthulhu import checks
+from cthulhu.fans._layout import Layout, layout_of
 
 Check = Callable[[str, str, Any], Any]
 Field = dataclasses.Field[Any]
@@ -51,6 +52,36 @@ def axes(default: Any, *, rest: bool = False) -> Any:
         return found[0] if len(found) == 1 else found
 
     return option(default, check)
+
+
+def layout() -> Any:
+    """A field for the layout of the weights, in place of the axes."""
+
+    def check(owner: str, argument: str, value: Any) -> Layout | str | None:
+        if isinstance(value, Mapping):
+            value = Layout(**value)  # As a config holds it.
+        if value is not None:
+            layout_of(owner, argument, value)
+        return value  # type: ignore[no-any-return]
+
+    return option(None, check)
+
+
+def one_way(owner: str, given: Mapping[str, Any]) -> None:
+    """Refuse axes and a layout at once."""
+    axes = (given["in_axis"], given["out_axis"], given["batch_axis"])
+    if given["layout"] is not None and axes != (-2, -1, ()):
+        raise ValueError(
+            f"{owner}: pass axes, or a layout in their place; got in_axis={axes[0]!r}, "
+            f"out_axis={axes[1]!r}, batch_axis={axes[2]!r} and layout={given['layout']!r}"
+        )
+
+
+def written(value: Any) -> Any:
+    """An option as JSON can hold it."""
+    if isinstance(value, Layout):
+        return {name: written(field) for name, field in dataclasses.asdict(value).items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def seed() -> Any:

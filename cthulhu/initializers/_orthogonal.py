@@ -1,7 +1,6 @@
 """Orthogonal and delta-orthogonal."""
 
 import dataclasses
-import operator
 from typing import Any, ClassVar
 
 from jax.sharding import NamedSharding
@@ -21,7 +20,7 @@ ELSEWHERE = {"scale": "write gain=…", "column_axis": "write axis=…"}
 def single_axis(owner: str, argument: str, value: Any) -> int:
     """One axis."""
     try:
-        return operator.index(value)
+        return checks.whole(value)
     except TypeError:
         raise TypeError(f"{owner}: {argument} must be an integer; got {value!r}") from None
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import Any, ClassVar, get_args
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,8 @@ from jax.sharding import NamedSharding
 
 from cthulhu import checks
 from cthulhu._types import Option
-from cthulhu.fans import Fans, fans_of
+from cthulhu.fans import Fans, Layout, LayoutLike
+from cthulhu.fans._layout import layout_of
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
@@ -56,10 +58,14 @@ def scaled(
     in_axis: Axes,
     out_axis: Axes,
     batch_axis: BatchAxes,
+    layout: LayoutLike,
 ) -> Draw:
     """Turn the fans into a scale, in the arithmetic of the draw, and name the program."""
     target = checks.inexact_dtype(owner, dtype)
-    n = denominator(fans_of(owner, shape, in_axis, out_axis, batch_axis), mode)
+    axes = Layout(in_axis, out_axis, batch_axis)
+    if layout is not None:
+        axes = layout_of(owner, "layout", layout)
+    n = denominator(axes.fans_of(owner, shape), mode)
     compute = compute_dtype(target)
     is_complex = bool(jnp.issubdtype(compute, np.complexfloating))
     if checks.is_traced(scale):
@@ -81,9 +87,41 @@ def scaled(
     return draws.truncated_normal(shape, target, sharding, stddev=root(variance) / remaining)
 
 
+class OfFans(BuiltIn):
+    """What has axes that are counted as inputs and outputs."""
+
+    @classmethod
+    def for_einsum(cls, equation: str, **given: Any) -> Self:
+        """The initializer of the kernel in an einsum: its second operand.
+
+        Args:
+            equation: as ``"bsd,dhk->bshk"``.
+            **given: the other options.
+
+        Returns:
+            An instance with an axis for each letter of the kernel.
+
+        Raises:
+            ValueError: the equation is not of two operands and a result.
+
+        Example:
+            >>> from cthulhu.initializers import HeNormal
+            >>> HeNormal.for_einsum("bsd,dhk->bshk")
+            HeNormal(in_axis=0, out_axis=(1, 2))
+        """
+        found = Layout.einsum(equation)
+        axes = {name: getattr(found, name) for name in ("in_axis", "out_axis", "batch_axis")}
+        return cls(**{**axes, **given})
+
+    @classmethod
+    def agree(cls, owner: str, given: Mapping[str, Any]) -> None:
+        """Refuse axes and a layout at once."""
+        options.one_way(owner, given)
+
+
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class VarianceScaling(BuiltIn):
+class VarianceScaling(OfFans):
     """Initializer capable of adapting its scale to the shape of weights.
 
     Law: mean 0 and standard deviation ``sqrt(scale / n)``, where n is, at least 1,
@@ -118,6 +156,8 @@ class VarianceScaling(BuiltIn):
         out_axis: the axis, or axes, of the outputs; default -1.
         batch_axis: axes that stack independent tensors and count in no fan;
             default none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -143,6 +183,7 @@ class VarianceScaling(BuiltIn):
     in_axis: Axes = options.axes(-2)
     out_axis: Axes = options.axes(-1)
     batch_axis: BatchAxes = options.axes((), rest=True)
+    layout: LayoutLike = options.layout()
 
     in_keras = True
     example = """
@@ -160,14 +201,14 @@ class VarianceScaling(BuiltIn):
         shape: tuple[int, ...],
         dtype: DTypeLike | None,
         sharding: NamedSharding | None,
-        *options: *tuple[Option, Mode, Distribution, Axes, Axes, BatchAxes],
+        *options: *tuple[Option, Mode, Distribution, Axes, Axes, BatchAxes, LayoutLike],
     ) -> Draw:
         """The law of these very options."""
         return scaled(cls.name, shape, dtype, sharding, *options)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Scaled(BuiltIn):
+class Scaled(OfFans):
     """What the six named initializers share: a seed and the axes of the fans."""
 
     seed: int | None = options.seed()
@@ -175,6 +216,7 @@ class Scaled(BuiltIn):
     in_axis: Axes = options.axes(-2)
     out_axis: Axes = options.axes(-1)
     batch_axis: BatchAxes = options.axes((), rest=True)
+    layout: LayoutLike = options.layout()
 
     scaling: ClassVar[tuple[float, Mode, Distribution]]
     """The options of `VarianceScaling` that the name stands for."""
@@ -187,7 +229,12 @@ class Scaled(BuiltIn):
         shape: tuple[int, ...],
         dtype: DTypeLike | None,
         sharding: NamedSharding | None,
-        *axes: *tuple[Axes, Axes, BatchAxes],
+        in_axis: Axes,
+        out_axis: Axes,
+        batch_axis: BatchAxes,
+        layout: LayoutLike,
     ) -> Draw:
         """Variance scaling with these axes."""
-        return scaled(cls.name, shape, dtype, sharding, *cls.scaling, *axes)
+        scale, mode, distribution = cls.scaling
+        axes = in_axis, out_axis, batch_axis, layout
+        return scaled(cls.name, shape, dtype, sharding, scale, mode, distribution, *axes)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from cthulhu import checks
 from cthulhu.fans import Fans, compute_fans
 from cthulhu.laws import Fill
-from cthulhu.params._layout import Layout, axes_of, has_default_axes, with_layout
+from cthulhu.params._layout import TreeLayout, axes_of, has_default_axes, with_layout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.trees import Path, join
 from cthulhu.typing import Axes
@@ -28,7 +28,7 @@ CONVOLUTION_WIDTHS = (1, 3, 5, 7)
 
 
 def caution(
-    owner: str, leaves: Sequence[Leaf], layout: Layout, stacked: Stacked, stacklevel: int
+    owner: str, leaves: Sequence[Leaf], layout: TreeLayout, stacked: Stacked, stacklevel: int
 ) -> None:
     """Warn, once of each kind, of the first parameter whose axes look wrong.
 
@@ -90,7 +90,7 @@ def describe_turned(owner: str, leaves: Sequence[Leaf]) -> str:
     )
 
 
-def stacks_among(leaves: Sequence[Leaf], layout: Layout) -> list[tuple[Leaf, Path]]:
+def stacks_among(leaves: Sequence[Leaf], layout: TreeLayout) -> list[tuple[Leaf, Path]]:
     """The parameters of rank 3 whose first axis looks like a count of layers; the stack of each."""
     suspects = [leaf for leaf in leaves if counts_first_axis(leaf, layout)]
     groups = grouped(leaves) if suspects else {}
@@ -98,7 +98,7 @@ def stacks_among(leaves: Sequence[Leaf], layout: Layout) -> list[tuple[Leaf, Pat
     return [(leaf, stack) for leaf, stack in pairs if stack is not None]
 
 
-def counts_first_axis(leaf: Leaf, layout: Layout) -> bool:
+def counts_first_axis(leaf: Leaf, layout: TreeLayout) -> bool:
     """Whether a leaf has three axes, the first of which counts in its fans unasked."""
     if leaf.draw is None or len(leaf.shape) != 3 or leaf.shape[0] < 2:
         return False

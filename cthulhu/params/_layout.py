@@ -8,7 +8,7 @@ from cthulhu import checks, initializers
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
 
-Layout = Literal["in_out", "out_in"] | None
+TreeLayout = Literal["in_out", "out_in"] | None
 """How weights lie: (…, in, out) as in Flax, (out, in, …) as in Equinox, or unknown."""
 
 LAYOUTS = ("in_out", "out_in")
@@ -27,13 +27,15 @@ def unbound(initializer: Any) -> tuple[Any, dict[str, Any]]:
 def axes_of(initializer: Any) -> dict[str, Any]:
     """The axes that one of this library's initializers uses; of others nothing is known."""
     function, given = unbound(initializer)
-    if isinstance(function, BuiltIn) and function.runs_its_plan and not given:
-        return {name: getattr(function, name) for name in AXES if hasattr(function, name)}
+    known: dict[str, Any] = {}
     definition = definition_of(function)
-    if definition is not None:
+    if isinstance(function, BuiltIn) and function.runs_its_plan and not given:
+        known = {name: getattr(function, name) for name in type(function).defaults}
+    elif definition is not None:
         known = {**definition.defaults, **given}
-        return {name: known[name] for name in AXES if name in known}
-    return {}
+    if known.get("layout") is not None:
+        return {}  # Whoever names a layout knows the axes.
+    return {name: known[name] for name in AXES if name in known}
 
 
 def has_default_axes(axes: dict[str, Any]) -> bool:
@@ -41,7 +43,7 @@ def has_default_axes(axes: dict[str, Any]) -> bool:
     return (axes.get("in_axis"), axes.get("out_axis")) == (-2, -1)
 
 
-def with_layout(initializer: Any, layout: Layout, shape: tuple[int, ...]) -> Any:
+def with_layout(initializer: Any, layout: TreeLayout, shape: tuple[int, ...]) -> Any:
     """An initializer for weights of a shape and a layout; axes that it names stay.
 
     Args:

@@ -15,7 +15,7 @@ from cthulhu._types import DType, PyTree
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
 from cthulhu.params import _patterns as patterns
-from cthulhu.params._layout import Layout, unbound, with_layout
+from cthulhu.params._layout import TreeLayout, unbound, with_layout
 from cthulhu.params._rules import Keep, Rules
 from cthulhu.programs._build import Draw
 from cthulhu.programs._placement import leaf_shardings
@@ -134,7 +134,7 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
     return axes
 
 
-def checked(owner: str, leaf: Leaf, layout: Layout) -> Leaf:
+def checked(owner: str, leaf: Leaf, layout: TreeLayout) -> Leaf:
     """A leaf whose parts fit each other, with its initializer in the layout of the model."""
     name = f"{owner}: {join(leaf.path)!r}"
     if leaf.kept:

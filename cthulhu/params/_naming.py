@@ -98,6 +98,8 @@ def fans_of_draw(draw: Draw, options: Mapping[str, object]) -> Fans | None:
     """The fans of a parameter, by the axes among the options of its initializer."""
     axes = [options.get(name) for name in FAN_AXES]
     shape = draw.recipe.shape
+    if options.get("layout") is not None:
+        return compute_fans(shape, layout=options["layout"])  # type: ignore[arg-type]
     if None not in axes:
         return compute_fans(shape, *axes)  # type: ignore[arg-type]
     # Nothing depends on these; they help to read.

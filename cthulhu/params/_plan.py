@@ -13,7 +13,7 @@ from cthulhu.params import _naming as naming
 from cthulhu.params._cautions import caution
 from cthulhu.params._initplan import InitPlan, init_plan
 from cthulhu.params._keys import key_first, leaf_keys
-from cthulhu.params._layout import LAYOUTS, Layout
+from cthulhu.params._layout import LAYOUTS, TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._progress import bar
 from cthulhu.params._rows import LeafPlan, Rows
@@ -31,7 +31,10 @@ def describe(leaf: Leaf) -> LeafPlan:
     initializer, given = leaf.unbound
     definition = definition_of(initializer)
     known = given if definition is None else {**definition.defaults, **given}
-    axes = {name: known.get(name, getattr(initializer, name, None)) for name in naming.FAN_AXES}
+    axes = {
+        name: known.get(name, getattr(initializer, name, None))
+        for name in (*naming.FAN_AXES, "layout")
+    }
     fans = None if leaf.draw is None else naming.fans_of_draw(leaf.draw, axes)
     expected = None if leaf.draw is None else leaf.draw.moments()
     called = getattr(initializer, "__name__", None) or repr(initializer)
@@ -200,14 +203,14 @@ def plan(
     *,
     shardings: PyTree = None,
     stacked: Stacked = None,
-    layout: Layout = None,
+    layout: TreeLayout = None,
 ) -> Plan[Tree]: ...
 def plan(
     source: Any,
     *args: Any,
     shardings: PyTree = None,
     stacked: Stacked = None,
-    layout: Layout = None,
+    layout: TreeLayout = None,
     **kwargs: Any,
 ) -> Plan[PyTree] | InitPlan[PyTree]:
     """Check an initialization, and say what it will do, without doing it.
@@ -283,7 +286,7 @@ def rules_plan(
     return Plan(tuple(leaves), frame)
 
 
-def laid_out(owner: str, rules: RulesLike, layout: Layout) -> Rules:
+def laid_out(owner: str, rules: RulesLike, layout: TreeLayout) -> Rules:
     """Rules with the layout that was said beside them."""
     if layout is not None:
         checks.choice(owner, "layout", layout, LAYOUTS)
@@ -299,7 +302,7 @@ def init_params(
     *,
     shardings: PyTree = None,
     stacked: Stacked = None,
-    layout: Layout = None,
+    layout: TreeLayout = None,
     progress: bool = False,
 ) -> Tree:
     """Initialize the parameters of any model by rules on their paths.

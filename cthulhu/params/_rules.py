@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from cthulhu import checks, initializers, typing
 from cthulhu.params import _patterns as patterns
-from cthulhu.params._layout import LAYOUTS, Layout
+from cthulhu.params._layout import LAYOUTS, TreeLayout
 from cthulhu.trees import Path, join
 
 SHOWN = 10  # Paths that a message lists.
@@ -61,9 +61,9 @@ class Rules:
     """
 
     rules: tuple[tuple[str, Any], ...]
-    layout: Layout = None
+    layout: TreeLayout = None
 
-    def __init__(self, rules: "RulesLike", *, layout: Layout = None) -> None:
+    def __init__(self, rules: "RulesLike", *, layout: TreeLayout = None) -> None:
         if layout is not None:
             checks.choice("Rules", "layout", layout, LAYOUTS)
         if isinstance(rules, Rules):
@@ -184,7 +184,7 @@ def listed(rules: Any) -> list[Any]:
     return list(rules)
 
 
-def one_layout(owner: str, rules: Rules, layout: Layout) -> Layout:
+def one_layout(owner: str, rules: Rules, layout: TreeLayout) -> TreeLayout:
     """The layout that was said: with the rules, or beside them."""
     if layout is not None and rules.layout not in (None, layout):
         raise ValueError(

@@ -13,7 +13,7 @@ from cthulhu._types import Array, HostArray, KeyLike, PyTree, Words
 from cthulhu.laws import Elementwise
 from cthulhu.params._initplan import InitPlan
 from cthulhu.params._keys import layer_keys, leaf_keys
-from cthulhu.params._layout import Layout
+from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import on_host
 from cthulhu.params._plan import Plan, laid_out, rules_plan
@@ -38,7 +38,7 @@ def verify(
     *,
     sample: int = 4096,
     stacked: Stacked = None,
-    layout: Layout = None,
+    layout: TreeLayout = None,
 ) -> Report:
     """Compare parameters with what a plan makes, by recomputing slices of them.
 
