@@ -24,6 +24,7 @@ FLOORS = {
     "cthulhu.checks": 1,
     "cthulhu.trees": 1,
     "cthulhu.fans": 2,
+    "cthulhu.gains": 2,
     "cthulhu.random": 2,
     "cthulhu.laws": 3,
     "cthulhu.programs": 4,
@@ -47,6 +48,11 @@ ORDER = {
         ("_traced", "_words"),
         ("_numbers", "_shapes"),
         ("_dtypes", "_keys"),
+    ),
+    "cthulhu.fans": (
+        ("_count",),
+        ("_layout",),
+        ("_told",),
     ),
     "cthulhu.random": (
         ("_keys", "_threefry"),

@@ -23,6 +23,7 @@ from cthulhu.tracing._law import Traced
 
 GRID = 2**16  # Points at which a law is looked at.
 FAN_AXES = ("in_axis", "out_axis", "batch_axis")
+FAN_OPTIONS = (*FAN_AXES, "layout")
 EXACT = 1e-4  # How far a law in float32 may be from the one whose name it gets.
 
 # The variance of each named initializer, by the shape of its law.

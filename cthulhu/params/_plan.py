@@ -31,10 +31,7 @@ def describe(leaf: Leaf) -> LeafPlan:
     initializer, given = leaf.unbound
     definition = definition_of(initializer)
     known = given if definition is None else {**definition.defaults, **given}
-    axes = {
-        name: known.get(name, getattr(initializer, name, None))
-        for name in (*naming.FAN_AXES, "layout")
-    }
+    axes = {name: known.get(name, getattr(initializer, name, None)) for name in naming.FAN_OPTIONS}
     fans = None if leaf.draw is None else naming.fans_of_draw(leaf.draw, axes)
     expected = None if leaf.draw is None else leaf.draw.moments()
     called = getattr(initializer, "__name__", None) or repr(initializer)
