@@ -5,6 +5,7 @@ the type asked for. Scales, shifts and bounds are its runtime scalars, so they n
 cause another compilation.
 """
 
+import contextvars
 import math
 import weakref
 from collections.abc import Callable
@@ -53,6 +54,8 @@ class Draw(NamedTuple):
         """Make the values that belong to `key`."""
         values: jax.Array
         if compat.under_trace():
+            if (see := watcher.get()) is not None:
+                see(self)
             with jax.named_scope(self.label or self.recipe.law.name):
                 values = self.program.inside(key, *self.place, *self.scalars)
         else:
@@ -80,6 +83,11 @@ class Draw(NamedTuple):
         offset = first * math.prod(shape[1:])
         start = (np.uint32(offset >> 32), np.uint32(offset & 0xFFFFFFFF))
         return Draw(block_program(block), self.scalars, block, self.label, (start,))
+
+
+watcher: "contextvars.ContextVar[Callable[[Draw], None] | None]"
+watcher = contextvars.ContextVar("watcher", default=None)
+"""What hears of each draw that is traced."""
 
 
 def compute_dtype(dtype: DType) -> DType:
