@@ -94,13 +94,13 @@ def count_programs(jobs: Sequence[Job]) -> int:
     return len(found)
 
 
-def compiling_ahead() -> Callable[[Draw], None] | None:
+def compiling_ahead() -> Callable[[Draw], None]:
     """What begins to compile the programs of draws as soon as they are traced.
 
     It is for draws that will be made in blocks, as large ones are on the host.
     """
     if not runs_on_cpu((None,)):
-        return None
+        return lambda draw: None
     context = pool.context()
 
     def see(draw: Draw) -> None:

@@ -141,15 +141,15 @@ class Traces:
 
         A dry run needs no more of an argument than its shape.
         """
-        if dry:
-            return self.prepared(args, kwargs)
         # XLA compiles in threads, while the rest of the function is traced.
-        token = watcher.set(compiling_ahead() if self.out_shardings is None else None)
+        ahead = not dry and self.out_shardings is None
+        token = watcher.set(compiling_ahead() if ahead else lambda draw: None)
         try:
             launch, dynamic = self.prepared(args, kwargs)
         finally:
             watcher.reset(token)
-        self.check_given(launch.graph, args, kwargs)
+        if not dry:
+            self.check_given(launch.graph, args, kwargs)
         return launch, dynamic
 
     def prepared(self, args: Args, kwargs: Kwargs) -> tuple[Launch, list[ArrayLike]]:
