@@ -7,7 +7,7 @@ take as long as the rest of this library.
 import functools
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import jax
 import numpy as np
@@ -66,6 +66,34 @@ def draw_marker() -> "Primitive":
     from jax.extend.core import Primitive
 
     return Primitive("cthulhu_draw")
+
+
+def one_operation(name: str, expand: Callable[..., jax.Array]) -> "Primitive":
+    """An operation that a trace shows as one equation, and JAX treats as what it expands to.
+
+    Args:
+        name: the name of the operation.
+        expand: the function of its arguments and its parameters. `aval` is one of the
+            parameters: the shape and the type of the result.
+    """
+    from jax.extend.core import Primitive
+    from jax.interpreters import ad, batching, mlir
+
+    def vectorized(arguments: Any, axes: Any, **params: Any) -> tuple[jax.Array, int]:
+        run = functools.partial(expand, **params)
+        return jax.vmap(run, in_axes=tuple(axes))(*arguments), 0
+
+    def differentiated(primals: Any, tangents: Any, **params: Any) -> Any:
+        run = functools.partial(expand, **params)
+        return jax.jvp(run, primals, tuple(map(ad.instantiate_zeros, tangents)))
+
+    operation = Primitive(name)
+    operation.def_impl(expand)
+    operation.def_abstract_eval(lambda *avals, aval, **params: aval)
+    mlir.register_lowering(operation, mlir.lower_fun(expand, multiple_results=False))
+    batching.primitive_batchers[operation] = vectorized
+    ad.primitive_jvps[operation] = differentiated
+    return operation
 
 
 @functools.cache

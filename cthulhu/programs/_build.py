@@ -5,6 +5,8 @@ the type asked for. Scales, shifts and bounds are its runtime scalars, so they n
 cause another compilation.
 """
 
+import contextvars
+import functools
 import math
 import weakref
 from collections.abc import Callable
@@ -54,10 +56,21 @@ class Draw(NamedTuple):
         values: jax.Array
         if compat.under_trace():
             with jax.named_scope(self.label or self.recipe.law.name):
-                values = self.program.inside(key, *self.place, *self.scalars)
+                see = watcher.get()
+                if see is not None and self.is_one_operation():
+                    see(self)
+                    aval = jax.core.ShapedArray(self.recipe.shape, self.recipe.dtype)
+                    values = operation().bind(key, *self.scalars, recipe=self.recipe, aval=aval)
+                else:
+                    values = self.program.inside(key, *self.place, *self.scalars)
         else:
             values = self.program.outside(key, *self.place, *self.scalars)
         return values
+
+    def is_one_operation(self) -> bool:
+        """Whether a function that is only read may show the draw as one operation."""
+        plain = self.recipe.law.uses_key and self.recipe.sharding is None and not self.place
+        return plain and bool(jax.sharding.get_abstract_mesh().empty)
 
     def moments(self) -> Moments | None:
         """The mean and the standard deviation, if the law knows them; of concrete scalars."""
@@ -80,6 +93,24 @@ class Draw(NamedTuple):
         offset = first * math.prod(shape[1:])
         start = (np.uint32(offset >> 32), np.uint32(offset & 0xFFFFFFFF))
         return Draw(block_program(block), self.scalars, block, self.label, (start,))
+
+
+watcher: "contextvars.ContextVar[Callable[[Draw], None] | None]"
+watcher = contextvars.ContextVar("watcher", default=None)
+"""What hears of each draw, in a trace that is to be read and not to be run."""
+
+
+@functools.cache
+def operation() -> "compat.Primitive":
+    """A draw of this library as one equation, which takes no time to trace."""
+
+    def expand(
+        key: jax.Array, *scalars: Number, recipe: Recipe, aval: jax.core.ShapedArray
+    ) -> jax.Array:
+        values: jax.Array = program(recipe).inside(key, *scalars)
+        return values
+
+    return compat.one_operation("cthulhu_draw", expand)
 
 
 def compute_dtype(dtype: DType) -> DType:
@@ -208,6 +239,9 @@ def recipe_of(equation: "compat.JaxprEqn") -> Recipe | None:
         >>> recipe_of(jaxpr.eqns[0]).law.name
         'truncated_normal'
     """
+    if equation.primitive is operation():
+        found: Recipe = equation.params["recipe"]
+        return found
     if equation.primitive.name not in ("jit", "pjit") or len(equation.outvars) != 1:
         return None
     made = compat.aval_of(equation.outvars[0])

@@ -21,7 +21,7 @@ from cthulhu._types import Array, DType, Jitted, Number
 from cthulhu.laws import Elementwise, Fill, Law
 from cthulhu.programs import _blocks as blocks
 from cthulhu.programs import _pool as pool
-from cthulhu.programs._build import compute_dtype, rounded
+from cthulhu.programs._build import Draw, compute_dtype, rounded
 from cthulhu.programs._placement import runs_on_cpu
 
 LARGEST_FILL = 2**20  # Elements that the host fills; a program makes more.
@@ -92,6 +92,24 @@ def count_programs(jobs: Sequence[Job]) -> int:
         if needs_program(job)
     }
     return len(found)
+
+
+def compiling_ahead() -> Callable[[Draw], None]:
+    """What begins to compile the programs of draws as soon as they are traced.
+
+    It is for draws that will be made in blocks, as large ones are on the host.
+    """
+    if not runs_on_cpu((None,)):
+        return lambda draw: None
+    context = pool.context()
+
+    def see(draw: Draw) -> None:
+        law, shape, dtype, sharding = draw.recipe
+        if math.prod(shape) > blocks.SMALL and isinstance(law, Elementwise) and sharding is None:
+            with jax.core.eval_context():
+                blocks.program(law, dtype, blocks.BLOCK, draw.scalars, context)
+
+    return see
 
 
 def steps_of(jobs: Sequence[Job]) -> list[Step]:

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from cthulhu import compat, random
 from cthulhu._types import Aval
+from cthulhu.laws import Elementwise
 from cthulhu.programs._pool import Unique
 from cthulhu.tracing._graph import (
     Equation,
@@ -108,7 +109,11 @@ def runner(component: Component, avals: Sequence[Aval]) -> Callable[..., tuple[A
             for inner in inner_jaxprs(equation.params):
                 found |= names(inner)
     made = (avals[output] for equation in component.equations for output in equation.outputs)
-    fuse = found.isdisjoint(SUMS) and not any(map(is_delicate, made))
+    # Own draws of dependent elements have sums too.
+    summed = any(
+        e.recipe and not isinstance(e.recipe.law, Elementwise) for e in component.equations
+    )
+    fuse = found.isdisjoint(SUMS) and not summed and not any(map(is_delicate, made))
 
     def run(*arguments: jax.Array) -> tuple[ArrayLike, ...]:
         values: dict[int, ArrayLike] = {}

@@ -15,6 +15,8 @@ from jax.typing import ArrayLike
 from cthulhu import compat
 from cthulhu._types import Jitted, KeyPath, PyTree
 from cthulhu.caches import Recent
+from cthulhu.programs._build import watcher
+from cthulhu.programs._jobs import compiling_ahead
 from cthulhu.programs._placement import committed, leaf_shardings
 from cthulhu.tracing._graph import Graph
 from cthulhu.tracing._launch import Launch
@@ -139,7 +141,13 @@ class Traces:
 
         A dry run needs no more of an argument than its shape.
         """
-        launch, dynamic = self.prepared(args, kwargs)
+        # XLA compiles in threads, while the rest of the function is traced.
+        ahead = not dry and self.out_shardings is None
+        token = watcher.set(compiling_ahead() if ahead else lambda draw: None)
+        try:
+            launch, dynamic = self.prepared(args, kwargs)
+        finally:
+            watcher.reset(token)
         if not dry:
             self.check_given(launch.graph, args, kwargs)
         return launch, dynamic

@@ -11,10 +11,12 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+import cthulhu
 from cthulhu import backend as K
 from cthulhu import functional, initializers, random
 from cthulhu.initializers import _builtin
 from cthulhu.params import count_programs, fast_init, plan
+from cthulhu.programs import _pool
 from cthulhu.programs._build import recipe_of
 from tests.cases import ALL, KEY, by_id, same_bits
 
@@ -221,15 +223,15 @@ def test_the_plan_knows_the_options_of_an_initializer():
 
 
 def test_a_scope_of_the_user_with_the_name_of_an_initializer_is_not_believed():
-    functional.he_normal(KEY, (4, 5))  # So that the label is known.
+    functional.he_normal(KEY, (6, 7))  # So that the label is known.
 
     def init(key):
         with jax.named_scope("HeNormal()"), random.scope(key):
-            return K.random_normal((4, 5), stddev=3.0)
+            return K.random_normal((6, 7), stddev=3.0)
 
     def other(key):
         with jax.named_scope("HeNormal()"):
-            return jax.random.normal(key, (4, 5))
+            return jax.random.normal(key, (6, 7))
 
     for function in (init, other):
         (row,) = plan(function, KEY).rows
@@ -265,3 +267,39 @@ def test_keys_of_another_implementation():
     same_as_jit(init, jax.random.key(0, impl="rbg"))
     with jax.default_prng_impl("rbg"):
         same_as_jit(init, jax.random.PRNGKey(0))
+
+
+def test_what_fast_init_has_traced_runs_everywhere_else_too():
+    """JAX remembers the trace of a jitted function, with the one operation in it."""
+    inner = jax.jit(lambda words: HE(jax.random.wrap_key_data(words), (6, 10)))
+    words = jax.random.key_data(KEY)
+    expected = HE(KEY, (6, 10))
+    same_bits(fast_init(lambda words: {"a": inner(words)})(words)["a"], expected)
+    assert "cthulhu_draw" in str(inner.trace(words).jaxpr)
+    same_bits(inner(words), expected)
+    same_bits(jax.jit(lambda words: {"a": inner(words)})(words)["a"], expected)
+    mapped = jax.vmap(inner)(jnp.stack([words, words]))
+    same_bits(mapped[1], expected)
+    looped = lax.map(inner, jnp.stack([words, words]))
+    same_bits(looped[0], expected)
+    for platforms in (["cpu"], ["cuda"], ["tpu"]):
+        exported = jax.export.export(inner, platforms=platforms)(words)
+        assert "cthulhu_draw" not in exported.mlir_module().replace("cthulhu_draw)", "")
+    same_bits(jax.export.export(inner)(words).call(words), expected)
+
+
+@pytest.mark.parametrize("shape", [(300, 500), (6, 7)])
+def test_the_program_is_compiled_while_the_rest_is_traced(shape):
+    seen = []
+
+    def init(key):
+        made = HE(key, shape)
+        seen.append(len(_pool._programs))
+        return made
+
+    cthulhu.clear_caches()
+    same_bits(fast_init(init)(KEY), HE(KEY, shape))
+    assert seen == [shape[0] == 300]  # A small one may share a program of another kind.
+    cthulhu.clear_caches()
+    plan(init, KEY)
+    assert seen[1:] == [0]
