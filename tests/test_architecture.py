@@ -65,8 +65,9 @@ ORDER = {
         ("_orthogonal",),
     ),
     "cthulhu.programs": (
-        ("_build", "_handing", "_pool"),
-        ("_blocks", "_draws", "_placement"),
+        ("_handing", "_placement", "_pool"),
+        ("_build",),
+        ("_blocks", "_draws"),
         ("_jobs",),
         ("_executor",),
     ),

@@ -13,7 +13,7 @@ from cthulhu import checks
 from cthulhu.initializers._foreign_draws import refuse_foreign_draws
 from cthulhu.initializers._keras import DRAWN_SEED, called_by_keras, drawn_seed
 from cthulhu.initializers._signatures import accepts, first_argument
-from cthulhu.programs._build import check_divides, place, resolve_sharding
+from cthulhu.programs._placement import check_divides, place, resolve_sharding
 from cthulhu.random import from_seed, next_key, scope
 from cthulhu.random._scope import in_scope, keys_drawn
 from cthulhu.typing import DTypeLike, OutSharding, Shape

@@ -22,7 +22,8 @@ from cthulhu.initializers import _options as options
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._keras import register
 from cthulhu.initializers._misuse import missing_option, unknown_option
-from cthulhu.programs._build import Draw, resolve_sharding
+from cthulhu.programs._build import Draw
+from cthulhu.programs._placement import resolve_sharding
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
 KERAS_NAMES = {"in_axis": "input_axes", "out_axis": "output_axes"}

@@ -15,7 +15,7 @@ from cthulhu.params._leaves import Leaf
 from cthulhu.programs import _executor as executor
 from cthulhu.programs import _jobs as jobs
 from cthulhu.programs import _pool as pool
-from cthulhu.programs._build import place
+from cthulhu.programs._placement import place
 from cthulhu.trees import join
 
 

@@ -16,14 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding
 
 from cthulhu import compat
 from cthulhu._types import Array, DType, Jitted, Number
 from cthulhu.caches import Recent, bounded
 from cthulhu.laws import Elementwise, Law, Moments
+from cthulhu.programs._placement import check_divides
 from cthulhu.random._threefry import Counter
-from cthulhu.typing import OutSharding
 
 Run = Callable[..., jax.Array]
 
@@ -142,36 +142,6 @@ def rounded(values: jax.Array, dtype: DType) -> jax.Array:
 
     result: jax.Array = lax.platform_dependent(values, cpu=on_cpu, default=elsewhere)
     return result
-
-
-def resolve_sharding(owner: str, sharding: OutSharding) -> NamedSharding | None:
-    """A sharding with its mesh; a bare `PartitionSpec` takes the mesh in use."""
-    if sharding is None or isinstance(sharding, NamedSharding):
-        return sharding
-    if isinstance(sharding, PartitionSpec):
-        traced = compat.under_trace()
-        mesh = jax.sharding.get_abstract_mesh() if traced else jax.sharding.get_mesh()
-        if mesh.empty:
-            raise ValueError(
-                f"{owner}: out_sharding is the bare {sharding}, and no mesh is in use. "
-                "Enter one with jax.set_mesh(mesh), or pass NamedSharding(mesh, spec)"
-            )
-        return NamedSharding(mesh, sharding)
-    raise TypeError(
-        f"{owner}: out_sharding must be a NamedSharding, a PartitionSpec or None; "
-        f"got {sharding!r} of type {type(sharding).__name__}"
-    )
-
-
-def check_divides(owner: str, shape: tuple[int, ...], sharding: NamedSharding) -> None:
-    """Refuse a sharding that does not divide `shape` evenly."""
-    try:
-        sharding.shard_shape(shape)
-    except ValueError as error:
-        raise ValueError(
-            f"{owner}: out_sharding {sharding.spec} on a mesh of {dict(sharding.mesh.shape)} "
-            f"does not divide shape {shape!r}: {error}"
-        ) from None
 
 
 # Where the innermost dimension is shorter than this, XLA:CPU writes loops that LLVM
@@ -322,18 +292,6 @@ def constrained(run: Run, sharding: NamedSharding) -> Run:
         return values
 
     return inside
-
-
-def place(array: jax.Array, sharding: NamedSharding) -> jax.Array:
-    """An array that exists already, in another layout."""
-    moved: jax.Array
-    if not compat.under_trace():
-        moved = jax.device_put(array, sharding)
-    elif AxisType.Explicit in sharding.mesh.axis_types:
-        moved = jax.sharding.reshard(array, sharding)
-    else:
-        moved = lax.with_sharding_constraint(array, sharding)
-    return moved
 
 
 def bind(

@@ -5,10 +5,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
-from jax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
+from jax import lax
+from jax.sharding import (
+    AxisType,
+    NamedSharding,
+    PartitionSpec,
+    Sharding,
+    SingleDeviceSharding,
+)
 
+from cthulhu import compat
 from cthulhu._types import Array, KeyPath, PyTree
-from cthulhu.programs._build import resolve_sharding
+from cthulhu.typing import OutSharding
 
 OWNER = "fast_init"
 
@@ -99,3 +107,45 @@ def default_platform() -> str:
     if device is None:
         return jax.default_backend()
     return str(getattr(device, "platform", device))
+
+
+def resolve_sharding(owner: str, sharding: OutSharding) -> NamedSharding | None:
+    """A sharding with its mesh; a bare `PartitionSpec` takes the mesh in use."""
+    if sharding is None or isinstance(sharding, NamedSharding):
+        return sharding
+    if isinstance(sharding, PartitionSpec):
+        traced = compat.under_trace()
+        mesh = jax.sharding.get_abstract_mesh() if traced else jax.sharding.get_mesh()
+        if mesh.empty:
+            raise ValueError(
+                f"{owner}: out_sharding is the bare {sharding}, and no mesh is in use. "
+                "Enter one with jax.set_mesh(mesh), or pass NamedSharding(mesh, spec)"
+            )
+        return NamedSharding(mesh, sharding)
+    raise TypeError(
+        f"{owner}: out_sharding must be a NamedSharding, a PartitionSpec or None; "
+        f"got {sharding!r} of type {type(sharding).__name__}"
+    )
+
+
+def check_divides(owner: str, shape: tuple[int, ...], sharding: NamedSharding) -> None:
+    """Refuse a sharding that does not divide `shape` evenly."""
+    try:
+        sharding.shard_shape(shape)
+    except ValueError as error:
+        raise ValueError(
+            f"{owner}: out_sharding {sharding.spec} on a mesh of {dict(sharding.mesh.shape)} "
+            f"does not divide shape {shape!r}: {error}"
+        ) from None
+
+
+def place(array: jax.Array, sharding: NamedSharding) -> jax.Array:
+    """An array that exists already, in another layout."""
+    moved: jax.Array
+    if not compat.under_trace():
+        moved = jax.device_put(array, sharding)
+    elif AxisType.Explicit in sharding.mesh.axis_types:
+        moved = jax.sharding.reshard(array, sharding)
+    else:
+        moved = lax.with_sharding_constraint(array, sharding)
+    return moved
