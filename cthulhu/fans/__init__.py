@@ -5,8 +5,8 @@ from cthulhu.fans._layout import LAYOUTS, Layout, LayoutLike
 from cthulhu.fans._told import compute_fans, explain, fans_from_einsum
 
 __all__ = [
-    "Fans",
     "LAYOUTS",
+    "Fans",
     "Layout",
     "LayoutLike",
     "compute_fans",
