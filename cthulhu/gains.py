@@ -75,14 +75,12 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     These are the values of that table, whose ``tanh`` and ``selu`` are rules of
     thumb: `gain` has exact ones, for every activation.
 
-    | nonlinearity | gain |
-    |---|---|
-    | ``linear``, ``conv1d``, ``conv2d``, ``conv3d``, and the same transposed | 1 |
-    | ``sigmoid`` | 1 |
-    | ``tanh`` | 5 / 3 |
-    | ``relu`` | sqrt(2) |
-    | ``leaky_relu`` | sqrt(2 / (1 + param**2)) |
-    | ``selu`` | 3 / 4 |
+    - ``linear``, ``conv1d``, ``conv2d``, ``conv3d``, and the same transposed: 1
+    - ``sigmoid``: 1
+    - ``tanh``: 5 / 3
+    - ``relu``: sqrt(2)
+    - ``leaky_relu``: sqrt(2 / (1 + param**2))
+    - ``selu``: 3 / 4
 
     Args:
         nonlinearity: one of these names.

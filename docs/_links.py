@@ -28,7 +28,17 @@ PROJECTS = {
     "optax": "https://optax.readthedocs.io/en/latest/",
 }
 # A short name of a function means the first of these that has it.
-PACKAGES = ("functional", "initializers", "params", "random", "fans", "gains", "layers", "models", "typing")
+PACKAGES = (
+    "functional",
+    "initializers",
+    "params",
+    "random",
+    "fans",
+    "gains",
+    "layers",
+    "models",
+    "typing",
+)
 
 
 def listed(project):

@@ -66,5 +66,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(flax|haiku|jax|jaxlib|keras|np|numpy|nn|optax|equinox|rich)\..*"),
     (r"py:.*", r"(Arguments|Result|Tree)(\..*)?|Activation|CustomObjects|Layer|Path"),
     (r"py:.*", r"Array|ArrayLike|HostArray|HostNumber|KeyLike|Number|PyTree"),
-    (r"py:.*", r"Console|ConsoleOptions|Layout|DType|RenderResult|RulesLike|Stacked|Table"),
+    (
+        r"py:.*",
+        r"Console|ConsoleOptions|TreeLayout|Layout|DType|RenderResult|RulesLike|Stacked|Table",
+    ),
 ]

@@ -39,7 +39,7 @@ def compute_fans(
         groups: the groups of a convolution: its kernel's input axis holds the inputs
             of one group, so an input reaches the outputs of its group alone.
         transpose: whether inputs and outputs have changed places, as in the kernel of
-            a transposed convolution, (*spatial, out, in); then the output axis holds
+            a transposed convolution, ``(*spatial, out, in)``; then the output axis holds
             the outputs of one group.
         layout: the axes of a common layer, by name (see `LAYOUTS`), or a `Layout`, in
             place of all of these.
