@@ -413,6 +413,58 @@ def identity(
         networks of rectified linear units", https://arxiv.org/abs/1504.00941
     """
 
+def inverse_softplus_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    low: Scalar = 0.001,
+    high: Scalar = 0.1,
+    floor: Scalar = 0.0001,
+) -> jax.Array:
+    """Initializer that generates what softplus turns into log-uniform step sizes.
+
+    It is the bias of the step sizes in Mamba, ``dt = softplus(x + bias)``: with x = 0
+    every order of magnitude of dt between the bounds is as likely as any other.
+
+    Law: ``s + ln(1 - exp(-s))`` with ``s = max(exp(U), floor)``, where U is uniform
+    between ln `low` and ln `high`; so softplus of the values is log-uniform. Mean and
+    standard deviation are integrated numerically; at the defaults they are -4.59 and
+    1.34.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        low: the least step size, greater than 0; a number or a scalar array;
+            default 0.001. May be traced.
+        high: the largest one, likewise, at least `low`; default 0.1. May be traced.
+        floor: what smaller step sizes are raised to, at least 0; default 0.0001.
+            May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> bias = inverse_softplus_uniform(jax.random.key(0), (1000,))
+        >>> bool(450 < (jax.nn.softplus(bias) < 0.01).sum() < 550)
+        True
+
+    References:
+        Gu and Dao (2023), "Mamba: linear-time sequence modeling with selective state
+        spaces", https://arxiv.org/abs/2312.00752
+    """
+
 def kaiming(
     key: jax.Array,
     shape: Shape,
@@ -584,6 +636,54 @@ def lecun_uniform(
     References:
         LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
         https://doi.org/10.1007/3-540-49430-8_2
+    """
+
+def log_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    low: Scalar,
+    high: Scalar,
+) -> jax.Array:
+    """Initializer that generates tensors whose logarithm is uniform.
+
+    Every order of magnitude between the bounds is as likely as any other: so are the
+    time scales and the step sizes of state space models chosen.
+
+    Law: exp of a uniform between ln `low` and ln `high`, and within [`low`, `high`].
+    With ``w = ln(high / low)`` the density is ``1 / (w x)``, the mean
+    ``(high - low) / w``, and the mean square ``(high**2 - low**2) / (2 w)``.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        low: the lower bound, greater than 0; a number or a scalar array. May be
+            traced.
+        high: the upper bound, likewise, at least `low`. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = log_uniform(jax.random.key(0), (1000,), low=1, high=100)
+        >>> bool(450 < (values < 10).sum() < 550)
+        True
+
+    References:
+        Gu, Goel and Ré (2022), "Efficiently modeling long sequences with structured
+        state spaces", https://arxiv.org/abs/2111.00396
     """
 
 def ones(
@@ -1105,11 +1205,13 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "identity",
+    "inverse_softplus_uniform",
     "kaiming",
     "kaiming_normal",
     "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "log_uniform",
     "normal",
     "ones",
     "orthogonal",

@@ -12,17 +12,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from scipy import stats
 
 from cthulhu import functional, initializers
 from tests.case import Case, Shape, Traced, by_id
 from tests.compare import bits_of, same_bits, ulps
 from tests.expected import (
+    InverseSoftplus,
     fans_of,
     fixed,
+    inverse_softplus,
     jax_scaling,
     jax_uniform,
     matrices,
     normal,
+    of_law,
     scaled,
     truncated,
     uniform,
@@ -51,10 +55,17 @@ HE = "https://arxiv.org/abs/1502.01852"
 SAXE = "https://arxiv.org/abs/1312.6120"
 XIAO = "https://arxiv.org/abs/1806.05393"
 MARTENS = "https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf"
+GU = "https://arxiv.org/abs/2111.00396"
+MAMBA = "https://arxiv.org/abs/2312.00752"
 LE = "https://arxiv.org/abs/1504.00941"
 
 AXES = "in_axis=-2, out_axis=-1, batch_axis=(), layout=None"
 
+BACKWARDS = Wrong(
+    {"low": 0.5, "high": 0.25},
+    ValueError,
+    r"low must be at most high; got low=0\.5 and high=0\.25$",
+)
 MEANT = r"\(did you mean "
 NO_AXIS = (Wrong({"axis": (0, 1)}, TypeError, r"axis must be an integer; got \(0, 1\)$"),)
 
@@ -365,6 +376,40 @@ CASES: tuple[Case, ...] = (
         ranks=range(2, 3),
         sum_varies=True,
         golden="00000000 3939dee7 00000000 bbdb1fc5 00000000 bc107787",
+        in_keras=False,
+    ),
+    Case(
+        "log_uniform",
+        initializers.LogUniform,
+        functional.log_uniform,
+        "low, high, seed=None",
+        GU,
+        **of_law(stats.loguniform(0.001, 0.1)),
+        options={"low": 0.001, "high": 0.1},
+        traced={
+            "low": Traced((0.001, 0.03, 0.1), exact=False),
+            "high": Traced((0.001, 0.5, 7.0), exact=False),
+        },
+        refuses=(BACKWARDS,),
+        golden="3d09a8db 3c251cd6 3db80259 3a8a163a 3c244768 3b99c598",
+        has_complex=False,
+        in_keras=False,
+    ),
+    Case(
+        "inverse_softplus_uniform",
+        initializers.InverseSoftplusUniform,
+        functional.inverse_softplus_uniform,
+        "low=0.001, high=0.1, floor=0.0001, seed=None",
+        MAMBA,
+        **of_law(InverseSoftplus(a=inverse_softplus(0.001), b=inverse_softplus(0.1))()),
+        traced={
+            "low": Traced((0.00001, 0.003, 0.1), exact=False),
+            "high": Traced((0.001, 0.5, 7.0), exact=False),
+            "floor": Traced((0.0, 0.01, 0.5), exact=False),
+        },
+        refuses=(BACKWARDS,),
+        golden="c0581289 c092f4dc c01751e3 c0db5cec c0931e88 c0ab8021",
+        has_complex=False,
         in_keras=False,
     ),
 )

@@ -8,15 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from scipy import stats
 
 __all__ = [
+    "InverseSoftplus",
     "fans_of",
     "fixed",
+    "inverse_softplus",
     "jax_scaling",
     "jax_uniform",
     "matrices",
     "normal",
+    "of_law",
     "scaled",
     "truncated",
     "uniform",
@@ -109,6 +113,27 @@ def scaled(
         "follows_fans": True,
         "gaussian": distribution != "uniform",
     }
+
+
+def of_law(law: Any) -> dict[str, Any]:
+    """Independent elements of a law of SciPy, which no shape changes."""
+    return {
+        "mean": lambda shape: law.mean(),
+        "std": lambda shape: law.std(),
+        "support": lambda shape: law.support(),
+        "distribution": lambda shape: law,
+    }
+
+
+def inverse_softplus(step: float) -> float:
+    return math.log(math.expm1(step))
+
+
+class InverseSoftplus(stats.rv_continuous):
+    """What softplus makes log-uniform on 0.001 to 0.1."""
+
+    def _cdf(self, x: Any) -> Any:
+        return stats.loguniform(0.001, 0.1).cdf(np.logaddexp(0, x))
 
 
 def matrices(gain: float, axis: int = -1) -> dict[str, Any]:

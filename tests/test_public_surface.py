@@ -313,11 +313,12 @@ def test_the_examples_of_the_functions_are_found_by_doctest() -> None:
     assert found == {f"cthulhu.functional.{cls.name}" for cls in DEFINED}
 
 
-@pytest.mark.parametrize("cls", DEFINED, ids=lambda cls: cls.name)
-def test_a_default_is_in_its_canonical_form(cls: Any) -> None:
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_default_is_in_its_canonical_form(case: Case) -> None:
     """A call that gives no option checks none."""
-    defaults = defaults_of(cls)
-    assert cls.checked(cls.name, defaults, concrete=False) == defaults
+    cls: Any = case.cls
+    given = {**case.required, **defaults_of(cls)}
+    assert cls.checked(cls.name, given, concrete=False) == given
 
 
 def shown(parameters: list[inspect.Parameter]) -> list[str]:

@@ -14,6 +14,7 @@ from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
+from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
@@ -30,11 +31,13 @@ glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
 identity = Identity
+inverse_softplus_uniform = InverseSoftplusUniform
 kaiming = Kaiming
 kaiming_normal = HeNormal
 kaiming_uniform = HeUniform
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
+log_uniform = LogUniform
 normal = RandomNormal
 ones = Ones
 orthogonal = Orthogonal
@@ -60,9 +63,11 @@ __all__ = [
     "HeUniform",
     "Identity",
     "Initializer",
+    "InverseSoftplusUniform",
     "Kaiming",
     "LecunNormal",
     "LecunUniform",
+    "LogUniform",
     "Ones",
     "Orthogonal",
     "RandomNormal",
@@ -83,11 +88,13 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "identity",
+    "inverse_softplus_uniform",
     "kaiming",
     "kaiming_normal",
     "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "log_uniform",
     "normal",
     "ones",
     "orthogonal",
