@@ -373,6 +373,45 @@ def he_uniform(
         https://arxiv.org/abs/1502.01852
     """
 
+def hippo_leg_s(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates HiPPO-LegS matrices.
+
+    A state that follows one holds its input's history as Legendre polynomials.
+    Leading axes stack equal matrices. A matrix that is not square is the corner of
+    the larger one that is.
+
+    Law: ``-sqrt((2 i + 1) (2 j + 1))`` in row i and column j below the diagonal,
+    ``-(i + 1)`` on it, 0 above.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*, N, N)``, of rank 2 or more.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `shape` has a negative or unknown dimension.
+
+    Example:
+        The eigenvalues are on the diagonal:
+
+        >>> hippo_leg_s(None, (4, 4)).diagonal().tolist()
+        [-1.0, -2.0, -3.0, -4.0]
+
+    References:
+        Gu, Dao, Ermon, Rudra and Ré (2020), "HiPPO: recurrent memory with optimal
+        polynomial projections", https://arxiv.org/abs/2008.07669
+    """
+
 def identity(
     key: jax.Array | None,
     shape: Shape,
@@ -862,6 +901,123 @@ def random_uniform(
         True
     """
 
+def s4d_inv(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates diagonal state matrices with the frequencies of HiPPO-LegS.
+
+    The last axis holds one of each pair of conjugates: N / 2 numbers for N states.
+    In a real dtype the result is their imaginary parts alone, as S4D keeps them
+    beside the logarithms of the real parts, which are ln(1/2) everywhere.
+
+    Law: ``-1/2 + i (N / π) (N / (2 n + 1) - 1)`` for n = 0, 1, … along the last axis,
+    the same for all others.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*, N / 2)``, of rank 1 or more.
+        dtype: a complex type for the whole numbers, a floating one for their
+            imaginary parts; default: JAX's default float. Types below 32 bits hold
+            the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `shape` has a negative or unknown dimension.
+
+    Example:
+        The frequencies fall, down to nearly 0:
+
+        >>> values = s4d_inv(None, (32,))
+        >>> bool((values[:-1] > values[1:]).all())
+        True
+
+    References:
+        Gu, Gupta, Goel and Ré (2022), "On the parameterization and initialization
+        of diagonal state space models", https://arxiv.org/abs/2206.11893
+    """
+
+def s4d_lin(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates diagonal state matrices with evenly spaced frequencies.
+
+    The last axis holds one of each pair of conjugates: N / 2 numbers for N states.
+    In a real dtype the result is their imaginary parts alone, as S4D keeps them
+    beside the logarithms of the real parts, which are ln(1/2) everywhere.
+
+    Law: ``-1/2 + i π n`` for n = 0, 1, … along the last axis, the same for all others.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*, N / 2)``, of rank 1 or more.
+        dtype: a complex type for the whole numbers, a floating one for their
+            imaginary parts; default: JAX's default float. Types below 32 bits hold
+            the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `shape` has a negative or unknown dimension.
+
+    Example:
+        >>> (s4d_lin(None, (4,)) / 3.1415927).tolist()
+        [0.0, 1.0, 2.0, 3.0]
+
+    References:
+        Gu, Gupta, Goel and Ré (2022), "On the parameterization and initialization
+        of diagonal state space models", https://arxiv.org/abs/2206.11893
+    """
+
+def s4d_real(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    log: bool = False,
+) -> jax.Array:
+    """Initializer that generates the real diagonal state matrices of S4D and Mamba.
+
+    Law: ``-(n + 1)`` for n = 0, 1, … along the last axis, the same for all others.
+    With `log` it is ``ln(n + 1)``: Mamba's ``A_log``, of which ``A = -exp(A_log)``.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*, N)``, of rank 1 or more.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        log: whether to give the logarithm of the magnitude; default `False`.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `log` is no boolean.
+        ValueError: the shape of a call has no dimension; `shape` has a negative or
+            unknown dimension.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> jnp.exp(s4d_real(None, (4,), log=True)).round(4).tolist()
+        [1.0, 2.0, 3.0, 4.0]
+
+    References:
+        Gu, Gupta, Goel and Ré (2022), "On the parameterization and initialization
+        of diagonal state space models", https://arxiv.org/abs/2206.11893
+    """
+
 def sparse(
     key: jax.Array,
     shape: Shape,
@@ -1204,6 +1360,7 @@ __all__ = [
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "hippo_leg_s",
     "identity",
     "inverse_softplus_uniform",
     "kaiming",
@@ -1217,6 +1374,9 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "s4d_inv",
+    "s4d_lin",
+    "s4d_real",
     "sparse",
     "torch_linear",
     "truncated_normal",

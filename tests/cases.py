@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from scipy import stats
 
 from cthulhu import functional, initializers
@@ -21,12 +22,14 @@ from tests.expected import (
     InverseSoftplus,
     fans_of,
     fixed,
+    hippo,
     inverse_softplus,
     jax_scaling,
     jax_uniform,
     matrices,
     normal,
     of_law,
+    of_table,
     scaled,
     truncated,
     uniform,
@@ -55,6 +58,8 @@ HE = "https://arxiv.org/abs/1502.01852"
 SAXE = "https://arxiv.org/abs/1312.6120"
 XIAO = "https://arxiv.org/abs/1806.05393"
 MARTENS = "https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf"
+HIPPO = "https://arxiv.org/abs/2008.07669"
+S4D = "https://arxiv.org/abs/2206.11893"
 GU = "https://arxiv.org/abs/2111.00396"
 MAMBA = "https://arxiv.org/abs/2312.00752"
 LE = "https://arxiv.org/abs/1504.00941"
@@ -412,6 +417,46 @@ CASES: tuple[Case, ...] = (
         has_complex=False,
         in_keras=False,
     ),
+    Case(
+        "s4d_real",
+        initializers.S4DReal,
+        functional.s4d_real,
+        "log=False",
+        S4D,
+        **of_table(lambda shape: -1.0 - np.arange(shape[-1])),
+        ranks=range(1, 6),
+    ),
+    Case(
+        "s4d_lin",
+        initializers.S4DLin,
+        functional.s4d_lin,
+        "",
+        S4D,
+        **of_table(lambda shape: np.pi * np.arange(shape[-1])),
+        ranks=range(1, 6),
+    ),
+    Case(
+        "s4d_inv",
+        initializers.S4DInv,
+        functional.s4d_inv,
+        "",
+        S4D,
+        **of_table(
+            lambda shape: [
+                2 * shape[-1] / np.pi * (2 * shape[-1] / (2 * n + 1) - 1) for n in range(shape[-1])
+            ]
+        ),
+        ranks=range(1, 6),
+    ),
+    Case(
+        "hippo_leg_s",
+        initializers.HippoLegS,
+        functional.hippo_leg_s,
+        "",
+        HIPPO,
+        **of_table(lambda shape: hippo(*shape[-2:])),
+        ranks=range(2, 6),
+    ),
 )
 
 
@@ -473,6 +518,12 @@ VARIANTS: tuple[Case, ...] = (
         mean=lambda shape: -2.5 / max(shape),
         std=lambda shape: 2.5 * math.sqrt(1 / max(shape) - 1 / max(shape) ** 2),
         support=lambda shape: (-2.5, 0.0),
+    ),
+    variant(
+        "s4d_real",
+        "log",
+        {"log": True},
+        **of_table(lambda shape: np.log1p(np.arange(shape[-1]))),
     ),
     variant(
         "random_normal",

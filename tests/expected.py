@@ -15,12 +15,14 @@ __all__ = [
     "InverseSoftplus",
     "fans_of",
     "fixed",
+    "hippo",
     "inverse_softplus",
     "jax_scaling",
     "jax_uniform",
     "matrices",
     "normal",
     "of_law",
+    "of_table",
     "scaled",
     "truncated",
     "uniform",
@@ -156,6 +158,27 @@ def fixed(value: float) -> dict[str, Any]:
         "support": lambda shape: (value, value),
         "draws": False,
     }
+
+
+def of_table(table: Callable[[Shape], Any]) -> dict[str, Any]:
+    """Fixed numbers, which axes before them only repeat."""
+    return {
+        "mean": lambda shape: np.mean(table(shape)),
+        "std": lambda shape: np.std(table(shape)),
+        "support": lambda shape: (np.min(table(shape)), np.max(table(shape))),
+        "draws": False,
+        "in_keras": False,
+    }
+
+
+def hippo(rows: int, columns: int) -> Any:
+    """The matrix of HiPPO-LegS, element by element, as in the paper."""
+    matrix = np.zeros((rows, columns))
+    for n in range(rows):
+        for k in range(columns):
+            if n >= k:
+                matrix[n, k] = -math.sqrt(2 * n + 1) * math.sqrt(2 * k + 1) if n > k else -(n + 1)
+    return matrix
 
 
 def jax_uniform(low: float, high: float) -> Callable[..., jax.Array]:

@@ -37,7 +37,10 @@ CLASSES = tuple(case.cls.__name__ for case in CASES)
 
 ALIASES = {alias: case.name for case in CASES for alias in case.aliases}
 
-SNAKE = {name: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in CLASSES}
+SNAKE = {
+    name: re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    for name in CLASSES
+}
 
 SURFACE: dict[ModuleType, set[str]] = {
     cthulhu: {

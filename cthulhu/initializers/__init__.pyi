@@ -12,6 +12,7 @@ from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
+from cthulhu.initializers._hippo import HippoLegS, S4DInv, S4DLin, S4DReal
 from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
@@ -30,6 +31,7 @@ glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
+hippo_leg_s = HippoLegS
 identity = Identity
 inverse_softplus_uniform = InverseSoftplusUniform
 kaiming = Kaiming
@@ -43,6 +45,9 @@ ones = Ones
 orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
+s4d_inv = S4DInv
+s4d_lin = S4DLin
+s4d_real = S4DReal
 sparse = Sparse
 torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
@@ -61,6 +66,7 @@ __all__ = [
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
+    "HippoLegS",
     "Identity",
     "Initializer",
     "InverseSoftplusUniform",
@@ -72,6 +78,9 @@ __all__ = [
     "Orthogonal",
     "RandomNormal",
     "RandomUniform",
+    "S4DInv",
+    "S4DLin",
+    "S4DReal",
     "Sparse",
     "TorchLinear",
     "TruncatedNormal",
@@ -87,6 +96,7 @@ __all__ = [
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "hippo_leg_s",
     "identity",
     "inverse_softplus_uniform",
     "kaiming",
@@ -100,6 +110,9 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "s4d_inv",
+    "s4d_lin",
+    "s4d_real",
     "serialize",
     "sparse",
     "torch_linear",
