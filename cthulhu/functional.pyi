@@ -901,6 +901,148 @@ def random_uniform(
         True
     """
 
+def recurrent_gate(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    low: Scalar = 0.9,
+    high: Scalar = 0.999,
+) -> jax.Array:
+    """Initializer that generates the recurrence parameters of Griffin and RecurrentGemma.
+
+    They are the ``a_param`` of a real-gated linear recurrent unit, which decays by
+    ``a = exp(-softplus(a_param))`` before its gate.
+
+    Law: ``ln(1 / sqrt(U) - 1)``, where U is uniform between ``low**2`` and ``high**2``,
+    and at least 2**-24 away from 0 and from 1; so a is on the ring of `RingUniform`.
+    Mean and standard deviation are integrated numerically; at the defaults they are
+    -3.23 and 0.92.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        low: the least decay factor, from 0 to 1; a number or a scalar array;
+            default 0.9. May be traced.
+        high: the largest, likewise, at least `low`; default 0.999. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> values = recurrent_gate(jax.random.key(0), (1000,), low=0.5)
+        >>> bool(0.49 < jnp.exp(-jax.nn.softplus(values)).min() < 0.52)
+        True
+
+    References:
+        De et al. (2024), "Griffin: mixing gated linear recurrences with local
+        attention for efficient language models", https://arxiv.org/abs/2402.19427
+    """
+
+def ring_phase(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    largest: Scalar = 6.28,
+) -> jax.Array:
+    """Initializer that generates the phases of linear recurrent units: θ of the angle.
+
+    Law: ``θ = ln(largest U)``, where U is uniform between 0 and 1, and at least 2**-24;
+    so the angle exp(θ) is uniform between 0 and `largest`. The mean is
+    ``ln(largest) - 1`` and the standard deviation 1.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        largest: the largest angle, greater than 0; a number or a scalar array;
+            default 6.28, as in the authors' code. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> theta = ring_phase(jax.random.key(0), (1000,), largest=1)
+        >>> bool(450 < (jnp.exp(theta) < 0.5).sum() < 550)
+        True
+
+    References:
+        Orvieto et al. (2023), "Resurrecting recurrent neural networks for long
+        sequences", https://arxiv.org/abs/2303.06349
+    """
+
+def ring_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    low: Scalar,
+    high: Scalar,
+) -> jax.Array:
+    """Initializer that generates the decays of linear recurrent units: ν of the modulus.
+
+    The eigenvalue of a unit is ``r exp(i exp(θ))`` with ``r = exp(-exp(ν))``. With ν of
+    this class and θ of `RingPhase` it is uniform on a ring, by area.
+
+    Law: ``ν = ln(-ln(sqrt(U)))``, where U is uniform between ``low**2`` and
+    ``high**2``, and at least 2**-24 away from 0 and from 1. Mean and standard deviation
+    are integrated numerically.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        low: the inner radius, from 0 to 1; a number or a scalar array. May be
+            traced.
+        high: the outer radius, likewise, at least `low`. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        A quarter of the unit disk's area is within half of its radius:
+
+        >>> import jax, jax.numpy as jnp
+        >>> nu = ring_uniform(jax.random.key(0), (10_000,), low=0, high=1)
+        >>> bool(2400 < (jnp.exp(-jnp.exp(nu)) < 0.5).sum() < 2600)
+        True
+
+    References:
+        Orvieto et al. (2023), "Resurrecting recurrent neural networks for long
+        sequences", https://arxiv.org/abs/2303.06349
+    """
+
 def s4d_inv(
     key: jax.Array | None,
     shape: Shape,
@@ -1181,6 +1323,49 @@ def truncated_normal(
         True
     """
 
+def uniform_gate(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates biases of gates which are uniformly open.
+
+    With no input a sigmoid gate of these biases is open by U, and the time scales
+    ``1 / (1 - U)`` of its units spread from 1 to n.
+
+    Law: ``-ln(1 / U - 1)``, where U is uniform between 1 / n and 1 - 1 / n, and n is
+    the size of the last axis; 0 where that is less than 3. The mean is 0, and the
+    standard deviation, integrated numerically, below π / √3, its limit for large n.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(*, n)``, of rank 1 or more.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call has no
+            dimension; `shape` has a negative or unknown dimension, or `key` is a
+            batch of keys.
+
+    Example:
+        >>> import jax
+        >>> gates = jax.nn.sigmoid(uniform_gate(jax.random.key(0), (100,)))
+        >>> bool(((0.0099 < gates) & (gates < 0.9901)).all())
+        True
+
+    References:
+        Gu, Gulcehre, Paine, Hoffman and Pascanu (2020), "Improving the gating mechanism
+        of recurrent neural networks", https://arxiv.org/abs/1910.09890
+    """
+
 def variance_scaling(
     key: jax.Array,
     shape: Shape,
@@ -1374,6 +1559,9 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "recurrent_gate",
+    "ring_phase",
+    "ring_uniform",
     "s4d_inv",
     "s4d_lin",
     "s4d_real",
@@ -1381,6 +1569,7 @@ __all__ = [
     "torch_linear",
     "truncated_normal",
     "uniform",
+    "uniform_gate",
     "variance_scaling",
     "xavier",
     "xavier_normal",

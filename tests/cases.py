@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from cthulhu import functional, initializers
 from tests.case import Case, Shape, Traced, by_id
@@ -26,8 +26,10 @@ from tests.expected import (
     inverse_softplus,
     jax_scaling,
     jax_uniform,
+    logistic,
     matrices,
     normal,
+    of_distribution,
     of_law,
     of_table,
     scaled,
@@ -58,6 +60,9 @@ HE = "https://arxiv.org/abs/1502.01852"
 SAXE = "https://arxiv.org/abs/1312.6120"
 XIAO = "https://arxiv.org/abs/1806.05393"
 MARTENS = "https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf"
+UR = "https://arxiv.org/abs/1910.09890"
+LRU = "https://arxiv.org/abs/2303.06349"
+GRIFFIN = "https://arxiv.org/abs/2402.19427"
 HIPPO = "https://arxiv.org/abs/2008.07669"
 S4D = "https://arxiv.org/abs/2206.11893"
 GU = "https://arxiv.org/abs/2111.00396"
@@ -70,6 +75,11 @@ BACKWARDS = Wrong(
     {"low": 0.5, "high": 0.25},
     ValueError,
     r"low must be at most high; got low=0\.5 and high=0\.25$",
+)
+OUTSIDE = (
+    Wrong({"low": -0.5}, ValueError, r"low must be from 0 to 1; got -0\.5$"),
+    Wrong({"high": 1.5}, ValueError, r"high must be from 0 to 1; got 1\.5$"),
+    Wrong({"high": "1"}, TypeError, r"high must be a number or a scalar array;"),
 )
 MEANT = r"\(did you mean "
 NO_AXIS = (Wrong({"axis": (0, 1)}, TypeError, r"axis must be an integer; got \(0, 1\)$"),)
@@ -456,6 +466,76 @@ CASES: tuple[Case, ...] = (
         HIPPO,
         **of_table(lambda shape: hippo(*shape[-2:])),
         ranks=range(2, 6),
+    ),
+    Case(
+        "ring_uniform",
+        initializers.RingUniform,
+        functional.ring_uniform,
+        "low, high, seed=None",
+        LRU,
+        **of_distribution(
+            lambda nu: (0.998001 - np.exp(-2 * np.exp(nu))) / (0.998001 - 0.81),
+            math.log(-math.log(0.999)),
+            math.log(-math.log(0.9)),
+        ),
+        options={"low": 0.9, "high": 0.999},
+        traced={
+            "low": Traced((0.0, 0.3, 0.9), exact=False),
+            "high": Traced((0.9, 0.95, 1.0), exact=False),
+        },
+        refuses=(BACKWARDS, *OUTSIDE),
+        golden="c022c47e c03eea86 c011add0 c0c5cc4c c03f0f8f c0590af9",
+        has_complex=False,
+        in_keras=False,
+    ),
+    Case(
+        "ring_phase",
+        initializers.RingPhase,
+        functional.ring_phase,
+        "largest=6.28, seed=None",
+        LRU,
+        **of_distribution(
+            lambda theta: np.exp(theta) / 6.28, math.log(6.28) - 24 * math.log(2), math.log(6.28)
+        ),
+        traced={"largest": Traced((0.1, 1.0, 6.28), exact=False)},
+        golden="3fc898e0 3f92e3d4 3fe82c40 c029328a 3f929bf4 3f3ef186",
+        has_complex=False,
+        in_keras=False,
+    ),
+    Case(
+        "recurrent_gate",
+        initializers.RecurrentGate,
+        functional.recurrent_gate,
+        "low=0.9, high=0.999, seed=None",
+        GRIFFIN,
+        **of_distribution(
+            lambda x: (0.998001 - special.expit(-x) ** 2) / (0.998001 - 0.81),
+            math.log(1 / 0.999 - 1),
+            math.log(1 / 0.9 - 1),
+        ),
+        traced={
+            "low": Traced((0.6, 0.8, 0.9), exact=False),
+            "high": Traced((0.9, 0.95, 1.0), exact=False),
+        },
+        refuses=(BACKWARDS, *OUTSIDE),
+        golden="c0203c4c c03d49f4 c00e5d8b c0c5c3d4 c03d6fef c057f66b",
+        has_complex=False,
+        in_keras=False,
+    ),
+    Case(
+        "uniform_gate",
+        initializers.UniformGate,
+        functional.uniform_gate,
+        "seed=None",
+        UR,
+        mean=lambda shape: 0.0,
+        std=lambda shape: logistic(shape[-1]).std(),
+        support=lambda shape: logistic(shape[-1]).support(),
+        distribution=lambda shape: logistic(shape[-1]),
+        ranks=range(1, 6),
+        golden="3eb592bc 3b12d500 3f2891f8 bf2d1c4a 3a4b2000 be613588",
+        has_complex=False,
+        in_keras=False,
     ),
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 __all__ = [
     "InverseSoftplus",
@@ -19,8 +19,10 @@ __all__ = [
     "inverse_softplus",
     "jax_scaling",
     "jax_uniform",
+    "logistic",
     "matrices",
     "normal",
+    "of_distribution",
     "of_law",
     "of_table",
     "scaled",
@@ -125,6 +127,31 @@ def of_law(law: Any) -> dict[str, Any]:
         "support": lambda shape: law.support(),
         "distribution": lambda shape: law,
     }
+
+
+class Monotone(stats.rv_continuous):
+    """The law of `distribution`."""
+
+    def __init__(self, distribution: Callable[[Any], Any], low: float, high: float) -> None:
+        super().__init__(a=low, b=high)
+        self.distribution = distribution
+
+    def _cdf(self, x: Any) -> Any:
+        return self.distribution(x)
+
+    def _updated_ctor_param(self) -> dict[str, Any]:
+        return {"distribution": self.distribution, "low": self.a, "high": self.b}
+
+
+def of_distribution(distribution: Callable[[Any], Any], low: float, high: float) -> dict[str, Any]:
+    """Independent elements between `low` and `high`, by the probability of what is below."""
+    return of_law(Monotone(distribution, low, high)())
+
+
+def logistic(size: int) -> Any:
+    """Logistic, between the logits of 1 / size and 1 - 1 / size."""
+    edge, share = math.log(size - 1), 1 / size
+    return Monotone(lambda x: (special.expit(x) - share) / (1 - 2 * share), -edge, edge)()
 
 
 def inverse_softplus(step: float) -> float:

@@ -10,6 +10,7 @@ from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._config import deserialize, serialize
 from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
+from cthulhu.initializers._gates import UniformGate
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._hippo import HippoLegS, S4DInv, S4DLin, S4DReal
@@ -19,6 +20,7 @@ from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
 from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._uniform import RandomUniform
@@ -45,6 +47,9 @@ ones = Ones
 orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
+recurrent_gate = RecurrentGate
+ring_phase = RingPhase
+ring_uniform = RingUniform
 s4d_inv = S4DInv
 s4d_lin = S4DLin
 s4d_real = S4DReal
@@ -52,6 +57,7 @@ sparse = Sparse
 torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
 uniform = RandomUniform
+uniform_gate = UniformGate
 variance_scaling = VarianceScaling
 xavier = Xavier
 xavier_normal = GlorotNormal
@@ -78,12 +84,16 @@ __all__ = [
     "Orthogonal",
     "RandomNormal",
     "RandomUniform",
+    "RecurrentGate",
+    "RingPhase",
+    "RingUniform",
     "S4DInv",
     "S4DLin",
     "S4DReal",
     "Sparse",
     "TorchLinear",
     "TruncatedNormal",
+    "UniformGate",
     "VarianceScaling",
     "Xavier",
     "Zeros",
@@ -110,6 +120,9 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "recurrent_gate",
+    "ring_phase",
+    "ring_uniform",
     "s4d_inv",
     "s4d_lin",
     "s4d_real",
@@ -118,6 +131,7 @@ __all__ = [
     "torch_linear",
     "truncated_normal",
     "uniform",
+    "uniform_gate",
     "variance_scaling",
     "xavier",
     "xavier_normal",
