@@ -373,6 +373,45 @@ def he_uniform(
         https://arxiv.org/abs/1502.01852
     """
 
+def hippo_leg_s(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates HiPPO-LegS matrices.
+
+    A state that follows one holds its input's history as Legendre polynomials.
+    Leading axes stack equal matrices. A matrix that is not square is the corner of
+    the larger one that is.
+
+    Law: ``-sqrt((2 i + 1) (2 j + 1))`` in row i and column j below the diagonal,
+    ``-(i + 1)`` on it, 0 above.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*, N, N)``, of rank 2 or more.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `shape` has a negative or unknown dimension.
+
+    Example:
+        The eigenvalues are on the diagonal:
+
+        >>> hippo_leg_s(None, (4, 4)).diagonal().tolist()
+        [-1.0, -2.0, -3.0, -4.0]
+
+    References:
+        Gu, Dao, Ermon, Rudra and Ré (2020), "HiPPO: recurrent memory with optimal
+        polynomial projections", https://arxiv.org/abs/2008.07669
+    """
+
 def identity(
     key: jax.Array | None,
     shape: Shape,
@@ -411,6 +450,58 @@ def identity(
     References:
         Le, Jaitly and Hinton (2015), "A simple way to initialize recurrent
         networks of rectified linear units", https://arxiv.org/abs/1504.00941
+    """
+
+def inverse_softplus_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    low: Scalar = 0.001,
+    high: Scalar = 0.1,
+    floor: Scalar = 0.0001,
+) -> jax.Array:
+    """Initializer that generates what softplus turns into log-uniform step sizes.
+
+    It is the bias of the step sizes in Mamba, ``dt = softplus(x + bias)``: with x = 0
+    every order of magnitude of dt between the bounds is as likely as any other.
+
+    Law: ``s + ln(1 - exp(-s))`` with ``s = max(exp(U), floor)``, where U is uniform
+    between ln `low` and ln `high`; so softplus of the values is log-uniform. Mean and
+    standard deviation are integrated numerically; at the defaults they are -4.59 and
+    1.34.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        low: the least step size, greater than 0; a number or a scalar array;
+            default 0.001. May be traced.
+        high: the largest one, likewise, at least `low`; default 0.1. May be traced.
+        floor: what smaller step sizes are raised to, at least 0; default 0.0001.
+            May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> bias = inverse_softplus_uniform(jax.random.key(0), (1000,))
+        >>> bool(450 < (jax.nn.softplus(bias) < 0.01).sum() < 550)
+        True
+
+    References:
+        Gu and Dao (2023), "Mamba: linear-time sequence modeling with selective state
+        spaces", https://arxiv.org/abs/2312.00752
     """
 
 def kaiming(
@@ -584,6 +675,54 @@ def lecun_uniform(
     References:
         LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
         https://doi.org/10.1007/3-540-49430-8_2
+    """
+
+def log_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    low: Scalar,
+    high: Scalar,
+) -> jax.Array:
+    """Initializer that generates tensors whose logarithm is uniform.
+
+    Every order of magnitude between the bounds is as likely as any other: so are the
+    time scales and the step sizes of state space models chosen.
+
+    Law: exp of a uniform between ln `low` and ln `high`, and within [`low`, `high`].
+    With ``w = ln(high / low)`` the density is ``1 / (w x)``, the mean
+    ``(high - low) / w``, and the mean square ``(high**2 - low**2) / (2 w)``.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        low: the lower bound, greater than 0; a number or a scalar array. May be
+            traced.
+        high: the upper bound, likewise, at least `low`. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = log_uniform(jax.random.key(0), (1000,), low=1, high=100)
+        >>> bool(450 < (values < 10).sum() < 550)
+        True
+
+    References:
+        Gu, Goel and Ré (2022), "Efficiently modeling long sequences with structured
+        state spaces", https://arxiv.org/abs/2111.00396
     """
 
 def ones(
@@ -762,6 +901,265 @@ def random_uniform(
         True
     """
 
+def recurrent_gate(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    low: Scalar = 0.9,
+    high: Scalar = 0.999,
+) -> jax.Array:
+    """Initializer that generates the recurrence parameters of Griffin and RecurrentGemma.
+
+    They are the ``a_param`` of a real-gated linear recurrent unit, which decays by
+    ``a = exp(-softplus(a_param))`` before its gate.
+
+    Law: ``ln(1 / sqrt(U) - 1)``, where U is uniform between ``low**2`` and ``high**2``,
+    and at least 2**-24 away from 0 and from 1; so a is on the ring of `RingUniform`.
+    Mean and standard deviation are integrated numerically; at the defaults they are
+    -3.23 and 0.92.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        low: the least decay factor, from 0 to 1; a number or a scalar array;
+            default 0.9. May be traced.
+        high: the largest, likewise, at least `low`; default 0.999. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> values = recurrent_gate(jax.random.key(0), (1000,), low=0.5)
+        >>> bool(0.49 < jnp.exp(-jax.nn.softplus(values)).min() < 0.52)
+        True
+
+    References:
+        De et al. (2024), "Griffin: mixing gated linear recurrences with local
+        attention for efficient language models", https://arxiv.org/abs/2402.19427
+    """
+
+def ring_phase(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    largest: Scalar = 6.28,
+) -> jax.Array:
+    """Initializer that generates the phases of linear recurrent units: θ of the angle.
+
+    Law: ``θ = ln(largest U)``, where U is uniform between 0 and 1, and at least 2**-24;
+    so the angle exp(θ) is uniform between 0 and `largest`. The mean is
+    ``ln(largest) - 1`` and the standard deviation 1.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        largest: the largest angle, greater than 0; a number or a scalar array;
+            default 6.28, as in the authors' code. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> theta = ring_phase(jax.random.key(0), (1000,), largest=1)
+        >>> bool(450 < (jnp.exp(theta) < 0.5).sum() < 550)
+        True
+
+    References:
+        Orvieto et al. (2023), "Resurrecting recurrent neural networks for long
+        sequences", https://arxiv.org/abs/2303.06349
+    """
+
+def ring_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    low: Scalar,
+    high: Scalar,
+) -> jax.Array:
+    """Initializer that generates the decays of linear recurrent units: ν of the modulus.
+
+    The eigenvalue of a unit is ``r exp(i exp(θ))`` with ``r = exp(-exp(ν))``. With ν of
+    this class and θ of `RingPhase` it is uniform on a ring, by area.
+
+    Law: ``ν = ln(-ln(sqrt(U)))``, where U is uniform between ``low**2`` and
+    ``high**2``, and at least 2**-24 away from 0 and from 1. Mean and standard deviation
+    are integrated numerically.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        low: the inner radius, from 0 to 1; a number or a scalar array. May be
+            traced.
+        high: the outer radius, likewise, at least `low`. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        A quarter of the unit disk's area is within half of its radius:
+
+        >>> import jax, jax.numpy as jnp
+        >>> nu = ring_uniform(jax.random.key(0), (10_000,), low=0, high=1)
+        >>> bool(2400 < (jnp.exp(-jnp.exp(nu)) < 0.5).sum() < 2600)
+        True
+
+    References:
+        Orvieto et al. (2023), "Resurrecting recurrent neural networks for long
+        sequences", https://arxiv.org/abs/2303.06349
+    """
+
+def s4d_inv(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates diagonal state matrices with the frequencies of HiPPO-LegS.
+
+    The last axis holds one of each pair of conjugates: N / 2 numbers for N states.
+    In a real dtype the result is their imaginary parts alone, as S4D keeps them
+    beside the logarithms of the real parts, which are ln(1/2) everywhere.
+
+    Law: ``-1/2 + i (N / π) (N / (2 n + 1) - 1)`` for n = 0, 1, … along the last axis,
+    the same for all others.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*, N / 2)``, of rank 1 or more.
+        dtype: a complex type for the whole numbers, a floating one for their
+            imaginary parts; default: JAX's default float. Types below 32 bits hold
+            the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `shape` has a negative or unknown dimension.
+
+    Example:
+        The frequencies fall, down to nearly 0:
+
+        >>> values = s4d_inv(None, (32,))
+        >>> bool((values[:-1] > values[1:]).all())
+        True
+
+    References:
+        Gu, Gupta, Goel and Ré (2022), "On the parameterization and initialization
+        of diagonal state space models", https://arxiv.org/abs/2206.11893
+    """
+
+def s4d_lin(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates diagonal state matrices with evenly spaced frequencies.
+
+    The last axis holds one of each pair of conjugates: N / 2 numbers for N states.
+    In a real dtype the result is their imaginary parts alone, as S4D keeps them
+    beside the logarithms of the real parts, which are ln(1/2) everywhere.
+
+    Law: ``-1/2 + i π n`` for n = 0, 1, … along the last axis, the same for all others.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*, N / 2)``, of rank 1 or more.
+        dtype: a complex type for the whole numbers, a floating one for their
+            imaginary parts; default: JAX's default float. Types below 32 bits hold
+            the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `shape` has a negative or unknown dimension.
+
+    Example:
+        >>> (s4d_lin(None, (4,)) / 3.1415927).tolist()
+        [0.0, 1.0, 2.0, 3.0]
+
+    References:
+        Gu, Gupta, Goel and Ré (2022), "On the parameterization and initialization
+        of diagonal state space models", https://arxiv.org/abs/2206.11893
+    """
+
+def s4d_real(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    log: bool = False,
+) -> jax.Array:
+    """Initializer that generates the real diagonal state matrices of S4D and Mamba.
+
+    Law: ``-(n + 1)`` for n = 0, 1, … along the last axis, the same for all others.
+    With `log` it is ``ln(n + 1)``: Mamba's ``A_log``, of which ``A = -exp(A_log)``.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*, N)``, of rank 1 or more.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        log: whether to give the logarithm of the magnitude; default `False`.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `log` is no boolean.
+        ValueError: the shape of a call has no dimension; `shape` has a negative or
+            unknown dimension.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> jnp.exp(s4d_real(None, (4,), log=True)).round(4).tolist()
+        [1.0, 2.0, 3.0, 4.0]
+
+    References:
+        Gu, Gupta, Goel and Ré (2022), "On the parameterization and initialization
+        of diagonal state space models", https://arxiv.org/abs/2206.11893
+    """
+
 def sparse(
     key: jax.Array,
     shape: Shape,
@@ -923,6 +1321,49 @@ def truncated_normal(
         >>> values = truncated_normal(jax.random.key(0), (1000,), stddev=1.0)
         >>> bool((abs(values) < 2).all())
         True
+    """
+
+def uniform_gate(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates biases of gates which are uniformly open.
+
+    With no input a sigmoid gate of these biases is open by U, and the time scales
+    ``1 / (1 - U)`` of its units spread from 1 to n.
+
+    Law: ``-ln(1 / U - 1)``, where U is uniform between 1 / n and 1 - 1 / n, and n is
+    the size of the last axis; 0 where that is less than 3. The mean is 0, and the
+    standard deviation, integrated numerically, below π / √3, its limit for large n.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(*, n)``, of rank 1 or more.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call has no
+            dimension; `shape` has a negative or unknown dimension, or `key` is a
+            batch of keys.
+
+    Example:
+        >>> import jax
+        >>> gates = jax.nn.sigmoid(uniform_gate(jax.random.key(0), (100,)))
+        >>> bool(((0.0099 < gates) & (gates < 0.9901)).all())
+        True
+
+    References:
+        Gu, Gulcehre, Paine, Hoffman and Pascanu (2020), "Improving the gating mechanism
+        of recurrent neural networks", https://arxiv.org/abs/1910.09890
     """
 
 def variance_scaling(
@@ -1104,21 +1545,31 @@ __all__ = [
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "hippo_leg_s",
     "identity",
+    "inverse_softplus_uniform",
     "kaiming",
     "kaiming_normal",
     "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "log_uniform",
     "normal",
     "ones",
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "recurrent_gate",
+    "ring_phase",
+    "ring_uniform",
+    "s4d_inv",
+    "s4d_lin",
+    "s4d_real",
     "sparse",
     "torch_linear",
     "truncated_normal",
     "uniform",
+    "uniform_gate",
     "variance_scaling",
     "xavier",
     "xavier_normal",

@@ -12,17 +12,26 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from scipy import special, stats
 
 from cthulhu import functional, initializers
 from tests.case import Case, Shape, Traced, by_id
 from tests.compare import bits_of, same_bits, ulps
 from tests.expected import (
+    InverseSoftplus,
     fans_of,
     fixed,
+    hippo,
+    inverse_softplus,
     jax_scaling,
     jax_uniform,
+    logistic,
     matrices,
     normal,
+    of_distribution,
+    of_law,
+    of_table,
     scaled,
     truncated,
     uniform,
@@ -51,10 +60,27 @@ HE = "https://arxiv.org/abs/1502.01852"
 SAXE = "https://arxiv.org/abs/1312.6120"
 XIAO = "https://arxiv.org/abs/1806.05393"
 MARTENS = "https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf"
+UR = "https://arxiv.org/abs/1910.09890"
+LRU = "https://arxiv.org/abs/2303.06349"
+GRIFFIN = "https://arxiv.org/abs/2402.19427"
+HIPPO = "https://arxiv.org/abs/2008.07669"
+S4D = "https://arxiv.org/abs/2206.11893"
+GU = "https://arxiv.org/abs/2111.00396"
+MAMBA = "https://arxiv.org/abs/2312.00752"
 LE = "https://arxiv.org/abs/1504.00941"
 
 AXES = "in_axis=-2, out_axis=-1, batch_axis=(), layout=None"
 
+BACKWARDS = Wrong(
+    {"low": 0.5, "high": 0.25},
+    ValueError,
+    r"low must be at most high; got low=0\.5 and high=0\.25$",
+)
+OUTSIDE = (
+    Wrong({"low": -0.5}, ValueError, r"low must be from 0 to 1; got -0\.5$"),
+    Wrong({"high": 1.5}, ValueError, r"high must be from 0 to 1; got 1\.5$"),
+    Wrong({"high": "1"}, TypeError, r"high must be a number or a scalar array;"),
+)
 MEANT = r"\(did you mean "
 NO_AXIS = (Wrong({"axis": (0, 1)}, TypeError, r"axis must be an integer; got \(0, 1\)$"),)
 
@@ -367,6 +393,150 @@ CASES: tuple[Case, ...] = (
         golden="00000000 3939dee7 00000000 bbdb1fc5 00000000 bc107787",
         in_keras=False,
     ),
+    Case(
+        "log_uniform",
+        initializers.LogUniform,
+        functional.log_uniform,
+        "low, high, seed=None",
+        GU,
+        **of_law(stats.loguniform(0.001, 0.1)),
+        options={"low": 0.001, "high": 0.1},
+        traced={
+            "low": Traced((0.001, 0.03, 0.1), exact=False),
+            "high": Traced((0.001, 0.5, 7.0), exact=False),
+        },
+        refuses=(BACKWARDS,),
+        golden="3d09a8db 3c251cd6 3db80259 3a8a163a 3c244768 3b99c598",
+        has_complex=False,
+        in_keras=False,
+    ),
+    Case(
+        "inverse_softplus_uniform",
+        initializers.InverseSoftplusUniform,
+        functional.inverse_softplus_uniform,
+        "low=0.001, high=0.1, floor=0.0001, seed=None",
+        MAMBA,
+        **of_law(InverseSoftplus(a=inverse_softplus(0.001), b=inverse_softplus(0.1))()),
+        traced={
+            "low": Traced((0.00001, 0.003, 0.1), exact=False),
+            "high": Traced((0.001, 0.5, 7.0), exact=False),
+            "floor": Traced((0.0, 0.01, 0.5), exact=False),
+        },
+        refuses=(BACKWARDS,),
+        golden="c0581289 c092f4dc c01751e3 c0db5cec c0931e88 c0ab8021",
+        has_complex=False,
+        in_keras=False,
+    ),
+    Case(
+        "s4d_real",
+        initializers.S4DReal,
+        functional.s4d_real,
+        "log=False",
+        S4D,
+        **of_table(lambda shape: -1.0 - np.arange(shape[-1])),
+        ranks=range(1, 6),
+    ),
+    Case(
+        "s4d_lin",
+        initializers.S4DLin,
+        functional.s4d_lin,
+        "",
+        S4D,
+        **of_table(lambda shape: np.pi * np.arange(shape[-1])),
+        ranks=range(1, 6),
+    ),
+    Case(
+        "s4d_inv",
+        initializers.S4DInv,
+        functional.s4d_inv,
+        "",
+        S4D,
+        **of_table(
+            lambda shape: [
+                2 * shape[-1] / np.pi * (2 * shape[-1] / (2 * n + 1) - 1) for n in range(shape[-1])
+            ]
+        ),
+        ranks=range(1, 6),
+    ),
+    Case(
+        "hippo_leg_s",
+        initializers.HippoLegS,
+        functional.hippo_leg_s,
+        "",
+        HIPPO,
+        **of_table(lambda shape: hippo(*shape[-2:])),
+        ranks=range(2, 6),
+    ),
+    Case(
+        "ring_uniform",
+        initializers.RingUniform,
+        functional.ring_uniform,
+        "low, high, seed=None",
+        LRU,
+        **of_distribution(
+            lambda nu: (0.998001 - np.exp(-2 * np.exp(nu))) / (0.998001 - 0.81),
+            math.log(-math.log(0.999)),
+            math.log(-math.log(0.9)),
+        ),
+        options={"low": 0.9, "high": 0.999},
+        traced={
+            "low": Traced((0.0, 0.3, 0.9), exact=False),
+            "high": Traced((0.9, 0.95, 1.0), exact=False),
+        },
+        refuses=(BACKWARDS, *OUTSIDE),
+        golden="c022c47e c03eea86 c011add0 c0c5cc4c c03f0f8f c0590af9",
+        has_complex=False,
+        in_keras=False,
+    ),
+    Case(
+        "ring_phase",
+        initializers.RingPhase,
+        functional.ring_phase,
+        "largest=6.28, seed=None",
+        LRU,
+        **of_distribution(
+            lambda theta: np.exp(theta) / 6.28, math.log(6.28) - 24 * math.log(2), math.log(6.28)
+        ),
+        traced={"largest": Traced((0.1, 1.0, 6.28), exact=False)},
+        golden="3fc898e0 3f92e3d4 3fe82c40 c029328a 3f929bf4 3f3ef186",
+        has_complex=False,
+        in_keras=False,
+    ),
+    Case(
+        "recurrent_gate",
+        initializers.RecurrentGate,
+        functional.recurrent_gate,
+        "low=0.9, high=0.999, seed=None",
+        GRIFFIN,
+        **of_distribution(
+            lambda x: (0.998001 - special.expit(-x) ** 2) / (0.998001 - 0.81),
+            math.log(1 / 0.999 - 1),
+            math.log(1 / 0.9 - 1),
+        ),
+        traced={
+            "low": Traced((0.6, 0.8, 0.9), exact=False),
+            "high": Traced((0.9, 0.95, 1.0), exact=False),
+        },
+        refuses=(BACKWARDS, *OUTSIDE),
+        golden="c0203c4c c03d49f4 c00e5d8b c0c5c3d4 c03d6fef c057f66b",
+        has_complex=False,
+        in_keras=False,
+    ),
+    Case(
+        "uniform_gate",
+        initializers.UniformGate,
+        functional.uniform_gate,
+        "seed=None",
+        UR,
+        mean=lambda shape: 0.0,
+        std=lambda shape: logistic(shape[-1]).std(),
+        support=lambda shape: logistic(shape[-1]).support(),
+        distribution=lambda shape: logistic(shape[-1]),
+        ranks=range(1, 6),
+        golden="3eb592bc 3b12d500 3f2891f8 bf2d1c4a 3a4b2000 be613588",
+        has_complex=False,
+        in_keras=False,
+    ),
 )
 
 
@@ -428,6 +598,12 @@ VARIANTS: tuple[Case, ...] = (
         mean=lambda shape: -2.5 / max(shape),
         std=lambda shape: 2.5 * math.sqrt(1 / max(shape) - 1 / max(shape) ** 2),
         support=lambda shape: (-2.5, 0.0),
+    ),
+    variant(
+        "s4d_real",
+        "log",
+        {"log": True},
+        **of_table(lambda shape: np.log1p(np.arange(shape[-1]))),
     ),
     variant(
         "random_normal",

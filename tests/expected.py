@@ -8,15 +8,23 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from scipy import stats
+import numpy as np
+from scipy import special, stats
 
 __all__ = [
+    "InverseSoftplus",
     "fans_of",
     "fixed",
+    "hippo",
+    "inverse_softplus",
     "jax_scaling",
     "jax_uniform",
+    "logistic",
     "matrices",
     "normal",
+    "of_distribution",
+    "of_law",
+    "of_table",
     "scaled",
     "truncated",
     "uniform",
@@ -111,6 +119,52 @@ def scaled(
     }
 
 
+def of_law(law: Any) -> dict[str, Any]:
+    """Independent elements of a law of SciPy, which no shape changes."""
+    return {
+        "mean": lambda shape: law.mean(),
+        "std": lambda shape: law.std(),
+        "support": lambda shape: law.support(),
+        "distribution": lambda shape: law,
+    }
+
+
+class Monotone(stats.rv_continuous):
+    """The law of `distribution`."""
+
+    def __init__(self, distribution: Callable[[Any], Any], low: float, high: float) -> None:
+        super().__init__(a=low, b=high)
+        self.distribution = distribution
+
+    def _cdf(self, x: Any) -> Any:
+        return self.distribution(x)
+
+    def _updated_ctor_param(self) -> dict[str, Any]:
+        return {"distribution": self.distribution, "low": self.a, "high": self.b}
+
+
+def of_distribution(distribution: Callable[[Any], Any], low: float, high: float) -> dict[str, Any]:
+    """Independent elements between `low` and `high`, by the probability of what is below."""
+    return of_law(Monotone(distribution, low, high)())
+
+
+def logistic(size: int) -> Any:
+    """Logistic, between the logits of 1 / size and 1 - 1 / size."""
+    edge, share = math.log(size - 1), 1 / size
+    return Monotone(lambda x: (special.expit(x) - share) / (1 - 2 * share), -edge, edge)()
+
+
+def inverse_softplus(step: float) -> float:
+    return math.log(math.expm1(step))
+
+
+class InverseSoftplus(stats.rv_continuous):
+    """What softplus makes log-uniform on 0.001 to 0.1."""
+
+    def _cdf(self, x: Any) -> Any:
+        return stats.loguniform(0.001, 0.1).cdf(np.logaddexp(0, x))
+
+
 def matrices(gain: float, axis: int = -1) -> dict[str, Any]:
     def std(shape: Shape) -> float:
         columns = shape[axis]
@@ -131,6 +185,27 @@ def fixed(value: float) -> dict[str, Any]:
         "support": lambda shape: (value, value),
         "draws": False,
     }
+
+
+def of_table(table: Callable[[Shape], Any]) -> dict[str, Any]:
+    """Fixed numbers, which axes before them only repeat."""
+    return {
+        "mean": lambda shape: np.mean(table(shape)),
+        "std": lambda shape: np.std(table(shape)),
+        "support": lambda shape: (np.min(table(shape)), np.max(table(shape))),
+        "draws": False,
+        "in_keras": False,
+    }
+
+
+def hippo(rows: int, columns: int) -> Any:
+    """The matrix of HiPPO-LegS, element by element, as in the paper."""
+    matrix = np.zeros((rows, columns))
+    for n in range(rows):
+        for k in range(columns):
+            if n >= k:
+                matrix[n, k] = -math.sqrt(2 * n + 1) * math.sqrt(2 * k + 1) if n > k else -(n + 1)
+    return matrix
 
 
 def jax_uniform(low: float, high: float) -> Callable[..., jax.Array]:

@@ -151,6 +151,10 @@ BY_CHECK: dict[CodeType, tuple[Row, ...]] = {
         (-1, ValueError, r"must be at least 0; got -1$"),
         (-0.1, ValueError, r"must be at least 0; got -0\.1$"),
     ),
+    code_of(checks.flag): (
+        (1, TypeError, r"must be True or False; got 1$"),
+        (None, TypeError, r"must be True or False; got None$"),
+    ),
     code_of(checks.count): (
         (1.5, TypeError, r"must be an integer; got 1\.5$"),
         (None, TypeError, r"must be an integer; got None$"),

@@ -61,7 +61,7 @@ ORDER = {
     ),
     "cthulhu.laws": (
         ("_base", "_inverse"),
-        ("_complex", "_fixed", "_normal", "_uniform"),
+        ("_complex", "_fixed", "_mapped", "_normal", "_uniform"),
         ("_orthogonal",),
     ),
     "cthulhu.programs": (

@@ -37,7 +37,10 @@ CLASSES = tuple(case.cls.__name__ for case in CASES)
 
 ALIASES = {alias: case.name for case in CASES for alias in case.aliases}
 
-SNAKE = {name: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in CLASSES}
+SNAKE = {
+    name: re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    for name in CLASSES
+}
 
 SURFACE: dict[ModuleType, set[str]] = {
     cthulhu: {
@@ -313,11 +316,12 @@ def test_the_examples_of_the_functions_are_found_by_doctest() -> None:
     assert found == {f"cthulhu.functional.{cls.name}" for cls in DEFINED}
 
 
-@pytest.mark.parametrize("cls", DEFINED, ids=lambda cls: cls.name)
-def test_a_default_is_in_its_canonical_form(cls: Any) -> None:
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_default_is_in_its_canonical_form(case: Case) -> None:
     """A call that gives no option checks none."""
-    defaults = defaults_of(cls)
-    assert cls.checked(cls.name, defaults, concrete=False) == defaults
+    cls: Any = case.cls
+    given = {**case.required, **defaults_of(cls)}
+    assert cls.checked(cls.name, given, concrete=False) == given
 
 
 def shown(parameters: list[inspect.Parameter]) -> list[str]:

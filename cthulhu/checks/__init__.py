@@ -6,12 +6,13 @@ saying what was asked, what came and what to do. Traced values are passed on:
 nothing is known of them yet.
 """
 
-from cthulhu.checks._dtypes import dtype, inexact_dtype, representable
+from cthulhu.checks._dtypes import dtype, inexact_dtype, real_dtype, representable
 from cthulhu.checks._keys import LARGEST_SEED, raw_key_shape, seed, single_key
 from cthulhu.checks._numbers import (
     NegativeZero,
     fill_value,
     finite,
+    flag,
     non_negative,
     positive,
     scalar,
@@ -33,6 +34,7 @@ __all__ = [
     "extra",
     "fill_value",
     "finite",
+    "flag",
     "holds_keys",
     "inexact_dtype",
     "is_key",
@@ -41,6 +43,7 @@ __all__ = [
     "positive",
     "rank",
     "raw_key_shape",
+    "real_dtype",
     "representable",
     "scalar",
     "seed",

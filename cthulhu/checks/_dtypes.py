@@ -65,3 +65,11 @@ def inexact_dtype(owner: str, value: Any) -> DType:
             "For random integers use jax.random.randint"
         )
     return found
+
+
+def real_dtype(owner: str, value: Any) -> DType:
+    """A floating dtype that is not complex."""
+    found = inexact_dtype(owner, value)
+    if jnp.issubdtype(found, np.complexfloating):
+        raise TypeError(f"{owner}: dtype must be a real floating type; got {found}")
+    return found

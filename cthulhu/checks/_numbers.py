@@ -99,3 +99,10 @@ def non_negative(owner: str, argument: str, value: object) -> Option:
     if not is_traced(value) and value < 0:
         raise ValueError(f"{owner}: {argument} must be at least 0; got {value!r}")
     return value
+
+
+def flag(owner: str, argument: str, value: object) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{owner}: {argument} must be True or False; got {value!r}")
+    return bool(value)

@@ -10,13 +10,17 @@ from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._config import deserialize, serialize
 from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
+from cthulhu.initializers._gates import UniformGate
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
+from cthulhu.initializers._hippo import HippoLegS, S4DInv, S4DLin, S4DReal
 from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
+from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
 from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._uniform import RandomUniform
@@ -29,21 +33,31 @@ glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
+hippo_leg_s = HippoLegS
 identity = Identity
+inverse_softplus_uniform = InverseSoftplusUniform
 kaiming = Kaiming
 kaiming_normal = HeNormal
 kaiming_uniform = HeUniform
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
+log_uniform = LogUniform
 normal = RandomNormal
 ones = Ones
 orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
+recurrent_gate = RecurrentGate
+ring_phase = RingPhase
+ring_uniform = RingUniform
+s4d_inv = S4DInv
+s4d_lin = S4DLin
+s4d_real = S4DReal
 sparse = Sparse
 torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
 uniform = RandomUniform
+uniform_gate = UniformGate
 variance_scaling = VarianceScaling
 xavier = Xavier
 xavier_normal = GlorotNormal
@@ -58,18 +72,28 @@ __all__ = [
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
+    "HippoLegS",
     "Identity",
     "Initializer",
+    "InverseSoftplusUniform",
     "Kaiming",
     "LecunNormal",
     "LecunUniform",
+    "LogUniform",
     "Ones",
     "Orthogonal",
     "RandomNormal",
     "RandomUniform",
+    "RecurrentGate",
+    "RingPhase",
+    "RingUniform",
+    "S4DInv",
+    "S4DLin",
+    "S4DReal",
     "Sparse",
     "TorchLinear",
     "TruncatedNormal",
+    "UniformGate",
     "VarianceScaling",
     "Xavier",
     "Zeros",
@@ -82,22 +106,32 @@ __all__ = [
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "hippo_leg_s",
     "identity",
+    "inverse_softplus_uniform",
     "kaiming",
     "kaiming_normal",
     "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "log_uniform",
     "normal",
     "ones",
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "recurrent_gate",
+    "ring_phase",
+    "ring_uniform",
+    "s4d_inv",
+    "s4d_lin",
+    "s4d_real",
     "serialize",
     "sparse",
     "torch_linear",
     "truncated_normal",
     "uniform",
+    "uniform_gate",
     "variance_scaling",
     "xavier",
     "xavier_normal",

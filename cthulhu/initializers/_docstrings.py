@@ -20,6 +20,10 @@ ARGUMENTS = {
     "the float32 values, rounded.",
     "out_sharding": "the layout of the result, which changes no value.",
 }
+REAL = {
+    "dtype": "a real floating type; default: JAX's default float. Types below 32 bits hold "
+    "the float32 values, rounded."
+}
 WITHOUT_KEY = {
     "key": "ignored, and may be `None`.",
     "dtype": "the type of the result, floating, complex, integer or boolean; default: JAX's "

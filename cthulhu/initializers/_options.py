@@ -19,12 +19,13 @@ SEED = "seed"
 """The field that no function has: a call of it brings a key."""
 
 
-def required(check: Check) -> dict[str, Any]:
+def required(check: Check, *, traced: bool = False) -> dict[str, Any]:
     """What `dataclasses.field(metadata=…)` takes for an option without a default.
 
-    Type checkers take every other call for a default.
+    Type checkers take every other call for a default. `traced` lets a function take a
+    traced number.
     """
-    return {"check": check}
+    return {"check": check, "may_be_traced": traced}
 
 
 def option(default: Any, check: Check) -> Any:

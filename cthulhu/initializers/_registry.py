@@ -29,5 +29,5 @@ def defined(cls: Definition) -> Definition:
 
 
 def snake_case(name: str) -> str:
-    """`HeNormal` as `he_normal`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    """`HeNormal` as `he_normal`, and `S4DReal` as `s4d_real`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -238,6 +238,14 @@ def error_function(dtype: DType, bound: Option) -> Inexact:
     return value
 
 
+def logarithms(dtype: DType, low: Option, high: Option) -> tuple[Inexact, Inexact]:
+    """ln(high) - ln(low), and ln(low): of double precision on the host, unless traced."""
+    if isinstance(low, jax.core.Tracer) or isinstance(high, jax.core.Tracer):
+        start, end = lax.log(number(dtype, low)), lax.log(number(dtype, high))
+        return end - start, start
+    return dtype.type(math.log(high) - math.log(low)), dtype.type(math.log(low))
+
+
 def next_after(dtype: DType, bound: Option, towards: float) -> Inexact:
     """The neighbour of `bound` in the direction of `towards`."""
     if isinstance(bound, jax.core.Tracer):
