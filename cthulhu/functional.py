@@ -26,10 +26,12 @@ ones = _classes.Ones.function
 orthogonal = _classes.Orthogonal.function
 random_normal = _classes.RandomNormal.function
 random_uniform = _classes.RandomUniform.function
+small_init = _classes.SmallInit.function
 sparse = _classes.Sparse.function
 torch_linear = _classes.TorchLinear.function
 truncated_normal = _classes.TruncatedNormal.function
 variance_scaling = _classes.VarianceScaling.function
+wang_init = _classes.WangInit.function
 xavier = _classes.Xavier.function
 zeros = _classes.Zeros.function
 

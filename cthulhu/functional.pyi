@@ -762,6 +762,57 @@ def random_uniform(
         True
     """
 
+def small_init(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Initializer of a transformer's weights, as GPT-NeoX's ``small_init``.
+
+    Law: normal with mean 0 and standard deviation ``sqrt(2 / (5 * d))``, where d is
+    fan_in. The law's d is the model's width: fan_in of every kernel that reads the
+    residual stream. A table of embeddings (vocabulary, d) has it with ``in_axis=-1``
+    and ``out_axis=-2``.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = small_init(jax.random.key(0), (1000, 100))
+        >>> round(float(values.std()), 2)
+        0.02
+
+    References:
+        Nguyen and Salazar (2019), "Transformers without tears: improving the
+        normalization of self-attention", https://arxiv.org/abs/1910.05895
+    """
+
 def sparse(
     key: jax.Array,
     shape: Shape,
@@ -1006,6 +1057,59 @@ def variance_scaling(
         networks", https://proceedings.mlr.press/v9/glorot10a.html
     """
 
+def wang_init(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    layers: int,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Initializer of the projections that end a residual branch, as GPT-NeoX's ``wang_init``.
+
+    Law: normal with mean 0 and standard deviation ``2 / (layers * sqrt(d))``, where d
+    is fan_out. The law's d is the model's width: fan_out of every kernel that writes
+    to the residual stream, whatever it reads.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        layers: the number of layers of the model, each of an attention and a
+            feed-forward block.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = wang_init(jax.random.key(0), (400, 100), layers=10)
+        >>> round(float(values.std()), 3)  # 2 / 10 / sqrt(100)
+        0.02
+
+    References:
+        Wang and Komatsuzaki (2021), "Mesh Transformer JAX",
+        https://github.com/kingoflolz/mesh-transformer-jax
+    """
+
 def xavier(
     key: jax.Array,
     shape: Shape,
@@ -1115,11 +1219,13 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "small_init",
     "sparse",
     "torch_linear",
     "truncated_normal",
     "uniform",
     "variance_scaling",
+    "wang_init",
     "xavier",
     "xavier_normal",
     "xavier_uniform",

@@ -367,6 +367,29 @@ CASES: tuple[Case, ...] = (
         golden="00000000 3939dee7 00000000 bbdb1fc5 00000000 bc107787",
         in_keras=False,
     ),
+    Case(
+        "small_init",
+        initializers.SmallInit,
+        functional.small_init,
+        "seed=None, *, " + AXES,
+        "https://arxiv.org/abs/1910.05895",
+        **scaled(0.4, "fan_in", "untruncated_normal"),
+        reference=jax_scaling(0.4, "fan_in", "untruncated_normal"),
+        golden="3ea41b7e 3af6e32f 3f63eee0 bf827b36 3a2ac038 be4241ad",
+        in_keras=False,
+    ),
+    Case(
+        "wang_init",
+        initializers.WangInit,
+        functional.wang_init,
+        "layers, seed=None, *, " + AXES,
+        "https://github.com/kingoflolz/mesh-transformer-jax",
+        **scaled(4 / 12**2, "fan_out", "untruncated_normal"),
+        reference=jax_scaling(4 / 12**2, "fan_out", "untruncated_normal"),
+        options={"layers": 12},
+        golden="3d8d3dbc 39d47ca4 3e442c71 be6099d2 3912f57d bd27307e",
+        in_keras=False,
+    ),
 )
 
 

@@ -18,6 +18,7 @@ from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
+from cthulhu.initializers._transformers import SmallInit, WangInit
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 

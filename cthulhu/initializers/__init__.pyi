@@ -19,6 +19,7 @@ from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
+from cthulhu.initializers._transformers import SmallInit, WangInit
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 
@@ -40,11 +41,13 @@ ones = Ones
 orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
+small_init = SmallInit
 sparse = Sparse
 torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
 uniform = RandomUniform
 variance_scaling = VarianceScaling
+wang_init = WangInit
 xavier = Xavier
 xavier_normal = GlorotNormal
 xavier_uniform = GlorotUniform
@@ -67,10 +70,12 @@ __all__ = [
     "Orthogonal",
     "RandomNormal",
     "RandomUniform",
+    "SmallInit",
     "Sparse",
     "TorchLinear",
     "TruncatedNormal",
     "VarianceScaling",
+    "WangInit",
     "Xavier",
     "Zeros",
     "constant",
@@ -94,11 +99,13 @@ __all__ = [
     "random_normal",
     "random_uniform",
     "serialize",
+    "small_init",
     "sparse",
     "torch_linear",
     "truncated_normal",
     "uniform",
     "variance_scaling",
+    "wang_init",
     "xavier",
     "xavier_normal",
     "xavier_uniform",
