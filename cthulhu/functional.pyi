@@ -586,6 +586,44 @@ def lecun_uniform(
         https://doi.org/10.1007/3-540-49430-8_2
     """
 
+def logit_prior(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    probability: Scalar,
+) -> jax.Array:
+    """Initializer of the bias of a sigmoid, so that it starts at a given probability.
+
+    Law: every element is ``-ln((1 - probability) / probability)``.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        probability: how likely the rare class is before anything is learned,
+            greater than 0 and less than 1; a number or a scalar array. RetinaNet's
+            is 0.01. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `probability` is no number.
+        ValueError: `probability` is out of range; `shape` has a negative or unknown
+            dimension.
+
+    Example:
+        >>> logit_prior(None, (2,), probability=0.5).tolist()
+        [0.0, 0.0]
+
+    References:
+        Lin, Goyal, Girshick, He and Dollár (2017), "Focal loss for dense object
+        detection", https://arxiv.org/abs/1708.02002
+    """
+
 def ones(
     key: jax.Array | None,
     shape: Shape,
@@ -760,6 +798,63 @@ def random_uniform(
         >>> values = random_uniform(jax.random.key(0), (1000,), minval=2, maxval=3)
         >>> bool((values >= 2).all() and (values < 3).all())
         True
+    """
+
+def siren(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    w0: Scalar = 30.0,
+    first: bool = False,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Initializer of the kernels of a network of sines, ``sin(w0 * (x @ kernel + bias))``.
+
+    Law: uniform within [-limit, limit], with ``limit = sqrt(6 / fan_in) / w0``; in the
+    first layer, which reads coordinates, ``limit = 1 / fan_in``. The authors' code draws
+    biases as torch does, within ``1 / sqrt(fan_in)`` of their kernels' fan_in.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        w0: the frequency that a layer multiplies its sum by, greater than 0; a
+            number or a scalar array; default 30. It does not scale a first layer.
+            May be traced.
+        first: whether the layer is the first; default `False`.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> values = siren(jax.random.key(0), (2, 256), first=True)
+        >>> bool(0.49 < abs(values).max() <= 0.5)
+        True
+
+    References:
+        Sitzmann, Martel, Bergman, Lindell and Wetzstein (2020), "Implicit neural
+        representations with periodic activation functions",
+        https://arxiv.org/abs/2006.09661
     """
 
 def small_init(
@@ -1214,11 +1309,13 @@ __all__ = [
     "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "logit_prior",
     "normal",
     "ones",
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "siren",
     "small_init",
     "sparse",
     "torch_linear",

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from scipy import stats
 
 from cthulhu import functional, initializers
 from tests.case import Case, Shape, Traced, by_id
@@ -390,6 +391,41 @@ CASES: tuple[Case, ...] = (
         golden="3d8d3dbc 39d47ca4 3e442c71 be6099d2 3912f57d bd27307e",
         in_keras=False,
     ),
+    Case(
+        "logit_prior",
+        initializers.LogitPrior,
+        functional.logit_prior,
+        "probability",
+        "https://arxiv.org/abs/1708.02002",
+        **fixed(-math.log(99)),
+        options={"probability": 0.01},
+        traced={"probability": Traced((0.01, 0.5, 0.9), exact=False)},
+        refuses=(
+            *(
+                Wrong(
+                    {"probability": value},
+                    ValueError,
+                    rf"probability must be greater than 0 and less than 1; got {value!r}$",
+                )
+                for value in (0, 1, -0.5, 1.5)
+            ),
+            Wrong({"probability": "1"}, TypeError, r"probability must be a number or a scalar"),
+            Wrong({"probability": math.nan}, ValueError, r"probability must be finite; got nan$"),
+        ),
+        in_keras=False,
+    ),
+    Case(
+        "siren",
+        initializers.Siren,
+        functional.siren,
+        "w0=30.0, first=False, seed=None, *, " + AXES,
+        "https://arxiv.org/abs/2006.09661",
+        **scaled(2 / 30**2, "fan_in", "uniform"),
+        reference=jax_scaling(2 / 30**2, "fan_in", "uniform"),
+        traced={"w0": Traced((1.0, 30.0, 100.0), exact=False)},
+        golden="3cf8fdb1 394b719d 3d617d0d bd6720ce 388cb344 bc9b6754",
+        in_keras=False,
+    ),
 )
 
 
@@ -441,6 +477,14 @@ def truncated_variant(lower: float, upper: float, mean: float = 0.0) -> Case:
         witness=(lower, upper) == (0.5, 1.5),
     )
 
+
+# Uniform within 1 / fan_in.
+SIREN_FIRST: dict[str, Any] = {
+    "mean": lambda shape: 0.0,
+    "std": lambda shape: 1 / fans_of(shape)[0] / math.sqrt(3),
+    "support": lambda shape: (-1 / fans_of(shape)[0], 1 / fans_of(shape)[0]),
+    "distribution": lambda shape: stats.uniform(-1 / fans_of(shape)[0], 2 / fans_of(shape)[0]),
+}
 
 VARIANTS: tuple[Case, ...] = (
     variant("constant", "negative", {"value": -3}, **fixed(-3.0)),
@@ -557,6 +601,7 @@ VARIANTS: tuple[Case, ...] = (
         reference=jax.nn.initializers.delta_orthogonal(-0.5, -2),
         witness=True,
     ),
+    variant("siren", "first", {"first": True}, **SIREN_FIRST),
 )
 
 ALL = CASES + VARIANTS

@@ -121,6 +121,9 @@ DISTRIBUTION: tuple[Row, ...] = (
     ),
     ("gaussian", ValueError, rf"must be one of {KINDS}; got 'gaussian'$"),
 )
+FLAG: tuple[Row, ...] = tuple(
+    (value, TypeError, rf"must be True or False; got {value!r}$") for value in (1, "True", None)
+)
 LAYOUT: tuple[Row, ...] = (
     ("mo", ValueError, r"must be one of 'in_out', .*; got 'mo' \(did you mean 'moe'\?\)$"),
     ("grouped", ValueError, r"must say how many groups there are: pass cthulhu\.fans\.Layout"),
@@ -161,6 +164,7 @@ BY_CHECK: dict[CodeType, tuple[Row, ...]] = {
     code_of(options.seed().metadata["check"]): SEED,
     code_of(options.axes(-1).metadata["check"]): AXES,
     code_of(options.layout().metadata["check"]): LAYOUT,
+    code_of(options.flag): FLAG,
     code_of(known_mode): MODE,
     code_of(known_distribution): DISTRIBUTION,
 }

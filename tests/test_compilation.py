@@ -90,7 +90,7 @@ def test_a_hundred_arguments_compile_once(case: Case) -> None:
     with compilations() as count:
         for number in range(120):
             options = {name: values[number] for name, values in swept.items()}
-            case.cls(**case.required, **options)(KEY, shape)
+            case.cls(**{**case.required, **options})(KEY, shape)
     assert count() == 1
 
 

@@ -70,7 +70,7 @@ NUMBERS = [
 @pytest.mark.parametrize(("case", "option"), NUMBERS)
 def test_a_traced_number_is_for_the_function_and_is_one_number(case: Case, option: str) -> None:
     assert_refused(
-        lambda: jax.jit(lambda value: case.cls(**case.required, **{option: value})(case.shape))(
+        lambda: jax.jit(lambda value: case.cls(**{**case.required, option: value})(case.shape))(
             1.0
         ),
         TypeError,
@@ -79,7 +79,7 @@ def test_a_traced_number_is_for_the_function_and_is_one_number(case: Case, optio
     )
     assert_refused(
         lambda: jax.jit(
-            lambda values: case.function(KEY, case.shape, **case.required, **{option: values})
+            lambda values: case.function(KEY, case.shape, **{**case.required, option: values})
         )(jnp.ones(3)),
         ValueError,
         rf"^{case.name}: {option} must be a scalar; got a traced array of shape \(3,\)\. "

@@ -12,11 +12,13 @@ from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
+from cthulhu.initializers._heads import LogitPrior
 from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
@@ -36,11 +38,13 @@ kaiming_normal = HeNormal
 kaiming_uniform = HeUniform
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
+logit_prior = LogitPrior
 normal = RandomNormal
 ones = Ones
 orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
+siren = Siren
 small_init = SmallInit
 sparse = Sparse
 torch_linear = TorchLinear
@@ -66,10 +70,12 @@ __all__ = [
     "Kaiming",
     "LecunNormal",
     "LecunUniform",
+    "LogitPrior",
     "Ones",
     "Orthogonal",
     "RandomNormal",
     "RandomUniform",
+    "Siren",
     "SmallInit",
     "Sparse",
     "TorchLinear",
@@ -93,12 +99,14 @@ __all__ = [
     "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "logit_prior",
     "normal",
     "ones",
     "orthogonal",
     "random_normal",
     "random_uniform",
     "serialize",
+    "siren",
     "small_init",
     "sparse",
     "torch_linear",

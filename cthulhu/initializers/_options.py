@@ -9,6 +9,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from cthulhu import checks
 from cthulhu.fans._layout import Layout, layout_of
 
@@ -19,12 +21,12 @@ SEED = "seed"
 """The field that no function has: a call of it brings a key."""
 
 
-def required(check: Check) -> dict[str, Any]:
+def required(check: Check, *, may_be_traced: bool = False) -> dict[str, Any]:
     """What `dataclasses.field(metadata=…)` takes for an option without a default.
 
     Type checkers take every other call for a default.
     """
-    return {"check": check}
+    return {"check": check, "may_be_traced": may_be_traced}
 
 
 def option(default: Any, check: Check) -> Any:
@@ -35,6 +37,13 @@ def option(default: Any, check: Check) -> Any:
 def number(default: Any, check: Check) -> Any:
     """A field that is a number; in a function, one that may be traced."""
     return dataclasses.field(default=default, metadata={"check": check, "may_be_traced": True})
+
+
+def flag(owner: str, argument: str, value: Any) -> bool:
+    """The check of a field that is true or false, and no number."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{owner}: {argument} must be True or False; got {value!r}")
+    return bool(value)
 
 
 def axes(default: Any, *, rest: bool = False) -> Any:
