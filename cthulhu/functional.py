@@ -27,6 +27,7 @@ ones = _classes.Ones.function
 orthogonal = _classes.Orthogonal.function
 random_normal = _classes.RandomNormal.function
 random_uniform = _classes.RandomUniform.function
+sin_cos = _classes.SinCos.function
 siren = _classes.Siren.function
 small_init = _classes.SmallInit.function
 sparse = _classes.Sparse.function

@@ -800,6 +800,58 @@ def random_uniform(
         True
     """
 
+def sin_cos(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    grid: tuple[int, int] | None = None,
+    base: float = 10000.0,
+) -> jax.Array:
+    """Initializer that generates tables of positions: sines and cosines of many frequencies.
+
+    Law: of c channels, the first c / 2 are ``sin(f[j] * p)``, and the others
+    ``cos(f[j] * p)``, of the position p along the axis before them, with
+    ``f[j] = base ** (-j / (c / 2 - 1))``, as in Tensor2Tensor and Whisper. In a grid,
+    ``sin(f[j] * x)``, ``cos(f[j] * x)``, ``sin(f[j] * y)`` and ``cos(f[j] * y)`` have a
+    quarter each, with ``f[j] = base ** (-j / (c / 4 - 1))``, as in Big Vision. Further
+    leading axes repeat the table. Angles lose nothing far from the origin: float32 values
+    of 4096 positions are within 3e-6 of those in exact arithmetic.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*leading, positions, channels)``, or that of a grid.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        grid: `None` (default) for positions in a line, shapes ``(positions,
+            channels)``; ``(height, width)`` for those in a grid, shapes ``(height *
+            width, channels)``, row after row, or ``(height, width, channels)``.
+        base: the ratio of the highest frequency, which is 1, to the lowest; greater
+            than 0; default 10000.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range, or the shape of a call does not fit
+            `grid`, or its channels are not even; in a grid, not a multiple of 4;
+            `shape` has a negative or unknown dimension.
+
+    Example:
+        The inner product of two positions is that of any two as far apart:
+
+        >>> table = sin_cos(None, (100, 64))
+        >>> bool(abs(table[3] @ table[8] - table[90] @ table[95]) < 1e-4)
+        True
+
+    References:
+        Vaswani et al. (2017), "Attention is all you need",
+        https://arxiv.org/abs/1706.03762. Chen, Xie and He (2021), "An empirical study
+        of training self-supervised vision transformers", https://arxiv.org/abs/2104.02057
+    """
+
 def siren(
     key: jax.Array,
     shape: Shape,
@@ -1315,6 +1367,7 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "sin_cos",
     "siren",
     "small_init",
     "sparse",

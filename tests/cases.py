@@ -27,6 +27,7 @@ from tests.expected import (
     scaled,
     truncated,
     uniform,
+    waves,
 )
 from tests.refusals import Wrong
 
@@ -426,6 +427,24 @@ CASES: tuple[Case, ...] = (
         golden="3cf8fdb1 394b719d 3d617d0d bd6720ce 388cb344 bc9b6754",
         in_keras=False,
     ),
+    Case(
+        "sin_cos",
+        initializers.SinCos,
+        functional.sin_cos,
+        "grid=None, base=10000.0",
+        "https://arxiv.org/abs/1706.03762",
+        **waves(),
+        ranks=range(2, 6),
+        refuses=(
+            Wrong({"grid": 3}, ValueError, r"grid must be None or \(height, width\), .*; got 3$"),
+            Wrong({"grid": (3, 0)}, ValueError, r"grid must be None or .*; got \(3, 0\)$"),
+            Wrong({"grid": (1, 2, 3)}, ValueError, r"grid must be None or .*; got \(1, 2, 3\)$"),
+            Wrong({"grid": "3x4"}, TypeError, r"grid must be .* a sequence of integers; got '3x4'"),
+            Wrong({"base": 0.0}, ValueError, r"base must be greater than 0; got 0\.0$"),
+            Wrong({"base": "e"}, TypeError, r"base must be a number or a scalar array; got 'e'"),
+        ),
+        in_keras=False,
+    ),
 )
 
 
@@ -601,6 +620,7 @@ VARIANTS: tuple[Case, ...] = (
         reference=jax.nn.initializers.delta_orthogonal(-0.5, -2),
         witness=True,
     ),
+    variant("sin_cos", "grid", {"grid": (2, 8)}, **waves(2, 8), shape=(16, 24)),
     variant("siren", "first", {"first": True}, **SIREN_FIRST),
 )
 

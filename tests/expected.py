@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from scipy import stats
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "scaled",
     "truncated",
     "uniform",
+    "waves",
 ]
 
 Shape = tuple[int, ...]
@@ -129,6 +131,25 @@ def fixed(value: float) -> dict[str, Any]:
         "mean": lambda shape: value,
         "std": lambda shape: 0.0,
         "support": lambda shape: (value, value),
+        "draws": False,
+    }
+
+
+def waves(*counts: int) -> dict[str, Any]:
+    """Sines and cosines of positions, of each coordinate of a grid of these counts."""
+
+    def table(shape: Shape) -> np.ndarray:
+        sizes = counts or (shape[-2],)
+        each = shape[-1] // (2 * len(sizes))
+        frequencies = np.exp(-np.arange(each) * math.log(10000) / (each - 1))
+        coordinates = [np.ravel(one) for one in reversed(np.indices(sizes))]
+        angles = [np.outer(one, frequencies) for one in coordinates]
+        return np.concatenate([part(one) for one in angles for part in (np.sin, np.cos)], axis=1)
+
+    return {
+        "mean": lambda shape: table(shape).mean(),
+        "std": lambda shape: table(shape).std(),
+        "support": lambda shape: (-1.0, 1.0),
         "draws": False,
     }
 

@@ -18,6 +18,7 @@ from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
@@ -44,6 +45,7 @@ ones = Ones
 orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
+sin_cos = SinCos
 siren = Siren
 small_init = SmallInit
 sparse = Sparse
@@ -75,6 +77,7 @@ __all__ = [
     "Orthogonal",
     "RandomNormal",
     "RandomUniform",
+    "SinCos",
     "Siren",
     "SmallInit",
     "Sparse",
@@ -106,6 +109,7 @@ __all__ = [
     "random_normal",
     "random_uniform",
     "serialize",
+    "sin_cos",
     "siren",
     "small_init",
     "sparse",
