@@ -36,6 +36,7 @@ truncated_normal = _classes.TruncatedNormal.function
 variance_scaling = _classes.VarianceScaling.function
 wang_init = _classes.WangInit.function
 xavier = _classes.Xavier.function
+zer_o = _classes.ZerO.function
 zeros = _classes.Zeros.function
 
 # The names that users of JAX and torch type.

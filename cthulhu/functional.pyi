@@ -1312,6 +1312,49 @@ def xavier(
         feedforward neural networks", https://proceedings.mlr.press/v9/glorot10a.html
     """
 
+def zer_o(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+) -> jax.Array:
+    """Initializer that generates identities, and Hadamard matrices where a layer widens.
+
+    Only for shapes of two to five dimensions.
+
+    Law: with no more outputs than inputs, 1 from input i to output i, and 0 elsewhere.
+    With more outputs, from input i to output j ``2 ** (-c / 2)`` times the element (i, j)
+    of Sylvester's Hadamard matrix of the size ``2 ** c``, the smallest that holds the
+    outputs. A kernel of a convolution has this at the centre of its spatial axes (the
+    upper one if a size is even), and 0 elsewhere. The last layers of residual branches
+    are `Zeros`, as the paper has them.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*spatial, inputs, outputs)``, of rank 2 to 5.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        ValueError: `shape` has a negative or unknown dimension.
+
+    Example:
+        Whatever comes in is as long when it leaves a layer whose width is a power of two:
+
+        >>> import jax, jax.numpy as jnp
+        >>> x = jax.random.normal(jax.random.key(0), (5, 48))
+        >>> y = x @ zer_o(None, (48, 64))
+        >>> bool(jnp.allclose((x**2).sum(axis=1), (y**2).sum(axis=1), rtol=1e-5))
+        True
+
+    References:
+        Zhao, Schäfer and Anandkumar (2022), "ZerO initialization: initializing neural
+        networks with only zeros and ones", https://arxiv.org/abs/2110.12661
+    """
+
 def zeros(
     key: jax.Array | None,
     shape: Shape,
@@ -1379,5 +1422,6 @@ __all__ = [
     "xavier",
     "xavier_normal",
     "xavier_uniform",
+    "zer_o",
     "zeros",
 ]

@@ -20,6 +20,7 @@ from tests.compare import bits_of, same_bits, ulps
 from tests.expected import (
     fans_of,
     fixed,
+    hadamard_matrices,
     jax_scaling,
     jax_uniform,
     matrices,
@@ -443,6 +444,17 @@ CASES: tuple[Case, ...] = (
             Wrong({"base": 0.0}, ValueError, r"base must be greater than 0; got 0\.0$"),
             Wrong({"base": "e"}, TypeError, r"base must be a number or a scalar array; got 'e'"),
         ),
+        in_keras=False,
+    ),
+    Case(
+        "zer_o",
+        initializers.ZerO,
+        functional.zer_o,
+        "",
+        "https://arxiv.org/abs/2110.12661",
+        **hadamard_matrices(),
+        shape=(24, 40),
+        ranks=range(2, 6),
         in_keras=False,
     ),
 )

@@ -10,10 +10,12 @@ from typing import Any
 import jax
 import numpy as np
 from scipy import stats
+from scipy.linalg import hadamard
 
 __all__ = [
     "fans_of",
     "fixed",
+    "hadamard_matrices",
     "jax_scaling",
     "jax_uniform",
     "matrices",
@@ -150,6 +152,21 @@ def waves(*counts: int) -> dict[str, Any]:
         "mean": lambda shape: table(shape).mean(),
         "std": lambda shape: table(shape).std(),
         "support": lambda shape: (-1.0, 1.0),
+        "draws": False,
+    }
+
+
+def hadamard_matrices() -> dict[str, Any]:
+    """Of matrices that are wider than high."""
+
+    def corner(shape: Shape) -> np.ndarray:
+        size = 2 ** math.ceil(math.log2(shape[-1]))
+        return hadamard(size)[: shape[-2], : shape[-1]] / math.sqrt(size)
+
+    return {
+        "mean": lambda shape: corner(shape).mean(),
+        "std": lambda shape: corner(shape).std(),
+        "support": lambda shape: (-corner(shape)[0, 0], corner(shape)[0, 0]),
         "draws": False,
     }
 

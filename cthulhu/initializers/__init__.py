@@ -24,6 +24,7 @@ from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
+from cthulhu.initializers._zero import ZerO
 
 globals().update({name: cls for cls in _registry.CLASSES for name in (cls.name, *cls.aliases)})
 

@@ -25,6 +25,7 @@ from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
+from cthulhu.initializers._zero import ZerO
 
 constant = Constant
 delta_orthogonal = DeltaOrthogonal
@@ -57,6 +58,7 @@ wang_init = WangInit
 xavier = Xavier
 xavier_normal = GlorotNormal
 xavier_uniform = GlorotUniform
+zer_o = ZerO
 zeros = Zeros
 
 __all__ = [
@@ -86,6 +88,7 @@ __all__ = [
     "VarianceScaling",
     "WangInit",
     "Xavier",
+    "ZerO",
     "Zeros",
     "constant",
     "delta_orthogonal",
@@ -121,5 +124,6 @@ __all__ = [
     "xavier",
     "xavier_normal",
     "xavier_uniform",
+    "zer_o",
     "zeros",
 ]
