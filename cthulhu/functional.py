@@ -31,6 +31,7 @@ sin_cos = _classes.SinCos.function
 siren = _classes.Siren.function
 small_init = _classes.SmallInit.function
 sparse = _classes.Sparse.function
+stft = _classes.STFT.function
 torch_linear = _classes.TorchLinear.function
 truncated_normal = _classes.TruncatedNormal.function
 variance_scaling = _classes.VarianceScaling.function

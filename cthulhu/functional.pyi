@@ -1018,6 +1018,64 @@ def sparse(
         https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
     """
 
+def stft(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    side: str = "real",
+    window: str | tuple[float, ...] | None = "hann",
+    scaling: str | None = "density",
+    periodic: bool = False,
+) -> jax.Array:
+    """Initializer of convolutions that make the short-time Fourier transform of a signal.
+
+    Law: at time t and band f, ``cos(2 * pi * t * f / n)`` for the real side, or
+    ``-sin(2 * pi * t * f / n)`` for the imaginary one, with ``n = 2 * (bands - 1)``,
+    times the window at t. It is the same for all input channels, of which Keras's layer
+    has one.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(length, inputs, bands)``, with one more band than half of a
+            transform.
+        dtype: a floating or complex type; default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        side: ``"real"`` (default) or ``"imag"``.
+        window: the name of a window of `scipy.signal.windows` that needs no
+            parameters, its values, or `None` for none; default ``"hann"``.
+        scaling: what the window is divided by: with ``"density"`` (default) the
+            root of the sum of its squares, with ``"spectrum"`` the sum of its
+            absolute values, with `None` nothing. Without a window, it is nothing
+            too.
+        periodic: whether a window by name is periodic, and not symmetric; default
+            `False`.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is not one of its choices, or the shape of a call is
+            not 3-D, or its length is not that of the window; `shape` has a negative
+            or unknown dimension.
+
+    Example:
+        It is the transform of NumPy, of each window of a signal:
+
+        >>> import jax, numpy as np
+        >>> x = jax.random.normal(jax.random.key(0), (8,))
+        >>> kernel = stft(None, (8, 1, 5), window="hamming", scaling=None)
+        >>> ours = (x[:, None, None] * kernel).sum(axis=0)[0]
+        >>> bool(abs(ours - np.fft.rfft(x * np.hamming(8)).real).max() < 1e-5)
+        True
+
+    References:
+        Allen (1977), "Short term spectral analysis, synthesis, and modification by
+        discrete Fourier transform", https://doi.org/10.1109/TASSP.1977.1162950
+    """
+
 def torch_linear(
     key: jax.Array,
     shape: Shape,
@@ -1414,6 +1472,7 @@ __all__ = [
     "siren",
     "small_init",
     "sparse",
+    "stft",
     "torch_linear",
     "truncated_normal",
     "uniform",

@@ -26,6 +26,7 @@ from tests.expected import (
     matrices,
     normal,
     scaled,
+    spectra,
     truncated,
     uniform,
     waves,
@@ -456,6 +457,28 @@ CASES: tuple[Case, ...] = (
         shape=(24, 40),
         ranks=range(2, 6),
         in_keras=False,
+    ),
+    Case(
+        "stft",
+        initializers.STFT,
+        functional.stft,
+        "side='real', window='hann', scaling='density', periodic=False",
+        "https://doi.org/10.1109/TASSP.1977.1162950",
+        **spectra(),
+        refuses=(
+            Wrong({"side": "reel"}, ValueError, rf"side must be .*; got 'reel' {MEANT}'real'\?\)$"),
+            Wrong({"window": "hanning_"}, ValueError, r"window must be None, .*; got 'hanning_'$"),
+            Wrong({"window": "kaiser"}, ValueError, r"window must be .* needs no parameters, as "),
+            Wrong({"window": 3.0}, TypeError, r"window must be .*, a sequence of numbers; got 3"),
+            Wrong({"window": (1.0, "a")}, TypeError, r"window must be a number or a scalar array"),
+            Wrong(
+                {"scaling": "power"},
+                ValueError,
+                r"scaling must be one of 'density', 'spectrum'; got 'power'$",
+            ),
+        ),
+        shape=(12, 2, 9),
+        ranks=range(3, 4),
     ),
 )
 

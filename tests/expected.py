@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy import stats
+from scipy import signal, stats
 from scipy.linalg import hadamard
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "matrices",
     "normal",
     "scaled",
+    "spectra",
     "truncated",
     "uniform",
     "waves",
@@ -167,6 +168,23 @@ def hadamard_matrices() -> dict[str, Any]:
         "mean": lambda shape: corner(shape).mean(),
         "std": lambda shape: corner(shape).std(),
         "support": lambda shape: (-corner(shape)[0, 0], corner(shape)[0, 0]),
+        "draws": False,
+    }
+
+
+def spectra() -> dict[str, Any]:
+    """The real side of a transform in a symmetric window of Hann's, of power 1."""
+
+    def kernel(shape: Shape) -> np.ndarray:
+        length, _, bands = shape
+        window = signal.windows.hann(length)
+        angles = np.pi * np.outer(np.arange(length), np.arange(bands)) / (bands - 1)
+        return np.cos(angles) * window[:, None] / np.linalg.norm(window)
+
+    return {
+        "mean": lambda shape: kernel(shape).mean(),
+        "std": lambda shape: kernel(shape).std(),
+        "support": lambda shape: (-1.0, 1.0),
         "draws": False,
     }
 

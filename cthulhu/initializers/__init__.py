@@ -20,6 +20,7 @@ from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
 from cthulhu.initializers._uniform import RandomUniform
@@ -28,4 +29,9 @@ from cthulhu.initializers._zero import ZerO
 
 globals().update({name: cls for cls in _registry.CLASSES for name in (cls.name, *cls.aliases)})
 
-__all__ = [name for name in sorted(globals()) if name[0].isalpha()]
+# As the formatter sorts them: what is in capitals first.
+__all__ = [
+    name
+    for name in sorted(globals(), key=lambda name: (not name.isupper(), name))
+    if name[0].isalpha()
+]

@@ -21,6 +21,7 @@ from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
 from cthulhu.initializers._uniform import RandomUniform
@@ -50,6 +51,7 @@ sin_cos = SinCos
 siren = Siren
 small_init = SmallInit
 sparse = Sparse
+stft = STFT
 torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
 uniform = RandomUniform
@@ -62,6 +64,7 @@ zer_o = ZerO
 zeros = Zeros
 
 __all__ = [
+    "STFT",
     "Constant",
     "DeltaOrthogonal",
     "Dirac",
@@ -116,6 +119,7 @@ __all__ = [
     "siren",
     "small_init",
     "sparse",
+    "stft",
     "torch_linear",
     "truncated_normal",
     "uniform",
