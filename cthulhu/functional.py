@@ -34,6 +34,7 @@ sparse = _classes.Sparse.function
 stft = _classes.STFT.function
 torch_linear = _classes.TorchLinear.function
 truncated_normal = _classes.TruncatedNormal.function
+unit_forget_gate = _classes.UnitForgetGate.function
 variance_scaling = _classes.VarianceScaling.function
 wang_init = _classes.WangInit.function
 xavier = _classes.Xavier.function

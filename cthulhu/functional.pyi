@@ -1181,6 +1181,47 @@ def truncated_normal(
         True
     """
 
+def unit_forget_gate(
+    key: jax.Array | None,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    order: str,
+) -> jax.Array:
+    """Initializer of the biases of an LSTM, which starts by keeping what it holds.
+
+    Law: 1 for the forget gate, 0 for the others, of biases whose last axis is the four
+    gates, one after the other. torch adds two biases: one of them is `Zeros`.
+
+    Args:
+        key: ignored, and may be `None`.
+        shape: ``(*leading, 4 * units)``.
+        dtype: the type of the result, floating, complex, integer or boolean;
+            default: JAX's default float.
+        out_sharding: the layout of the result, which changes no value.
+        order: the order of the gates, a string of ``i``, ``f``, ``o``, and ``g`` or
+            ``c`` for the candidate: ``"ifgo"`` for torch and Equinox, ``"ifco"``
+            for Keras, ``"igfo"`` for Haiku, which adds a 1 of its own.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: `order` is no string.
+        ValueError: `order` has not each gate once, or the last dimension of the
+            shape of a call is no multiple of 4; `shape` has a negative or unknown
+            dimension.
+
+    Example:
+        >>> unit_forget_gate(None, (2, 4), order="igfo").tolist()
+        [[0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
+
+    References:
+        Jozefowicz, Zaremba and Sutskever (2015), "An empirical exploration of recurrent
+        network architectures", https://proceedings.mlr.press/v37/jozefowicz15.html
+    """
+
 def variance_scaling(
     key: jax.Array,
     shape: Shape,
@@ -1476,6 +1517,7 @@ __all__ = [
     "torch_linear",
     "truncated_normal",
     "uniform",
+    "unit_forget_gate",
     "variance_scaling",
     "wang_init",
     "xavier",

@@ -480,6 +480,25 @@ CASES: tuple[Case, ...] = (
         shape=(12, 2, 9),
         ranks=range(3, 4),
     ),
+    Case(
+        "unit_forget_gate",
+        initializers.UnitForgetGate,
+        functional.unit_forget_gate,
+        "order",
+        "https://proceedings.mlr.press/v37/jozefowicz15.html",
+        mean=lambda shape: 1 / 4,
+        std=lambda shape: math.sqrt(3) / 4,
+        support=lambda shape: (0.0, 1.0),
+        options={"order": "ifgo"},
+        refuses=(
+            Wrong({"order": "ifg"}, ValueError, r"order must have each of i, f, .*; got 'ifg'$"),
+            Wrong({"order": "iffo"}, ValueError, r"order must have each of i, f, .*; got 'iffo'$"),
+            Wrong({"order": 4}, TypeError, r"order must be a string, as 'ifgo'; got 4$"),
+        ),
+        ranks=range(1, 6),
+        draws=False,
+        in_keras=False,
+    ),
 )
 
 

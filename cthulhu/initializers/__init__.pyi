@@ -10,6 +10,7 @@ from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._config import deserialize, serialize
 from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
+from cthulhu.initializers._gates import UnitForgetGate
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._heads import LogitPrior
@@ -55,6 +56,7 @@ stft = STFT
 torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
 uniform = RandomUniform
+unit_forget_gate = UnitForgetGate
 variance_scaling = VarianceScaling
 wang_init = WangInit
 xavier = Xavier
@@ -88,6 +90,7 @@ __all__ = [
     "Sparse",
     "TorchLinear",
     "TruncatedNormal",
+    "UnitForgetGate",
     "VarianceScaling",
     "WangInit",
     "Xavier",
@@ -123,6 +126,7 @@ __all__ = [
     "torch_linear",
     "truncated_normal",
     "uniform",
+    "unit_forget_gate",
     "variance_scaling",
     "wang_init",
     "xavier",
