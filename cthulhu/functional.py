@@ -25,6 +25,7 @@ kaiming = _classes.Kaiming.function
 lecun_normal = _classes.LecunNormal.function
 lecun_uniform = _classes.LecunUniform.function
 log_uniform = _classes.LogUniform.function
+logit_prior = _classes.LogitPrior.function
 ones = _classes.Ones.function
 orthogonal = _classes.Orthogonal.function
 random_normal = _classes.RandomNormal.function
@@ -35,12 +36,19 @@ ring_uniform = _classes.RingUniform.function
 s4d_inv = _classes.S4DInv.function
 s4d_lin = _classes.S4DLin.function
 s4d_real = _classes.S4DReal.function
+sin_cos = _classes.SinCos.function
+siren = _classes.Siren.function
+small_init = _classes.SmallInit.function
 sparse = _classes.Sparse.function
+stft = _classes.STFT.function
 torch_linear = _classes.TorchLinear.function
 truncated_normal = _classes.TruncatedNormal.function
 uniform_gate = _classes.UniformGate.function
+unit_forget_gate = _classes.UnitForgetGate.function
 variance_scaling = _classes.VarianceScaling.function
+wang_init = _classes.WangInit.function
 xavier = _classes.Xavier.function
+zer_o = _classes.ZerO.function
 zeros = _classes.Zeros.function
 
 # The names that users of JAX and torch type.

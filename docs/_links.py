@@ -34,7 +34,6 @@ PACKAGES = (
     "params",
     "random",
     "fans",
-    "gains",
     "layers",
     "models",
     "typing",

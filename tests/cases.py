@@ -22,6 +22,7 @@ from tests.expected import (
     InverseSoftplus,
     fans_of,
     fixed,
+    hadamard_matrices,
     hippo,
     inverse_softplus,
     jax_scaling,
@@ -33,8 +34,10 @@ from tests.expected import (
     of_law,
     of_table,
     scaled,
+    spectra,
     truncated,
     uniform,
+    waves,
 )
 from tests.refusals import Wrong
 
@@ -83,6 +86,14 @@ OUTSIDE = (
 )
 MEANT = r"\(did you mean "
 NO_AXIS = (Wrong({"axis": (0, 1)}, TypeError, r"axis must be an integer; got \(0, 1\)$"),)
+
+# Uniform within 1 / fan_in.
+SIREN_FIRST: dict[str, Any] = {
+    "mean": lambda shape: 0.0,
+    "std": lambda shape: 1 / fans_of(shape)[0] / math.sqrt(3),
+    "support": lambda shape: (-1 / fans_of(shape)[0], 1 / fans_of(shape)[0]),
+    "distribution": lambda shape: stats.uniform(-1 / fans_of(shape)[0], 2 / fans_of(shape)[0]),
+}
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -537,6 +548,134 @@ CASES: tuple[Case, ...] = (
         has_complex=False,
         in_keras=False,
     ),
+    Case(
+        "small_init",
+        initializers.SmallInit,
+        functional.small_init,
+        "seed=None, *, " + AXES,
+        "https://arxiv.org/abs/1910.05895",
+        **scaled(0.4, "fan_in", "untruncated_normal"),
+        reference=jax_scaling(0.4, "fan_in", "untruncated_normal"),
+        golden="3ea41b7e 3af6e32f 3f63eee0 bf827b36 3a2ac038 be4241ad",
+        in_keras=False,
+    ),
+    Case(
+        "wang_init",
+        initializers.WangInit,
+        functional.wang_init,
+        "layers, seed=None, *, " + AXES,
+        "https://github.com/kingoflolz/mesh-transformer-jax",
+        **scaled(4 / 12**2, "fan_out", "untruncated_normal"),
+        reference=jax_scaling(4 / 12**2, "fan_out", "untruncated_normal"),
+        options={"layers": 12},
+        golden="3d8d3dbc 39d47ca4 3e442c71 be6099d2 3912f57d bd27307e",
+        in_keras=False,
+    ),
+    Case(
+        "logit_prior",
+        initializers.LogitPrior,
+        functional.logit_prior,
+        "probability",
+        "https://arxiv.org/abs/1708.02002",
+        **fixed(-math.log(99)),
+        options={"probability": 0.01},
+        traced={"probability": Traced((0.01, 0.5, 0.9), exact=False)},
+        refuses=(
+            *(
+                Wrong(
+                    {"probability": value},
+                    ValueError,
+                    rf"probability must be greater than 0 and less than 1; got {value!r}$",
+                )
+                for value in (0, 1, -0.5, 1.5)
+            ),
+            Wrong({"probability": "1"}, TypeError, r"probability must be a number or a scalar"),
+            Wrong({"probability": math.nan}, ValueError, r"probability must be finite; got nan$"),
+        ),
+        in_keras=False,
+    ),
+    Case(
+        "siren",
+        initializers.Siren,
+        functional.siren,
+        "w0=30.0, first=False, seed=None, *, " + AXES,
+        "https://arxiv.org/abs/2006.09661",
+        **scaled(2 / 30**2, "fan_in", "uniform"),
+        reference=jax_scaling(2 / 30**2, "fan_in", "uniform"),
+        traced={"w0": Traced((1.0, 30.0, 100.0), exact=False)},
+        golden="3cf8fdb1 394b719d 3d617d0d bd6720ce 388cb344 bc9b6754",
+        in_keras=False,
+    ),
+    Case(
+        "sin_cos",
+        initializers.SinCos,
+        functional.sin_cos,
+        "grid=None, base=10000.0",
+        "https://arxiv.org/abs/1706.03762",
+        **waves(),
+        ranks=range(2, 6),
+        refuses=(
+            Wrong({"grid": 3}, ValueError, r"grid must be None or \(height, width\), .*; got 3$"),
+            Wrong({"grid": (3, 0)}, ValueError, r"grid must be None or .*; got \(3, 0\)$"),
+            Wrong({"grid": (1, 2, 3)}, ValueError, r"grid must be None or .*; got \(1, 2, 3\)$"),
+            Wrong({"grid": "3x4"}, TypeError, r"grid must be .* a sequence of integers; got '3x4'"),
+            Wrong({"base": 0.0}, ValueError, r"base must be greater than 0; got 0\.0$"),
+            Wrong({"base": "e"}, TypeError, r"base must be a number or a scalar array; got 'e'"),
+        ),
+        in_keras=False,
+    ),
+    Case(
+        "zer_o",
+        initializers.ZerO,
+        functional.zer_o,
+        "",
+        "https://arxiv.org/abs/2110.12661",
+        **hadamard_matrices(),
+        shape=(24, 40),
+        ranks=range(2, 6),
+        in_keras=False,
+    ),
+    Case(
+        "stft",
+        initializers.STFT,
+        functional.stft,
+        "side='real', window='hann', scaling='density', periodic=False",
+        "https://doi.org/10.1109/TASSP.1977.1162950",
+        **spectra(),
+        refuses=(
+            Wrong({"side": "reel"}, ValueError, rf"side must be .*; got 'reel' {MEANT}'real'\?\)$"),
+            Wrong({"window": "hanning_"}, ValueError, r"window must be None, .*; got 'hanning_'$"),
+            Wrong({"window": "kaiser"}, ValueError, r"window must be .* needs no parameters, as "),
+            Wrong({"window": 3.0}, TypeError, r"window must be .*, a sequence of numbers; got 3"),
+            Wrong({"window": (1.0, "a")}, TypeError, r"window must be a number or a scalar array"),
+            Wrong(
+                {"scaling": "power"},
+                ValueError,
+                r"scaling must be one of 'density', 'spectrum'; got 'power'$",
+            ),
+        ),
+        shape=(12, 2, 9),
+        ranks=range(3, 4),
+    ),
+    Case(
+        "unit_forget_gate",
+        initializers.UnitForgetGate,
+        functional.unit_forget_gate,
+        "order",
+        "https://proceedings.mlr.press/v37/jozefowicz15.html",
+        mean=lambda shape: 1 / 4,
+        std=lambda shape: math.sqrt(3) / 4,
+        support=lambda shape: (0.0, 1.0),
+        options={"order": "ifgo"},
+        refuses=(
+            Wrong({"order": "ifg"}, ValueError, r"order must have each of i, f, .*; got 'ifg'$"),
+            Wrong({"order": "iffo"}, ValueError, r"order must have each of i, f, .*; got 'iffo'$"),
+            Wrong({"order": 4}, TypeError, r"order must be a string, as 'ifgo'; got 4$"),
+        ),
+        ranks=range(1, 6),
+        draws=False,
+        in_keras=False,
+    ),
 )
 
 
@@ -710,6 +849,8 @@ VARIANTS: tuple[Case, ...] = (
         reference=jax.nn.initializers.delta_orthogonal(-0.5, -2),
         witness=True,
     ),
+    variant("sin_cos", "grid", {"grid": (2, 8)}, **waves(2, 8), shape=(16, 24)),
+    variant("siren", "first", {"first": True}, **SIREN_FIRST),
 )
 
 ALL = CASES + VARIANTS

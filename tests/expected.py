@@ -9,12 +9,14 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy import special, stats
+from scipy import signal, special, stats
+from scipy.linalg import hadamard
 
 __all__ = [
     "InverseSoftplus",
     "fans_of",
     "fixed",
+    "hadamard_matrices",
     "hippo",
     "inverse_softplus",
     "jax_scaling",
@@ -26,8 +28,10 @@ __all__ = [
     "of_law",
     "of_table",
     "scaled",
+    "spectra",
     "truncated",
     "uniform",
+    "waves",
 ]
 
 Shape = tuple[int, ...]
@@ -206,6 +210,57 @@ def hippo(rows: int, columns: int) -> Any:
             if n >= k:
                 matrix[n, k] = -math.sqrt(2 * n + 1) * math.sqrt(2 * k + 1) if n > k else -(n + 1)
     return matrix
+
+
+def waves(*counts: int) -> dict[str, Any]:
+    """Sines and cosines of positions, of each coordinate of a grid of these counts."""
+
+    def table(shape: Shape) -> np.ndarray:
+        sizes = counts or (shape[-2],)
+        each = shape[-1] // (2 * len(sizes))
+        frequencies = np.exp(-np.arange(each) * math.log(10000) / (each - 1))
+        coordinates = [np.ravel(one) for one in reversed(np.indices(sizes))]
+        angles = [np.outer(one, frequencies) for one in coordinates]
+        return np.concatenate([part(one) for one in angles for part in (np.sin, np.cos)], axis=1)
+
+    return {
+        "mean": lambda shape: table(shape).mean(),
+        "std": lambda shape: table(shape).std(),
+        "support": lambda shape: (-1.0, 1.0),
+        "draws": False,
+    }
+
+
+def hadamard_matrices() -> dict[str, Any]:
+    """Of matrices that are wider than high."""
+
+    def corner(shape: Shape) -> np.ndarray:
+        size = 2 ** math.ceil(math.log2(shape[-1]))
+        return hadamard(size)[: shape[-2], : shape[-1]] / math.sqrt(size)
+
+    return {
+        "mean": lambda shape: corner(shape).mean(),
+        "std": lambda shape: corner(shape).std(),
+        "support": lambda shape: (-corner(shape)[0, 0], corner(shape)[0, 0]),
+        "draws": False,
+    }
+
+
+def spectra() -> dict[str, Any]:
+    """The real side of a transform in a symmetric window of Hann's, of power 1."""
+
+    def kernel(shape: Shape) -> np.ndarray:
+        length, _, bands = shape
+        window = signal.windows.hann(length)
+        angles = np.pi * np.outer(np.arange(length), np.arange(bands)) / (bands - 1)
+        return np.cos(angles) * window[:, None] / np.linalg.norm(window)
+
+    return {
+        "mean": lambda shape: kernel(shape).mean(),
+        "std": lambda shape: kernel(shape).std(),
+        "support": lambda shape: (-1.0, 1.0),
+        "draws": False,
+    }
 
 
 def jax_uniform(low: float, high: float) -> Callable[..., jax.Array]:

@@ -41,7 +41,7 @@ TYPES = {
 
 def name_of(annotation: Any) -> str:
     """A type under the name that `cthulhu.typing` has for it."""
-    name: str = TYPES.get(annotation) or annotation.__name__
+    name: str = TYPES.get(annotation) or getattr(annotation, "__name__", str(annotation))
     return name
 
 

@@ -13,18 +13,25 @@ from cthulhu.initializers._dirac import Dirac
 from cthulhu.initializers._gates import UniformGate
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
+from cthulhu.initializers._heads import LogitPrior
 from cthulhu.initializers._hippo import HippoLegS, S4DInv, S4DLin, S4DReal
 from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
+from cthulhu.initializers._lstm import UnitForgetGate
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
+from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
+from cthulhu.initializers._transformers import SmallInit, WangInit
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
+from cthulhu.initializers._zero import ZerO
 
 constant = Constant
 delta_orthogonal = DeltaOrthogonal
@@ -42,6 +49,7 @@ kaiming_uniform = HeUniform
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 log_uniform = LogUniform
+logit_prior = LogitPrior
 normal = RandomNormal
 ones = Ones
 orthogonal = Orthogonal
@@ -53,18 +61,26 @@ ring_uniform = RingUniform
 s4d_inv = S4DInv
 s4d_lin = S4DLin
 s4d_real = S4DReal
+sin_cos = SinCos
+siren = Siren
+small_init = SmallInit
 sparse = Sparse
+stft = STFT
 torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
 uniform = RandomUniform
 uniform_gate = UniformGate
+unit_forget_gate = UnitForgetGate
 variance_scaling = VarianceScaling
+wang_init = WangInit
 xavier = Xavier
 xavier_normal = GlorotNormal
 xavier_uniform = GlorotUniform
+zer_o = ZerO
 zeros = Zeros
 
 __all__ = [
+    "STFT",
     "Constant",
     "DeltaOrthogonal",
     "Dirac",
@@ -80,6 +96,7 @@ __all__ = [
     "LecunNormal",
     "LecunUniform",
     "LogUniform",
+    "LogitPrior",
     "Ones",
     "Orthogonal",
     "RandomNormal",
@@ -90,12 +107,18 @@ __all__ = [
     "S4DInv",
     "S4DLin",
     "S4DReal",
+    "SinCos",
+    "Siren",
+    "SmallInit",
     "Sparse",
     "TorchLinear",
     "TruncatedNormal",
     "UniformGate",
+    "UnitForgetGate",
     "VarianceScaling",
+    "WangInit",
     "Xavier",
+    "ZerO",
     "Zeros",
     "constant",
     "delta_orthogonal",
@@ -115,6 +138,7 @@ __all__ = [
     "lecun_normal",
     "lecun_uniform",
     "log_uniform",
+    "logit_prior",
     "normal",
     "ones",
     "orthogonal",
@@ -127,14 +151,21 @@ __all__ = [
     "s4d_lin",
     "s4d_real",
     "serialize",
+    "sin_cos",
+    "siren",
+    "small_init",
     "sparse",
+    "stft",
     "torch_linear",
     "truncated_normal",
     "uniform",
     "uniform_gate",
+    "unit_forget_gate",
     "variance_scaling",
+    "wang_init",
     "xavier",
     "xavier_normal",
     "xavier_uniform",
+    "zer_o",
     "zeros",
 ]

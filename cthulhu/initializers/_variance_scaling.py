@@ -47,6 +47,22 @@ def denominator(fans: Fans, mode: str) -> float:
     return max(1.0, n)
 
 
+def fan(
+    owner: str,
+    shape: tuple[int, ...],
+    mode: str,
+    in_axis: Axes,
+    out_axis: Axes,
+    batch_axis: BatchAxes,
+    layout: LayoutLike,
+) -> float:
+    """The n of a mode, for a tensor of these axes or of this layout."""
+    axes = Layout(in_axis, out_axis, batch_axis)
+    if layout is not None:
+        axes = layout_of(owner, "layout", layout)
+    return denominator(axes.fans_of(owner, shape), mode)
+
+
 def scaled(
     owner: str,
     shape: tuple[int, ...],
@@ -62,10 +78,7 @@ def scaled(
 ) -> Draw:
     """Turn the fans into a scale, in the arithmetic of the draw, and name the program."""
     target = checks.inexact_dtype(owner, dtype)
-    axes = Layout(in_axis, out_axis, batch_axis)
-    if layout is not None:
-        axes = layout_of(owner, "layout", layout)
-    n = denominator(axes.fans_of(owner, shape), mode)
+    n = fan(owner, shape, mode, in_axis, out_axis, batch_axis, layout)
     compute = compute_dtype(target)
     is_complex = bool(jnp.issubdtype(compute, np.complexfloating))
     if checks.is_traced(scale):

@@ -20,6 +20,7 @@ def changed(case: Case) -> Initializer:
     """An instance with none of Keras's arguments at its default."""
     options: dict[str, Any] = {name: of.values[0] for name, of in case.traced.items()}
     options.update(seed=6, mode="fan_out", distribution="uniform")
+    options.update(side="imag", window="hamming", scaling="spectrum", periodic=True)
     options = {name: value for name, value in options.items() if name in case.config}
     if case.follows_fans:
         options.update(in_axis=1, out_axis=0, batch_axis="rest")
