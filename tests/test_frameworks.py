@@ -58,7 +58,7 @@ def test_a_row_knows_whether_keras_has_the_class(case: Case) -> None:
 
 def linen_layers(rank: int, init: Any) -> tuple[linen.Module, jax.Array]:
     if rank == 2:
-        return linen.Dense(6, kernel_init=init, bias_init=initializers.Zeros()), jnp.ones((2, 4))
+        return linen.Dense(8, kernel_init=init, bias_init=initializers.Zeros()), jnp.ones((2, 4))
     return linen.Conv(8, (3, 3), kernel_init=init), jnp.ones((1, 5, 5, 4))
 
 
@@ -117,12 +117,12 @@ def test_linen_attention(case: Case) -> None:
 @matrix
 def test_nnx_linear(case: Case) -> None:
     spy = Spy(case.instance())
-    nnx.Linear(4, 6, kernel_init=spy, rngs=nnx.Rngs(0))
+    nnx.Linear(4, 8, kernel_init=spy, rngs=nnx.Rngs(0))
     ((key, shape, dtype),) = spy.calls
-    assert shape == (4, 6)
-    layer = nnx.Linear(4, 6, kernel_init=case.instance(), rngs=nnx.Rngs(0))
+    assert shape == (4, 8)
+    layer = nnx.Linear(4, 8, kernel_init=case.instance(), rngs=nnx.Rngs(0))
     same_bits(layer.kernel[...], case.init(key, shape, dtype))
-    assert layer(jnp.ones((2, 4))).shape == (2, 6)
+    assert layer(jnp.ones((2, 4))).shape == (2, 8)
 
 
 @kernel
@@ -151,7 +151,7 @@ def test_nnx_attention_reads_the_truth_of_an_initializer() -> None:
 def keras_layer(case: Case, rank: int, **kwargs: Any) -> Any:
     init = case.instance(**kwargs)
     if rank == 2:
-        return keras.layers.Dense(6, kernel_initializer=init), (None, 4)
+        return keras.layers.Dense(8, kernel_initializer=init), (None, 4)
     return keras.layers.Conv2D(8, 3, kernel_initializer=init), (None, 5, 5, 4)
 
 
@@ -235,7 +235,7 @@ def in_haiku(case: Case, inputs: jax.Array) -> None:
 
     def forward(x: jax.Array) -> jax.Array:
         if x.ndim == 2:
-            return haiku.Linear(6, w_init=w_init)(x)
+            return haiku.Linear(8, w_init=w_init)(x)
         return haiku.Conv2D(8, 3, w_init=w_init)(x)
 
     network = haiku.transform(forward)

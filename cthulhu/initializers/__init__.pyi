@@ -10,7 +10,7 @@ from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._config import deserialize, serialize
 from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
-from cthulhu.initializers._gates import UniformGate
+from cthulhu.initializers._gates import Chrono, UniformGate
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._hippo import HippoLegS, S4DInv, S4DLin, S4DReal
@@ -26,6 +26,7 @@ from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 
+chrono = Chrono
 constant = Constant
 delta_orthogonal = DeltaOrthogonal
 dirac = Dirac
@@ -65,6 +66,7 @@ xavier_uniform = GlorotUniform
 zeros = Zeros
 
 __all__ = [
+    "Chrono",
     "Constant",
     "DeltaOrthogonal",
     "Dirac",
@@ -97,6 +99,7 @@ __all__ = [
     "VarianceScaling",
     "Xavier",
     "Zeros",
+    "chrono",
     "constant",
     "delta_orthogonal",
     "deserialize",

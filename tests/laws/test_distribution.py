@@ -108,7 +108,7 @@ def test_the_support_holds_every_value(case):
     # That of a normal has no end, and the one of its inversion has.
     law = case.distribution
     exact = law(case.shape).support() if law else case.support(case.shape)
-    if case.sum_varies:
+    if case.sum_varies and math.isinf(greatest):
         exact = (-np.inf, np.inf)
     assert (least, greatest) == pytest.approx(exact, rel=1e-5)
     assert draw.recipe.law.uses_key == case.draws
