@@ -26,6 +26,11 @@ ROWS = {
         {"mean": 0.5, "stddev": 2.0, "lower": -1.0, "upper": 3.0},
         stats.truncnorm(-1, 3, 0.5, 2.0),
     ),
+    "log_uniform": (
+        functional.log_uniform,
+        {"low": 0.001, "high": 0.1},
+        stats.loguniform(0.001, 0.1),
+    ),
     "glorot": (functional.glorot_uniform, {}, stats.uniform(-0.25, 0.5)),
 }
 SHAPE = (64, 32)
