@@ -11,6 +11,7 @@ which `make stubs` writes, holds the signatures.
 from cthulhu import initializers as _classes
 from cthulhu.initializers import _registry
 
+chrono = _classes.Chrono.function
 constant = _classes.Constant.function
 delta_orthogonal = _classes.DeltaOrthogonal.function
 dirac = _classes.Dirac.function

@@ -25,6 +25,58 @@ from cthulhu.typing import (
     Shape,
 )
 
+def chrono(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    longest: Scalar,
+    order: str = "ifgo",
+) -> jax.Array:
+    """Initializer that generates the biases of an LSTM that remembers over long times.
+
+    With no input a unit forgets by ``1 / (1 + exp(b))`` in each step, so its time scale
+    ``1 + exp(b)`` is uniform between 2 and `longest`. Where a layer has two biases, as
+    torch's has, set one of them, and the other to 0.
+
+    Law: with U uniform between 1 and ``longest - 1``, the bias of the forget gate is
+    ln(U), that of the same unit's input gate -ln(U), and all others are 0. The mean over
+    all gates is 0; the standard deviation is integrated numerically.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(*, gates * units)``, of rank 1 or more.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        longest: the longest time to remember, in steps, at least 2; a number or a
+            scalar array. May be traced.
+        order: a letter for each gate in their order along the last axis, with
+            ``"i"`` (input) and ``"f"`` (forget) among them; default ``"ifgo"``, as
+            in torch and Keras.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the last dimension of a call's
+            shape is no multiple of the number of gates; `shape` has a negative or
+            unknown dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> bias = chrono(jax.random.key(0), (4000,), longest=100)
+        >>> bool(450 < (jax.nn.sigmoid(bias[1000:2000]) < 1 - 1 / 51).sum() < 550)
+        True
+
+    References:
+        Tallec and Ollivier (2018), "Can recurrent neural networks warp time?",
+        https://arxiv.org/abs/1804.11188
+    """
+
 def constant(
     key: jax.Array | None,
     shape: Shape,
@@ -1931,6 +1983,7 @@ xavier_normal = glorot_normal
 xavier_uniform = glorot_uniform
 
 __all__ = [
+    "chrono",
     "constant",
     "delta_orthogonal",
     "dirac",

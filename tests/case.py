@@ -68,6 +68,8 @@ class Case:
     # A shape for its law, where the usual one does not suit its axes.
     large: Shape | None = None
     ranks: range = range(6)
+    # What its last dimension must be a multiple of.
+    multiple: int = 1
     # Whether it makes kernels with fewer outputs than inputs.
     narrows: bool = True
     # Whether it is compared with all of JAX's program, which takes seconds to compile in three
@@ -98,7 +100,8 @@ class Case:
         return bool(self.required)
 
     def ending(self, rows: int, columns: int) -> Shape:
-        """A shape with these last dimensions: of a matrix where it makes them."""
+        """A shape with these last dimensions, or a few more: of a matrix where it makes them."""
+        columns += -columns % self.multiple
         return (rows, columns) if self.makes_matrices else (3, rows, columns)
 
     @property

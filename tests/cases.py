@@ -63,6 +63,7 @@ HE = "https://arxiv.org/abs/1502.01852"
 SAXE = "https://arxiv.org/abs/1312.6120"
 XIAO = "https://arxiv.org/abs/1806.05393"
 MARTENS = "https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf"
+CHRONO = "https://arxiv.org/abs/1804.11188"
 UR = "https://arxiv.org/abs/1910.09890"
 LRU = "https://arxiv.org/abs/2303.06349"
 GRIFFIN = "https://arxiv.org/abs/2402.19427"
@@ -674,6 +675,37 @@ CASES: tuple[Case, ...] = (
         ),
         ranks=range(1, 6),
         draws=False,
+        in_keras=False,
+    ),
+    Case(
+        "chrono",
+        initializers.Chrono,
+        functional.chrono,
+        "longest, order='ifgo', seed=None",
+        CHRONO,
+        mean=lambda shape: 0.0,
+        # The mean of ln(x)**2 is x * (ln(x)**2 - 2 * ln(x) + 2) over an interval, divided by it.
+        std=lambda shape: math.sqrt((99 * (math.log(99) ** 2 - 2 * math.log(99) + 2) - 2) / 98 / 2),
+        support=lambda shape: (-math.log(99), math.log(99)),
+        options={"longest": 100},
+        traced={"longest": Traced((2.0, 10.0, 1000.0), exact=False)},
+        refuses=(
+            Wrong({"longest": 1.5}, ValueError, r"longest must be at least 2; got 1\.5$"),
+            Wrong({"longest": "9"}, TypeError, r"longest must be a number or a scalar array;"),
+            *(
+                Wrong(
+                    {"order": order},
+                    ValueError,
+                    rf"order must be different letters, .*; got {order!r}$",
+                )
+                for order in ("igo", "iffo", None)
+            ),
+        ),
+        ranks=range(1, 6),
+        multiple=4,
+        sum_varies=True,
+        golden="c08a7f56 408a7f56 00000000 00000000 c07a9474 407a9474 00000000 00000000",
+        has_complex=False,
         in_keras=False,
     ),
 )

@@ -9,7 +9,7 @@ from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._config import deserialize, serialize
 from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
-from cthulhu.initializers._gates import UniformGate
+from cthulhu.initializers._gates import Chrono, UniformGate
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._heads import LogitPrior

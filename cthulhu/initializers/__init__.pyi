@@ -10,7 +10,7 @@ from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._config import deserialize, serialize
 from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
-from cthulhu.initializers._gates import UniformGate
+from cthulhu.initializers._gates import Chrono, UniformGate
 from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._heads import LogitPrior
@@ -33,6 +33,7 @@ from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 from cthulhu.initializers._zero import ZerO
 
+chrono = Chrono
 constant = Constant
 delta_orthogonal = DeltaOrthogonal
 dirac = Dirac
@@ -81,6 +82,7 @@ zeros = Zeros
 
 __all__ = [
     "STFT",
+    "Chrono",
     "Constant",
     "DeltaOrthogonal",
     "Dirac",
@@ -120,6 +122,7 @@ __all__ = [
     "Xavier",
     "ZerO",
     "Zeros",
+    "chrono",
     "constant",
     "delta_orthogonal",
     "deserialize",

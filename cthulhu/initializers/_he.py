@@ -47,7 +47,7 @@ class HeNormal(Scaled):
     scaling = (2.0, "fan_in", "truncated_normal")
     aliases = ("kaiming_normal",)
     legacy = ("he_normalV2",)
-    known_as = ("he", "kaiming", "kaiming_normal_")
+    known_as = ("he", "kaiming_normal_")
     example = """
         >>> import jax
         >>> values = he_normal(jax.random.key(0), (400, 100))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from jax.sharding import NamedSharding
+from jax.typing import ArrayLike
 
 from cthulhu import checks
 from cthulhu._types import Option
@@ -12,6 +13,7 @@ from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._docstrings import REAL
 from cthulhu.initializers._registry import defined
+from cthulhu.laws._base import real_parts
 from cthulhu.laws._mapped import Mapped
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, bind, compute_dtype
@@ -36,6 +38,11 @@ class Exponential(Mapped):
         """The function."""
         least, most = scalars
         return xp.minimum(xp.maximum(xp.exp(uniform), least), most)
+
+    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
+        """The interval."""
+        _, _, least, most = real_parts(scalars)
+        return least, most
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_an_option_of_another_library_is_named_as_it_is_here(cls: Any, option: s
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("kaiming", "he_normal"), ("trunc_normal_", "truncated_normal"), ("eye", "identity")],
+    [("kaiming_normal_", "he_normal"), ("trunc_normal_", "truncated_normal"), ("eye", "identity")],
 )
 def test_a_hint_prefers_what_the_name_means_to_a_near_spelling(name: str, meant: str) -> None:
     with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
