@@ -612,9 +612,9 @@ def kaiming(
 
     Example:
         >>> import jax
-        >>> values = kaiming(jax.random.key(0), (400, 100), nonlinearity="selu")
-        >>> round(float(values.std()), 4)  # 3 / 4 / sqrt(400)
-        0.0375
+        >>> values = kaiming(jax.random.key(0), (400, 100), nonlinearity="linear")
+        >>> round(float(values.std()), 2)  # 1 / sqrt(400)
+        0.05
 
     References:
         He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers",

@@ -15,6 +15,7 @@ class Fans(NamedTuple):
         fan_out: the number of outputs.
 
     Example:
+        >>> from cthulhu.fans import compute_fans
         >>> fan_in, fan_out = compute_fans((64, 8))
         >>> fan_in, fan_out
         (64, 8)

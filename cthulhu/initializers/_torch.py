@@ -95,9 +95,9 @@ class Kaiming(OfFans):
 
     example = """
         >>> import jax
-        >>> values = kaiming(jax.random.key(0), (400, 100), nonlinearity="selu")
-        >>> round(float(values.std()), 4)  # 3 / 4 / sqrt(400)
-        0.0375
+        >>> values = kaiming(jax.random.key(0), (400, 100), nonlinearity="linear")
+        >>> round(float(values.std()), 2)  # 1 / sqrt(400)
+        0.05
     """
 
     @classmethod
