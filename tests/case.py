@@ -62,6 +62,8 @@ class Case:
     follows_fans: bool = False
     # Whether it is made of normal numbers, whose last bits JAX lets depend on the shape.
     gaussian: bool = False
+    # Whether it takes logarithms or exponentials, whose last bits are those of JAX's version.
+    transcendental: bool = False
     # Of elements that depend on each other: whether the sum of their squares is the key's.
     sum_varies: bool = False
     shape: Shape = (40, 24)
