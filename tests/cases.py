@@ -218,8 +218,8 @@ CASES: tuple[Case, ...] = (
             ),
             Wrong(
                 {"layout": "moe", "in_axis": 0},
-                ValueError,
-                r"pass axes, or a layout in their place; got in_axis=0, .* and layout='moe'$",
+                TypeError,
+                r"pass axes, or a layout in their place; got Layout\(in_axis=0\) and 'moe'$",
             ),
         ),
         traced={"scale": Traced((0.1, 1.0, 2.0), exact=False)},

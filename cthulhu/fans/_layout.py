@@ -163,3 +163,14 @@ def layout_of(owner: str, argument: str, value: object) -> Layout:
             "cthulhu.fans.Layout(groups=…) in place of 'grouped'"
         )
     return LAYOUTS[checks.choice(owner, argument, value, LAYOUTS)]
+
+
+def chosen(owner: str, given: Layout, layout: LayoutLike) -> Layout:
+    """The layout that is meant: axes that are given, or a layout in their place."""
+    if layout is None:
+        return given
+    if given != Layout():
+        raise TypeError(
+            f"{owner}: pass axes, or a layout in their place; got {given} and {layout!r}"
+        )
+    return layout_of(owner, "layout", layout)

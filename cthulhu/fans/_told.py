@@ -2,7 +2,7 @@
 
 from cthulhu import checks
 from cthulhu.fans._count import Fans, counted
-from cthulhu.fans._layout import Layout, LayoutLike, layout_of, operands_of
+from cthulhu.fans._layout import Layout, LayoutLike, chosen, operands_of
 from cthulhu.typing import Axes, BatchAxes, Shape
 
 
@@ -74,17 +74,6 @@ def compute_fans(
     """
     given = chosen("compute_fans", Layout(in_axis, out_axis, batch_axis, groups, transpose), layout)
     return given.fans_of("compute_fans", shape)
-
-
-def chosen(owner: str, given: Layout, layout: LayoutLike) -> Layout:
-    """The layout that is meant: axes that are given, or a layout in their place."""
-    if layout is None:
-        return given
-    if given != Layout():
-        raise TypeError(
-            f"{owner}: pass axes, or a layout in their place; got {given} and {layout!r}"
-        )
-    return layout_of(owner, "layout", layout)
 
 
 def fans_from_einsum(equation: str, kernel_shape: Shape) -> Fans:

@@ -68,16 +68,6 @@ def layout() -> Any:
     return option(None, check)
 
 
-def one_way(owner: str, given: Mapping[str, Any]) -> None:
-    """Refuse axes and a layout at once."""
-    axes = (given["in_axis"], given["out_axis"], given["batch_axis"])
-    if given["layout"] is not None and axes != (-2, -1, ()):
-        raise ValueError(
-            f"{owner}: pass axes, or a layout in their place; got in_axis={axes[0]!r}, "
-            f"out_axis={axes[1]!r}, batch_axis={axes[2]!r} and layout={given['layout']!r}"
-        )
-
-
 def written(value: Any) -> Any:
     """An option as JSON can hold it."""
     if isinstance(value, Layout):

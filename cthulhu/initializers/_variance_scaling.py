@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding
 from cthulhu import checks
 from cthulhu._types import Option
 from cthulhu.fans import Fans, Layout, LayoutLike
-from cthulhu.fans._layout import layout_of
+from cthulhu.fans._layout import chosen
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
@@ -21,6 +21,7 @@ from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.typing import Axes, BatchAxes, Distribution, DTypeLike, Mode
 
+FAN_AXES = ("in_axis", "out_axis", "batch_axis")
 MODES: tuple[str, ...] = get_args(Mode)
 DISTRIBUTIONS: tuple[str, ...] = get_args(Distribution)
 
@@ -57,9 +58,7 @@ def fan(
     layout: LayoutLike,
 ) -> float:
     """The n of a mode, for a tensor of these axes or of this layout."""
-    axes = Layout(in_axis, out_axis, batch_axis)
-    if layout is not None:
-        axes = layout_of(owner, "layout", layout)
+    axes = chosen(owner, Layout(in_axis, out_axis, batch_axis), layout)
     return denominator(axes.fans_of(owner, shape), mode)
 
 
@@ -123,13 +122,13 @@ class OfFans(BuiltIn):
             HeNormal(in_axis=0, out_axis=(1, 2))
         """
         found = Layout.einsum(equation)
-        axes = {name: getattr(found, name) for name in ("in_axis", "out_axis", "batch_axis")}
+        axes = {name: getattr(found, name) for name in FAN_AXES}
         return cls(**{**axes, **given})
 
     @classmethod
     def agree(cls, owner: str, given: Mapping[str, Any]) -> None:
         """Refuse axes and a layout at once."""
-        options.one_way(owner, given)
+        chosen(owner, Layout(*(given[name] for name in FAN_AXES)), given["layout"])
 
 
 @defined

@@ -15,6 +15,7 @@ from cthulhu._types import DType, HostArray, Number
 from cthulhu.caches import bounded
 from cthulhu.fans import Fans, compute_fans
 from cthulhu.initializers._builtin import labelled, plan_draw
+from cthulhu.initializers._variance_scaling import FAN_AXES
 from cthulhu.laws import Elementwise
 from cthulhu.laws._normal import truncated_moments
 from cthulhu.programs._build import Draw, compute_dtype
@@ -22,7 +23,6 @@ from cthulhu.tracing import _flat as flat
 from cthulhu.tracing._law import Traced
 
 GRID = 2**16  # Points at which a law is looked at.
-FAN_AXES = ("in_axis", "out_axis", "batch_axis")
 FAN_OPTIONS = (*FAN_AXES, "layout")
 EXACT = 1e-4  # How far a law in float32 may be from the one whose name it gets.
 

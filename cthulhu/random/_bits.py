@@ -24,8 +24,6 @@ from cthulhu.random._threefry import U32, Counter, threefry2x32
 
 UNSIGNED = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
 
-ORIGIN: Counter = (U32(0), U32(0))
-
 
 Count: TypeAlias = tuple[jax.Array, jax.Array]
 """A `Counter` whose two words are arrays."""
