@@ -325,7 +325,8 @@ def label_of(definition: type[BuiltIn], options: tuple[Any, ...]) -> str:
         if not checks.is_traced(value) and value != default
     ]
     label = f"{definition.__name__}({', '.join(changed)})"
-    _labelled.get(label, lambda: (definition, options))
+    if not any(map(checks.is_traced, options)):  # One that is traced dies with its trace.
+        _labelled.get(label, lambda: (definition, options))
     return label
 
 

@@ -239,6 +239,25 @@ def test_a_scope_of_the_user_with_the_name_of_an_initializer_is_not_believed():
         assert row.initializer in ("RandomNormal(stddev=3.0)", "random_normal(stddev=1)")
 
 
+def test_a_label_is_believed_only_if_it_names_this_very_law():
+    functional.lecun_normal(KEY, (6, 7))
+    known = _builtin._labelled.peek("LecunNormal()")
+    cthulhu.clear_caches()
+    _builtin._labelled.get("HeNormal()", lambda: known)
+    (row,) = plan(lambda key: HE(key, (6, 7)), KEY).rows
+    assert (row.initializer, row.stddev) == ("he_normal", pytest.approx((2 / 6) ** 0.5, rel=1e-3))
+
+
+def test_a_traced_option_leaves_nothing_behind():
+    cthulhu.clear_caches()
+    draw = jax.jit(lambda key, stddev: functional.random_normal(key, (6, 7), stddev=stddev))
+    with jax.check_tracer_leaks():
+        draw(KEY, 0.5)
+    assert _builtin._labelled.peek("RandomNormal()") is None
+    (row,) = plan(lambda key: functional.random_normal(key, (6, 7)), KEY).rows
+    assert (row.initializer, row.stddev) == ("RandomNormal()", 0.05)
+
+
 def test_a_label_that_is_forgotten_leaves_the_name_of_the_law():
     init = jax.jit(lambda key: HE(key, (6, 7)))
     assert plan(init, KEY).rows[0].initializer == "HeNormal()"
