@@ -1,4 +1,4 @@
-"""What a row of `tests/cases.py` tells of an initializer."""
+"""What a row of `tests/cases/` tells of an initializer."""
 
 import dataclasses
 import functools
@@ -11,7 +11,7 @@ import jax
 from cthulhu import initializers
 from tests.refusals import Wrong
 
-__all__ = ["Case", "Shape", "Traced", "by_id"]
+__all__ = ["Case", "Shape", "Traced", "by_id", "variant"]
 
 Shape = tuple[int, ...]
 OfShape = Callable[[Shape], Any]
@@ -142,3 +142,18 @@ class Case:
 def by_id(case: Any) -> str | None:
     """The name of a row among pytest's parameters."""
     return case.id if isinstance(case, Case) else None
+
+
+def variant(
+    cases: tuple[Case, ...], name: str, label: str, options: Mapping[str, Any], **changes: Any
+) -> Case:
+    """The row of `name` with other options, and what they change."""
+    (row,) = (case for case in cases if case.name == name)
+    changes = {
+        "distribution": None,
+        "reference": None,
+        "in_full": False,
+        "witness": False,
+        **changes,
+    }
+    return dataclasses.replace(row, label=label, options=options, **changes)

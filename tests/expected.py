@@ -1,4 +1,4 @@
-"""What the rows of `tests/cases.py` expect: laws of SciPy, and initializers of JAX.
+"""What the rows of `tests/cases/` expect: laws of SciPy, and initializers of JAX.
 
 Each function returns the fields of `Case` that a law settles.
 """

@@ -2,7 +2,7 @@
 
 A seed that is written down in a paper, or in a config, stands for these numbers. If a change of
 them is meant, raise `draws.VERSION` or `keys.PATH_VERSION`, say so in the changelog, and write
-the new numbers in the rows of `tests/cases.py`, and here.
+the new numbers in the rows of `tests/cases/`, and here.
 """
 
 import jax
