@@ -48,6 +48,7 @@ small_init = _classes.SmallInit.function
 sparse = _classes.Sparse.function
 stacked = _classes.Stacked.function
 stft = _classes.STFT.function
+torch_bias = _classes.TorchBias.function
 torch_linear = _classes.TorchLinear.function
 truncated_normal = _classes.TruncatedNormal.function
 uniform_gate = _classes.UniformGate.function

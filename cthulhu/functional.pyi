@@ -1827,6 +1827,58 @@ def stft(
         discrete Fourier transform", https://doi.org/10.1109/TASSP.1977.1162950
     """
 
+def torch_bias(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    fan_in: int | None = None,
+    kernel: str = "kernel",
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Initializer that draws the biases of torch's ``Linear`` and ``Conv`` layers.
+
+    A bias does not tell how many inputs its kernel has. `fan_in` says it; in
+    `cthulhu.params.Rules` the kernel beside it does.
+
+    Law: uniform within [-limit, limit], with ``limit = 1 / sqrt(fan_in)``; 0 where
+    there are no inputs.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        fan_in: the number of inputs of the kernel; default: that of the parameter
+            `kernel`, which only rules can see.
+        kernel: in rules, the path of the kernel, from where the bias is, as
+            ``"kernel"`` (default) or ``"../dense/kernel"``; from the root with a
+            slash before it.
+        layout: the layout of the kernel, as ``"torch_conv"``, or a
+            `cthulhu.fans.Layout`; default: the axes of the kernel's own
+            initializer, or (…, inputs, outputs).
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or `fan_in` is not known; `shape`
+            has a negative or unknown dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> bool((abs(torch_bias(jax.random.key(0), (50,), fan_in=16)) <= 0.25).all())
+        True
+
+    References:
+        LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
+        https://doi.org/10.1007/3-540-49430-8_2
+    """
+
 def torch_linear(
     key: jax.Array,
     shape: Shape,
@@ -2417,6 +2469,7 @@ __all__ = [
     "sparse",
     "stacked",
     "stft",
+    "torch_bias",
     "torch_linear",
     "truncated_normal",
     "uniform",

@@ -30,7 +30,7 @@ from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._stacked import Blocked, Stacked
 from cthulhu.initializers._stft import STFT
-from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
+from cthulhu.initializers._torch import Kaiming, TorchBias, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling

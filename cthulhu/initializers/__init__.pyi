@@ -31,7 +31,7 @@ from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._stacked import Blocked, Stacked
 from cthulhu.initializers._stft import STFT
-from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
+from cthulhu.initializers._torch import Kaiming, TorchBias, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
@@ -77,6 +77,7 @@ small_init = SmallInit
 sparse = Sparse
 stacked = Stacked
 stft = STFT
+torch_bias = TorchBias
 torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
 uniform = RandomUniform
@@ -131,6 +132,7 @@ __all__ = [
     "SmallInit",
     "Sparse",
     "Stacked",
+    "TorchBias",
     "TorchLinear",
     "TruncatedNormal",
     "UniformGate",
@@ -185,6 +187,7 @@ __all__ = [
     "sparse",
     "stacked",
     "stft",
+    "torch_bias",
     "torch_linear",
     "truncated_normal",
     "uniform",

@@ -9,15 +9,18 @@ from cthulhu import checks, gains
 from cthulhu._types import Option
 from cthulhu.fans import LayoutLike
 from cthulhu.initializers import _options as options
+from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.initializers._variance_scaling import (
     OfFans,
     Scaled,
+    divided,
     known_distribution,
     known_mode,
     scaled,
 )
-from cthulhu.programs._build import Draw
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.typing import Axes, BatchAxes, Distribution, DTypeLike, Mode
 
 
@@ -227,3 +230,97 @@ class TorchLinear(Scaled):
         >>> bool((abs(values) <= 0.25).all())
         True
     """
+
+
+def inputs(owner: str, argument: str, value: Any) -> int | None:
+    """A number of inputs, or none."""
+    if value is None:
+        return None
+    try:
+        number = checks.whole(value)
+    except TypeError:
+        raise TypeError(f"{owner}: {argument} must be an integer or None; got {value!r}") from None
+    if number < 0:
+        raise ValueError(f"{owner}: {argument} must be at least 0; got {number}")
+    return number
+
+
+def path_of(owner: str, argument: str, value: Any) -> str:
+    """The path of another parameter."""
+    if not isinstance(value, str) or not value:
+        raise TypeError(
+            f"{owner}: {argument} must be the path of a parameter, as 'kernel' or "
+            f"'../dense/kernel'; got {value!r}"
+        )
+    return value
+
+
+@defined
+@dataclasses.dataclass(frozen=True, repr=False)
+class TorchBias(BuiltIn):
+    """Initializer that draws the biases of torch's ``Linear`` and ``Conv`` layers.
+
+    A bias does not tell how many inputs its kernel has. `fan_in` says it; in
+    `cthulhu.params.Rules` the kernel beside it does.
+
+    Law: uniform within [-limit, limit], with ``limit = 1 / sqrt(fan_in)``; 0 where
+    there are no inputs.
+
+    Args:
+        fan_in: the number of inputs of the kernel; default: that of the parameter
+            `kernel`, which only rules can see.
+        seed: an integer from 0 to 2**32 - 1, or `None`.
+        kernel: in rules, the path of the kernel, from where the bias is, as
+            ``"kernel"`` (default) or ``"../dense/kernel"``; from the root with a slash
+            before it.
+        layout: the layout of the kernel, as ``"torch_conv"``, or a
+            `cthulhu.fans.Layout`; default: the axes of the kernel's own initializer, or
+            (…, inputs, outputs).
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range, or `fan_in` is not known.
+
+    Example:
+        >>> import jax
+        >>> bias = TorchBias(fan_in=100)(jax.random.key(0), (50,))
+        >>> bool((abs(bias) <= 0.1).all())
+        True
+
+    References:
+        LeCun, Bottou, Orr and Müller (1998), "Efficient BackProp",
+        https://doi.org/10.1007/3-540-49430-8_2
+    """
+
+    fan_in: int | None = options.option(None, inputs)
+    seed: int | None = options.seed()
+    _: dataclasses.KW_ONLY
+    kernel: str = options.option("kernel", path_of)
+    layout: LayoutLike = options.layout()
+
+    example = """
+        >>> import jax
+        >>> bool((abs(torch_bias(jax.random.key(0), (50,), fan_in=16)) <= 0.25).all())
+        True
+    """
+
+    @classmethod
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        fan_in: int | None,
+        kernel: str,
+        layout: LayoutLike,
+    ) -> Draw:
+        """Uniform, by the inputs of the kernel."""
+        target = checks.inexact_dtype(cls.name, dtype)
+        if fan_in is None:
+            raise ValueError(
+                f"{cls.name}: how many inputs has the kernel? Say fan_in=…, or use it in Rules, "
+                f"where the parameter {kernel!r} tells"
+            )
+        if not fan_in:
+            return draws.fill(shape, target, sharding, value=compute_dtype(target).type(0))
+        return divided(shape, target, sharding, 1 / 3, fan_in, "uniform")

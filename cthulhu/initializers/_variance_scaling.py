@@ -11,7 +11,7 @@ from jax import lax
 from jax.sharding import NamedSharding
 
 from cthulhu import checks
-from cthulhu._types import Option
+from cthulhu._types import DType, Option
 from cthulhu.fans import Fans, Layout, LayoutLike
 from cthulhu.fans._layout import chosen
 from cthulhu.initializers import _options as options
@@ -75,9 +75,21 @@ def scaled(
     batch_axis: BatchAxes,
     layout: LayoutLike,
 ) -> Draw:
-    """Turn the fans into a scale, in the arithmetic of the draw, and name the program."""
+    """Count the fans, and name the program."""
     target = checks.inexact_dtype(owner, dtype)
     n = fan(owner, shape, mode, in_axis, out_axis, batch_axis, layout)
+    return divided(shape, target, sharding, scale, n, distribution)
+
+
+def divided(
+    shape: tuple[int, ...],
+    target: DType,
+    sharding: NamedSharding | None,
+    scale: Option,
+    n: float,
+    distribution: str,
+) -> Draw:
+    """The draw of variance `scale / n`, in the arithmetic of the draw."""
     compute = compute_dtype(target)
     is_complex = bool(jnp.issubdtype(compute, np.complexfloating))
     if checks.is_traced(scale):

@@ -5,17 +5,22 @@ from cthulhu.params._plan import Plan, init_params, plan
 from cthulhu.params._report import Mismatch, Report
 from cthulhu.params._rows import LeafPlan
 from cthulhu.params._rules import Keep, Rules
+from cthulhu.params._siblings import FromSiblings, RingNormalizer, Tied, WeightNormScale
 from cthulhu.params._verify import verify
 from cthulhu.tracing import count_programs, fast_init
 
 __all__ = [
+    "FromSiblings",
     "InitPlan",
     "Keep",
     "LeafPlan",
     "Mismatch",
     "Plan",
     "Report",
+    "RingNormalizer",
     "Rules",
+    "Tied",
+    "WeightNormScale",
     "count_programs",
     "fast_init",
     "init_params",

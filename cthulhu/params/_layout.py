@@ -5,15 +5,18 @@ import functools
 from typing import Any, Literal
 
 from cthulhu import checks, initializers
+from cthulhu.fans import Fans, compute_fans
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._nested import Combinator
 from cthulhu.initializers._stacked import Blocked
+from cthulhu.initializers._variance_scaling import FAN_AXES
 
 TreeLayout = Literal["in_out", "out_in"] | None
 """How weights lie: (…, in, out) as in Flax, (out, in, …) as in Equinox, or unknown."""
 
 LAYOUTS = ("in_out", "out_in")
+FAN_OPTIONS = (*FAN_AXES, "layout")
 AXES = ("in_axis", "out_axis", "batch_axis", "axis")
 
 
@@ -46,6 +49,21 @@ def innermost(initializer: Any, shape: tuple[int, ...]) -> tuple[Any, tuple[int,
             return None
         initializer, shape = first
     return initializer, shape
+
+
+def fans_of(initializer: Any, shape: tuple[int, ...]) -> Fans | None:
+    """The fans that an initializer counts, or the one within it; `None` if it counts none."""
+    found = innermost(initializer, shape)
+    if found is None:
+        return None
+    (function, given), shape = unbound(found[0]), found[1]
+    definition = definition_of(function)
+    known = given if definition is None else {**definition.defaults, **given}
+    options = {name: known.get(name, getattr(function, name, None)) for name in FAN_OPTIONS}
+    axes: list[Any] = [options[name] for name in FAN_AXES]
+    if options["layout"] is not None and None not in axes:
+        return compute_fans(shape, layout=options["layout"])
+    return None if None in axes else compute_fans(shape, *axes)
 
 
 def axes_of(initializer: Any) -> dict[str, Any]:

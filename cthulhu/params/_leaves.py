@@ -37,6 +37,7 @@ class Leaf:
     initializer: Any
     stack: int | None  # The axis along which layers are stacked, each with a key of its own.
     value: Any  # What `Keep` keeps.
+    siblings: "tuple[tuple[str, Leaf], ...]" = ()  # What `OfSiblings` sees, by its arguments.
 
     @property
     def kept(self) -> bool:
@@ -154,11 +155,21 @@ def checked(owner: str, leaf: Leaf, layout: TreeLayout) -> Leaf:
     try:
         leaf = unstacked(leaf)
         initializer = with_layout(leaf.initializer, layout, leaf.layer_shape)
-        if initializer is not leaf.initializer:
-            leaf = dataclasses.replace(leaf, initializer=initializer)
-        leaf.draw  # noqa: B018 - planning checks the shape and the type
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from None
+    return (
+        leaf
+        if initializer is leaf.initializer
+        else dataclasses.replace(leaf, initializer=initializer)
+    )
+
+
+def planned(owner: str, leaf: Leaf) -> Leaf:
+    """A leaf whose draw has been planned."""
+    try:
+        leaf.draw  # noqa: B018 - planning checks the shape and the type
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{owner}: {join(leaf.path)!r}: {error}") from None
     return leaf
 
 

@@ -15,17 +15,15 @@ from cthulhu._types import DType, HostArray, Number
 from cthulhu.caches import bounded
 from cthulhu.fans import Fans, compute_fans
 from cthulhu.initializers._builtin import SLASH, labelled, plan_draw
-from cthulhu.initializers._functions import definition_of
-from cthulhu.initializers._variance_scaling import FAN_AXES
+from cthulhu.initializers._nested import Combinator
 from cthulhu.laws import Elementwise
 from cthulhu.laws._normal import truncated_moments
-from cthulhu.params._layout import innermost, unbound
+from cthulhu.params._layout import fans_of, instance
 from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.tracing import _flat as flat
 from cthulhu.tracing._law import Traced
 
 GRID = 2**16  # Points at which a law is looked at.
-FAN_OPTIONS = (*FAN_AXES, "layout")
 EXACT = 1e-4  # How far a law in float32 may be from the one whose name it gets.
 
 # The variance of each named initializer, by the shape of its law.
@@ -100,18 +98,10 @@ def of_initializer(traced: flat.TracedDraw, dtype: DType) -> Law | None:
 
 def fans_of_draw(draw: Draw, initializer: Any) -> Fans | None:
     """The fans of a parameter, by the axes of its initializer, or of the one within it."""
-    found = innermost(initializer, draw.recipe.shape)
-    if found is None:
-        return None
-    (function, given), shape = unbound(found[0]), found[1]
-    definition = definition_of(function)
-    known = given if definition is None else {**definition.defaults, **given}
-    options = {name: known.get(name, getattr(function, name, None)) for name in FAN_OPTIONS}
-    axes: list[Any] = [options[name] for name in FAN_AXES]
-    if options["layout"] is not None:
-        return compute_fans(shape, layout=options["layout"])
-    if None not in axes:
-        return compute_fans(shape, *axes)
+    shape = draw.recipe.shape
+    fans = fans_of(initializer, shape)
+    if fans is not None or isinstance(instance(initializer), Combinator):
+        return fans
     # Nothing depends on these; they help to read.
     return compute_fans(shape) if draw.recipe.law.uses_key and len(shape) > 1 else None
 

@@ -11,10 +11,11 @@ from cthulhu.params import _making as making
 from cthulhu.params import _naming as naming
 from cthulhu.params._cautions import caution
 from cthulhu.params._initplan import InitPlan, init_plan
-from cthulhu.params._keys import key_first, leaf_keys
+from cthulhu.params._keys import key_first
 from cthulhu.params._layout import LAYOUTS, TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._progress import bar
+from cthulhu.params._relations import related
 from cthulhu.params._rows import LeafPlan, Rows
 from cthulhu.params._rules import Rules, RulesLike, one_layout
 from cthulhu.params._saved import Saved, recipe, restored
@@ -157,7 +158,7 @@ class Plan(Rows, Generic[Tree]):
                 was read from JSON, which could not hold an initializer.
         """
         self._check_runs("Plan.run")
-        words = leaf_keys("init_params", key, [leaf.path for leaf in self.leaves])
+        words = making.leaf_words("init_params", key, self.leaves)
         made: Tree
         if compat.under_trace():
             made = self.frame.fill(making.make_traced(self.leaves, words))
@@ -178,7 +179,7 @@ class Plan(Rows, Generic[Tree]):
             parameter is held at a time.
         """
         self._check_runs("Plan.stream")
-        words = leaf_keys("Plan.stream", key, [leaf.path for leaf in self.leaves])
+        words = making.leaf_words("Plan.stream", key, self.leaves)
         values = making.stream(self.leaves, words)
         for leaf in self.leaves:  # A zip would hold an array while the next is made.
             yield join(leaf.path), next(values)
@@ -276,7 +277,7 @@ def rules_plan(
 ) -> Plan[Tree]:
     """The plan of an initialization by rules."""
     leaves, frame = leaves_of(owner, tree, rules, shardings, stacked)
-    return Plan(tuple(leaves), frame)
+    return Plan(tuple(related(owner, leaves, rules.layout)), frame)
 
 
 def laid_out(owner: str, rules: RulesLike, layout: TreeLayout) -> Rules:

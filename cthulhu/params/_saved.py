@@ -15,7 +15,9 @@ from cthulhu.initializers import Initializer, deserialize, serialize
 from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params._leaves import Leaf, checked
+from cthulhu.params._relations import related
 from cthulhu.params._rows import LeafPlan
+from cthulhu.params._siblings import OWN
 from cthulhu.programs._placement import leaf_shardings
 from cthulhu.random import path_digest
 from cthulhu.trees import Frame, Path, frame_of, join
@@ -91,7 +93,7 @@ def restored(
         spec = specs[at]
         leaf = Leaf(paths[at], spec.shape, spec.dtype, layout, found[at], stacks[at], spec)
         leaves.append(checked(OWNER, leaf, None))
-    return leaves, frame_of(tree), None
+    return related(OWNER, leaves, None), frame_of(tree), None
 
 
 def initializer(config: Any, custom_objects: CustomObjects) -> Any:
@@ -100,7 +102,7 @@ def initializer(config: Any, custom_objects: CustomObjects) -> Any:
         return None
     if "function" not in config:
         try:
-            return deserialize(config, custom_objects)
+            return deserialize(config, {**OWN, **(custom_objects or {})})
         except ValueError:
             return None
     name, options = config["function"], config["options"]

@@ -12,10 +12,10 @@ import numpy as np
 from cthulhu._types import Array, HostArray, KeyLike, PyTree, Words
 from cthulhu.laws import Elementwise
 from cthulhu.params._initplan import InitPlan
-from cthulhu.params._keys import layer_keys, leaf_keys
+from cthulhu.params._keys import layer_keys
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked
-from cthulhu.params._making import on_host
+from cthulhu.params._making import leaf_words, on_host
 from cthulhu.params._plan import Plan, laid_out, rules_plan
 from cthulhu.params._report import Index, Mismatch, Report, difference
 from cthulhu.params._rules import RulesLike
@@ -108,7 +108,7 @@ def of_leaves(planned: Plan[PyTree], key: KeyLike, sample: int) -> Iterator[Reco
     """The leaves of a plan by rules."""
     if planned.saved is not None:
         planned.saved.refuse("verify")
-    words = leaf_keys("verify", key, [leaf.path for leaf in planned.leaves])
+    words = leaf_words("verify", key, planned.leaves)
     waiting = collections.deque(zip(planned.leaves, words, strict=True))
     while waiting:
         batch: list[tuple[Leaf, Words]] = []

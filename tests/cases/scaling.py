@@ -15,6 +15,7 @@ from tests.expected import (
     fans_of,
     jax_scaling,
     scaled,
+    uniform,
 )
 from tests.refusals import Wrong
 
@@ -160,6 +161,22 @@ CASES: tuple[Case, ...] = (
         **scaled(1 / 3, "fan_in", "uniform"),
         reference=jax_scaling(1 / 3, "fan_in", "uniform"),
         golden="3ebe9812 3b1bbaae 3f2c9a8a bf30ebae 3a576704 be6de989",
+        in_keras=False,
+    ),
+    Case(
+        "torch_bias",
+        initializers.TorchBias,
+        functional.torch_bias,
+        "fan_in=None, seed=None, *, kernel='kernel', layout=None",
+        sources.LECUN,
+        **uniform(-0.25, 0.25),
+        options={"fan_in": 16},
+        refuses=(
+            Wrong({"fan_in": 1.5}, TypeError, r"fan_in must be an integer or None; got 1\.5$"),
+            Wrong({"fan_in": -1}, ValueError, r"fan_in must be at least 0; got -1$"),
+            Wrong({"kernel": None}, TypeError, r"kernel must be the path of a parameter, .*None$"),
+        ),
+        golden="3e06c534 3a5c3c00 3e741934 be7a341c 39985000 bda83ab8",
         in_keras=False,
     ),
     Case(

@@ -1,0 +1,99 @@
+"""Which parameters a law sees besides its own, by their paths."""
+
+import dataclasses
+import posixpath
+from collections.abc import Sequence
+from typing import Any
+
+from cthulhu import checks
+from cthulhu.fans import compute_fans
+from cthulhu.initializers import TorchBias
+from cthulhu.initializers._nested import Combinator
+from cthulhu.params._layout import TreeLayout, fans_of
+from cthulhu.params._leaves import Leaf, planned
+from cthulhu.params._siblings import OfSiblings
+from cthulhu.trees import join
+
+
+def related(owner: str, leaves: Sequence[Leaf], layout: TreeLayout) -> list[Leaf]:
+    """Leaves that know their siblings, checked.
+
+    Raises:
+        ValueError: a sibling is missing, or leaves are made of each other in a circle.
+    """
+    return Relations(owner, leaves, layout).found
+
+
+class Relations:
+    """The leaves of a tree, each found once, after those that it is made of."""
+
+    def __init__(self, owner: str, leaves: Sequence[Leaf], layout: TreeLayout) -> None:
+        self.owner, self.layout = owner, layout
+        self.leaves = {join(leaf.path): leaf for leaf in leaves}
+        self.done: dict[str, Leaf] = {}
+        self.found = [self.leaf(name, ()) for name in self.leaves]
+
+    def leaf(self, name: str, trail: tuple[str, ...]) -> Leaf:
+        """A leaf with its siblings; `trail` are those that wait for it."""
+        if name in self.done:
+            return self.done[name]
+        if name in trail:
+            circle = " -> ".join(map(repr, (*trail[trail.index(name) :], name)))
+            raise ValueError(
+                f"{self.owner}: these parameters are made of each other: {circle}; one of them "
+                "must have a law of its own"
+            )
+        leaf, trail = self.leaves[name], (*trail, name)
+        initializer = leaf.initializer
+        if isinstance(initializer, OfSiblings):
+            paths = initializer.siblings.items()
+            siblings = tuple((one, self.leaf(self.path(leaf, path), trail)) for one, path in paths)
+            leaf = dataclasses.replace(leaf, siblings=siblings)
+        elif isinstance(initializer, TorchBias | Combinator):
+            told = self.told(leaf, initializer)
+            if told is not initializer:
+                leaf = dataclasses.replace(leaf, initializer=told)
+        self.done[name] = planned(self.owner, leaf)
+        return self.done[name]
+
+    def path(self, leaf: Leaf, relative: str) -> str:
+        """The name of a sibling."""
+        own = join(leaf.path)
+        name = posixpath.normpath(posixpath.join("/", join(leaf.path[:-1]), relative))[1:]
+        if name not in self.leaves:
+            near = checks.did_you_mean(name, self.leaves)
+            raise ValueError(
+                f"{self.owner}: {own!r}: {leaf.initializer!r} sees {relative!r}, which is "
+                f"{name!r}, and there is no such parameter{near}. Paths begin where the parameter "
+                "is; '../' goes up, and '/' at the start is the root"
+            )
+        return name
+
+    def told(self, leaf: Leaf, initializer: Any) -> Any:
+        """An initializer that knows the fans of its kernel, if it or one within asks for them."""
+        if isinstance(initializer, TorchBias):
+            if initializer.fan_in is not None:
+                return initializer
+            kernel = self.leaves[self.path(leaf, initializer.kernel)]
+            return dataclasses.replace(initializer, fan_in=self.inputs(initializer, kernel))
+        if isinstance(initializer, OfSiblings):
+            raise ValueError(
+                f"{self.owner}: {join(leaf.path)!r}: {initializer!r} sees other parameters, and "
+                f"must not be within another initializer, as in {leaf.initializer!r}"
+            )
+        if not isinstance(initializer, Combinator):
+            return initializer
+        within = [self.told(leaf, one) for one in initializer.within]
+        same = all(one is other for one, other in zip(within, initializer.within, strict=True))
+        return initializer if same else initializer.of_parts(within)
+
+    def inputs(self, bias: TorchBias, kernel: Leaf) -> int:
+        """The number of inputs of a kernel: by the bias, by its own axes, or by the layout."""
+        shape = kernel.layer_shape
+        if bias.layout is not None:
+            return compute_fans(shape, layout=bias.layout).fan_in
+        fans = fans_of(kernel.initializer, shape)
+        if fans is None:
+            turned = self.layout == "out_in" and len(shape) > 1
+            fans = compute_fans(shape, 1, 0) if turned else compute_fans(shape)
+        return fans.fan_in
