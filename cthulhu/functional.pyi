@@ -21,7 +21,6 @@ from cthulhu.typing import (
     Distribution,
     DTypeLike,
     ElementwiseFunction,
-    Initializer,
     InitializerLike,
     InitializerLikes,
     MaskLike,
@@ -225,6 +224,60 @@ def constant(
     Example:
         >>> constant(None, (2, 2), value=3).tolist()
         [[3.0, 3.0], [3.0, 3.0]]
+    """
+
+def convolution_orthogonal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    gain: Scalar = 1.0,
+) -> jax.Array:
+    """Initializer that generates convolution kernels that keep norms, with all taps in use.
+
+    Law: a convolution with circular padding and stride 1 multiplies the norm of every
+    image by `gain`; with zeros for padding, by at most `gain`. The kernel is a product,
+    by convolution, of kernels (P, 1 - P) of two taps, one for each axis and each step
+    from size 1 to size k, after a Haar-distributed (inputs, outputs) matrix with
+    orthonormal rows. Each P projects on a random half of a Haar-distributed basis: on
+    each of its vectors with probability one half. Each element has mean 0; the mean
+    square of all is ``gain**2 / (outputs * taps)``, that of the elements at tap t of each
+    axis ``gain**2 / outputs`` times the probabilities ``comb(k - 1, t) / 2**(k - 1)``: most
+    is at the centre. In a complex dtype the matrices are unitary.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(*spatial, inputs, outputs)``, of rank 3, 4 or 5, with equal
+            spatial sizes and at least as many outputs as inputs.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        gain: the factor; a number or a scalar array; default 1. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call is not 3-D
+            to 5-D, has spatial sizes that differ, or more inputs than outputs;
+            `shape` has a negative or unknown dimension, or `key` is a batch of
+            keys.
+
+    Example:
+        A kernel is orthogonal to its own shifts:
+
+        >>> import jax, jax.numpy as jnp
+        >>> first, last = convolution_orthogonal(jax.random.key(0), (2, 4, 8))
+        >>> bool(jnp.allclose(first @ last.T, 0, atol=1e-6))
+        True
+
+    References:
+        Xiao, Bahri, Sohl-Dickstein, Schoenholz and Pennington (2018), "Dynamical
+        isometry and a mean field theory of CNNs", algorithm 2,
+        https://arxiv.org/abs/1806.05393
     """
 
 def delta_orthogonal(
@@ -1505,6 +1558,72 @@ def scaled(
         1.0
     """
 
+def scaled_orthogonal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    gain: Scalar = 1.0,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Initializer that generates orthogonal matrices by which Muon's updates are measured.
+
+    A vector of inputs whose elements have the root mean square 1 becomes at most `gain`
+    times such a vector of outputs: the norm of the matrix from one root mean square to
+    the other is `gain`. The matrix of a tensor has a column for each output, and a row
+    for each of the rest: of a convolution, each input at each tap, fan_in of them. To
+    make each tap a matrix of its own, name the spatial axes as `batch_axis`.
+
+    Law: ``gain * sqrt(outputs / fan_in)`` times a matrix from the Haar distribution, as
+    `Orthogonal` makes it, bit for bit. Each element has mean 0 and standard deviation
+    ``gain * sqrt(outputs / fan_in / max(outputs, fan_in))``. A complex dtype gives
+    unitary matrices.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        gain: the factor; a number or a scalar array; default 1. May be traced.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent matrices; default none; ``"rest"``
+            is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, the shape of a call has less than
+            two dimensions beside the batch axes, or its layout is no matrix's;
+            `shape` has a negative or unknown dimension, or `key` is a batch of
+            keys.
+
+    Example:
+        Taps of which each is orthogonal, and whose convolution multiplies no norm by more
+        than `sqrt(outputs / inputs)`:
+
+        >>> import jax, jax.numpy as jnp
+        >>> taps = {"gain": 1 / 9, "batch_axis": (0, 1)}
+        >>> kernel = scaled_orthogonal(jax.random.key(0), (3, 3, 8, 8), **taps)
+        >>> tap = 9 * kernel[1, 2]
+        >>> bool(jnp.allclose(tap @ tap.T, jnp.eye(8), atol=1e-5))
+        True
+
+    References:
+        Large, Liu, Huh, Bahng, Isola and Bernstein (2024), "Scalable optimization in the
+        modular norm", https://arxiv.org/abs/2405.14813
+    """
+
 def sin_cos(
     key: jax.Array | None,
     shape: Shape,
@@ -1721,6 +1840,74 @@ def sparse(
     References:
         Martens (2010), "Deep learning via Hessian-free optimization",
         https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
+    """
+
+def spectral(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    gain: Scalar = 1.0,
+    exact: bool = True,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Initializer that generates normal matrices of the spectral norm that features need.
+
+    Features learn at the same rate in every width if the largest singular value of each
+    matrix is in proportion to ``sqrt(outputs / fan_in)``. The matrix of a tensor has a
+    column for each output, and a row for each of the rest: of a convolution, each input
+    at each tap, fan_in of them.
+
+    Law: normal, divided by its largest singular value, times ``gain * sqrt(outputs /
+    fan_in)``: no other value is the matrix's norm, and no element is larger. Each element
+    has mean 0. With ``exact=False`` there is no decomposition: independent and normal, of
+    standard deviation ``gain * sqrt(outputs / fan_in) / (sqrt(fan_in) + sqrt(outputs))``,
+    for the norm of a standard normal matrix is nearly the sum of these roots; float32
+    values equal those of ``jax.jit(jax.nn.initializers.normal(stddev))`` bit for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        gain: the factor, at least 0; a number or a scalar array; default 1. May be
+            traced.
+        exact: whether to measure the norm, by a decomposition of singular values,
+            rather than to expect it; default `True`.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the outputs; default -1.
+        batch_axis: axes that stack independent matrices; default none; ``"rest"``
+            is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, the shape of a call has less than
+            two dimensions beside the batch axes, or its layout is no matrix's;
+            `shape` has a negative or unknown dimension, or `key` is a batch of
+            keys.
+
+    Example:
+        Without a decomposition the norm is nearly that:
+
+        >>> import jax, jax.numpy as jnp
+        >>> matrix = spectral(jax.random.key(0), (256, 1024), exact=False)
+        >>> round(float(jnp.linalg.norm(matrix, ord=2)), 1)
+        2.0
+
+    References:
+        Yang, Simon and Bernstein (2023), "A spectral condition for feature learning",
+        https://arxiv.org/abs/2310.17813
     """
 
 def stacked(
@@ -2433,6 +2620,7 @@ __all__ = [
     "by_depth",
     "chrono",
     "constant",
+    "convolution_orthogonal",
     "delta_orthogonal",
     "dirac",
     "glorot_normal",
@@ -2463,10 +2651,12 @@ __all__ = [
     "s4d_lin",
     "s4d_real",
     "scaled",
+    "scaled_orthogonal",
     "sin_cos",
     "siren",
     "small_init",
     "sparse",
+    "spectral",
     "stacked",
     "stft",
     "torch_bias",

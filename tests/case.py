@@ -74,6 +74,8 @@ class Case:
     multiple: int = 1
     # Whether it makes kernels with fewer outputs than inputs.
     narrows: bool = True
+    # Whether all spatial sizes of its kernels are equal.
+    cubic: bool = False
     # Whether it is compared with all of JAX's program, which takes seconds to compile in three
     # and more dimensions.
     in_full: bool = False

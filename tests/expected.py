@@ -23,12 +23,16 @@ __all__ = [
     "jax_uniform",
     "logistic",
     "matrices",
+    "nearly_spectral",
+    "nearly_spectral_std",
     "normal",
     "of_distribution",
     "of_law",
     "of_table",
     "scaled",
+    "scaled_matrices",
     "spectra",
+    "spectral",
     "truncated",
     "uniform",
     "waves",
@@ -179,6 +183,72 @@ def matrices(gain: float, axis: int = -1) -> dict[str, Any]:
         "std": std,
         "support": lambda shape: (-abs(gain), abs(gain)),
         "gaussian": True,
+    }
+
+
+def scaled_matrices(gain: float, sides: Callable[[Shape], tuple[int, int]] | None = None) -> Any:
+    """Orthogonal times the root of outputs over fan_in."""
+    sides = sides or matrix_sides
+
+    def norm(shape: Shape) -> float:
+        rows, columns = sides(shape)
+        return abs(gain) * math.sqrt(columns / rows)
+
+    return {
+        "mean": lambda shape: 0.0,
+        "std": lambda shape: norm(shape) / math.sqrt(max(sides(shape))),
+        "support": lambda shape: (-norm(shape), norm(shape)),
+        "gaussian": True,
+    }
+
+
+def matrix_sides(shape: Shape) -> tuple[int, int]:
+    """The inputs at all taps, and the outputs."""
+    return math.prod(shape[:-1]), shape[-1]
+
+
+def spectral(gain: float, sides: Callable[[Shape], tuple[int, int]] = matrix_sides) -> Any:
+    """Normal matrices of this spectral norm: the variance is by the constants of Ma (2012)."""
+
+    def norm(shape: Shape) -> float:
+        rows, columns = sides(shape)
+        return gain * math.sqrt(columns / rows)
+
+    def std(shape: Shape) -> float:
+        n, p = sides(shape)
+        root = math.sqrt(n - 0.5) + math.sqrt(p - 0.5)
+        spread = root * (1 / math.sqrt(n - 0.5) + 1 / math.sqrt(p - 0.5)) ** (1 / 3)
+        # The Tracy-Widom law of real matrices.
+        mean, variance = root**2 - 1.2065336 * spread, 1.6077810 * spread**2
+        # E[S / λ] with λ = S u and u independent of S, the sum of squares, a chi-square.
+        of_u = mean / (n * p)
+        square_of_u = (variance + mean**2) / (n * p * (n * p + 2))
+        return norm(shape) * math.sqrt(square_of_u / of_u**3 / (n * p))
+
+    return {
+        "mean": lambda shape: 0.0,
+        "std": std,
+        "support": lambda shape: (-norm(shape), norm(shape)),
+        "gaussian": True,
+        "sum_varies": True,
+    }
+
+
+def nearly_spectral_std(shape: Shape) -> float:
+    rows, columns = matrix_sides(shape)
+    return math.sqrt(columns / rows) / (math.sqrt(rows) + math.sqrt(columns))
+
+
+def nearly_spectral() -> dict[str, Any]:
+    """Independent and normal, of the spectral norm that is expected."""
+    return {
+        "mean": lambda shape: 0.0,
+        "std": nearly_spectral_std,
+        "support": lambda shape: (
+            -REACH * nearly_spectral_std(shape),
+            REACH * nearly_spectral_std(shape),
+        ),
+        "distribution": lambda shape: stats.norm(0, nearly_spectral_std(shape)),
     }
 
 

@@ -62,7 +62,8 @@ ORDER = {
     "cthulhu.laws": (
         ("_base", "_inverse"),
         ("_applied", "_complex", "_composed", "_fixed", "_mapped", "_normal", "_uniform"),
-        ("_orthogonal", "_where"),
+        ("_matrices", "_where"),
+        ("_orthogonal", "_spectral"),
     ),
     "cthulhu.programs": (
         ("_handing", "_placement", "_pool"),

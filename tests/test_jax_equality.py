@@ -158,7 +158,7 @@ def test_values_do_not_depend_on_the_shape(case: Case) -> None:
 def test_empty_shapes_give_empty_arrays(case: Case) -> None:
     # JAX divides by zero in the fans of these.
     for shape in ((0,), (0, 8), (5, 0), (0, 0), (3, 0, 4), (2, 3, 0, 4, 8)):
-        if len(shape) not in case.ranks:
+        if len(shape) not in case.ranks or (case.cubic and len(set(shape[:-2])) > 1):
             continue
         for values in (case.init(KEY, shape), jax.jit(lambda k, s=shape: case.init(k, s))(KEY)):
             assert values.shape == shape

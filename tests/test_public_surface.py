@@ -105,6 +105,7 @@ SURFACE: dict[ModuleType, set[str]] = {
     laws: {
         "ComplexDisk",
         "ComplexNormal",
+        "ConvolutionOrthogonal",
         "DeltaOrthogonal",
         "Elementwise",
         "Eye",
@@ -113,6 +114,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "Moments",
         "Normal",
         "Orthogonal",
+        "Spectral",
         "TruncatedNormal",
         "Uniform",
         "unit",

@@ -22,12 +22,13 @@ from cthulhu.initializers._lookup import get
 from cthulhu.initializers._lstm import UnitForgetGate
 from cthulhu.initializers._masked import Masked, ZeroFirst, ZeroLast
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
-from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._orthogonal import ConvolutionOrthogonal, DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
 from cthulhu.initializers._scaled import Mapped, Scaled
 from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._spectral import ScaledOrthogonal, Spectral
 from cthulhu.initializers._stacked import Blocked, Stacked
 from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchBias, TorchLinear, Xavier

@@ -23,12 +23,13 @@ from cthulhu.initializers._lookup import get
 from cthulhu.initializers._lstm import UnitForgetGate
 from cthulhu.initializers._masked import Masked, ZeroFirst, ZeroLast
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
-from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.initializers._orthogonal import ConvolutionOrthogonal, DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
 from cthulhu.initializers._scaled import Mapped, Scaled
 from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._spectral import ScaledOrthogonal, Spectral
 from cthulhu.initializers._stacked import Blocked, Stacked
 from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchBias, TorchLinear, Xavier
@@ -41,6 +42,7 @@ blocked = Blocked
 by_depth = ByDepth
 chrono = Chrono
 constant = Constant
+convolution_orthogonal = ConvolutionOrthogonal
 delta_orthogonal = DeltaOrthogonal
 dirac = Dirac
 glorot_normal = GlorotNormal
@@ -71,10 +73,12 @@ s4d_inv = S4DInv
 s4d_lin = S4DLin
 s4d_real = S4DReal
 scaled = Scaled
+scaled_orthogonal = ScaledOrthogonal
 sin_cos = SinCos
 siren = Siren
 small_init = SmallInit
 sparse = Sparse
+spectral = Spectral
 stacked = Stacked
 stft = STFT
 torch_bias = TorchBias
@@ -99,6 +103,7 @@ __all__ = [
     "ByDepth",
     "Chrono",
     "Constant",
+    "ConvolutionOrthogonal",
     "DeltaOrthogonal",
     "Dirac",
     "GlorotNormal",
@@ -127,10 +132,12 @@ __all__ = [
     "S4DLin",
     "S4DReal",
     "Scaled",
+    "ScaledOrthogonal",
     "SinCos",
     "Siren",
     "SmallInit",
     "Sparse",
+    "Spectral",
     "Stacked",
     "TorchBias",
     "TorchLinear",
@@ -148,6 +155,7 @@ __all__ = [
     "by_depth",
     "chrono",
     "constant",
+    "convolution_orthogonal",
     "delta_orthogonal",
     "deserialize",
     "dirac",
@@ -180,11 +188,13 @@ __all__ = [
     "s4d_lin",
     "s4d_real",
     "scaled",
+    "scaled_orthogonal",
     "serialize",
     "sin_cos",
     "siren",
     "small_init",
     "sparse",
+    "spectral",
     "stacked",
     "stft",
     "torch_bias",

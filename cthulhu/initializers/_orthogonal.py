@@ -1,4 +1,4 @@
-"""Orthogonal and delta-orthogonal."""
+"""Orthogonal matrices, and kernels of convolutions made of them."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -10,8 +10,9 @@ from cthulhu._types import Option
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
+from cthulhu.laws import ConvolutionOrthogonal as ConvolutionLaw
 from cthulhu.programs import _draws as draws
-from cthulhu.programs._build import Draw
+from cthulhu.programs._build import Draw, bind, compute_dtype
 from cthulhu.typing import Axes, DTypeLike
 
 ELSEWHERE = {"scale": "write gain=…", "column_axis": "write axis=…"}
@@ -23,6 +24,16 @@ def single_axis(owner: str, argument: str, value: Any) -> int:
         return checks.whole(value)
     except TypeError:
         raise TypeError(f"{owner}: {argument} must be an integer; got {value!r}") from None
+
+
+def widening_kernel(owner: str, shape: tuple[int, ...]) -> None:
+    """Refuse all but kernels of convolutions with at least as many outputs as inputs."""
+    checks.rank(owner, shape, 3, 5, why=" (one to three spatial, then input and output)")
+    if shape[-1] < shape[-2]:
+        raise ValueError(
+            f"{owner}: the last dimension (outputs) must be at least the one before it "
+            f"(inputs); got {shape[-1]} outputs and {shape[-2]} inputs in {shape!r}"
+        )
 
 
 @defined
@@ -174,11 +185,85 @@ class DeltaOrthogonal(BuiltIn):
         """Check the kernel's shape and name the program."""
         owner = cls.name
         target = checks.inexact_dtype(owner, dtype)
-        checks.rank(owner, shape, 3, 5, why=" (one to three spatial, then input and output)")
-        if shape[-1] < shape[-2]:
-            raise ValueError(
-                f"{owner}: the last dimension (outputs) must be at least the one before it "
-                f"(inputs); got {shape[-1]} outputs and {shape[-2]} inputs in {shape!r}"
-            )
+        widening_kernel(owner, shape)
         (column,) = checks.axes(owner, "axis", (axis,), 2)
         return draws.delta_orthogonal(shape, target, sharding, gain=gain, axis=column)
+
+
+@defined
+@dataclasses.dataclass(frozen=True, repr=False)
+class ConvolutionOrthogonal(BuiltIn):
+    """Initializer that generates convolution kernels that keep norms, with all taps in use.
+
+    Law: a convolution with circular padding and stride 1 multiplies the norm of every
+    image by `gain`; with zeros for padding, by at most `gain`. The kernel is a product,
+    by convolution, of kernels (P, 1 - P) of two taps, one for each axis and each step
+    from size 1 to size k, after a Haar-distributed (inputs, outputs) matrix with
+    orthonormal rows. Each P projects on a random half of a Haar-distributed basis: on
+    each of its vectors with probability one half. Each element has mean 0; the mean
+    square of all is ``gain**2 / (outputs * taps)``, that of the elements at tap t of each
+    axis ``gain**2 / outputs`` times the probabilities ``comb(k - 1, t) / 2**(k - 1)``: most
+    is at the centre. In a complex dtype the matrices are unitary.
+
+    Args:
+        gain: the factor; a number or a scalar array; default 1.
+        seed: an integer from 0 to 2**32 - 1, or `None`.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range, or the shape of a call is not 3-D
+            to 5-D, has spatial sizes that differ, or more inputs than outputs.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> kernel = ConvolutionOrthogonal(seed=0)((5, 4, 8))
+        >>> image = jnp.ones((12, 4))
+        >>> taps = jnp.stack([jnp.roll(image, tap, axis=0) for tap in range(5)])
+        >>> norm = jnp.linalg.norm(jnp.einsum("tsi,tio->so", taps, kernel))
+        >>> bool(jnp.allclose(norm, jnp.linalg.norm(image)))
+        True
+
+    References:
+        Xiao, Bahri, Sohl-Dickstein, Schoenholz and Pennington (2018), "Dynamical
+        isometry and a mean field theory of CNNs", algorithm 2,
+        https://arxiv.org/abs/1806.05393
+    """
+
+    gain: float = options.number(1.0, checks.finite)
+    seed: int | None = options.seed()
+
+    # The classes of TensorFlow 1, one for each rank, and its names of them.
+    legacy = tuple(f"ConvolutionOrthogonal{rank}D" for rank in (1, 2, 3))
+    known_as = tuple(f"convolutional_orthogonal_{rank}d" for rank in (1, 2, 3))
+    elsewhere: ClassVar = ELSEWHERE
+    arguments: ClassVar = {
+        "shape": "``(*spatial, inputs, outputs)``, of rank 3, 4 or 5, with equal spatial sizes "
+        "and at least as many outputs as inputs."
+    }
+    example = """
+        A kernel is orthogonal to its own shifts:
+
+        >>> import jax, jax.numpy as jnp
+        >>> first, last = convolution_orthogonal(jax.random.key(0), (2, 4, 8))
+        >>> bool(jnp.allclose(first @ last.T, 0, atol=1e-6))
+        True
+    """
+
+    @classmethod
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        gain: Option,
+    ) -> Draw:
+        """Check the kernel's shape and name the program."""
+        target = checks.inexact_dtype(cls.name, dtype)
+        widening_kernel(cls.name, shape)
+        if len(set(shape[:-2])) > 1:
+            raise ValueError(
+                f"{cls.name}: the spatial sizes must be equal; got {shape[:-2]!r} in {shape!r}. "
+                "delta_orthogonal takes any"
+            )
+        scalars = (draws.number(compute_dtype(target), gain),)
+        return bind(ConvolutionLaw(), scalars, shape, target, sharding)

@@ -8,12 +8,14 @@ from cthulhu.laws._base import Elementwise, Law, Moments, unit
 from cthulhu.laws._complex import ComplexDisk, ComplexNormal
 from cthulhu.laws._fixed import Eye, Fill
 from cthulhu.laws._normal import Normal, TruncatedNormal
-from cthulhu.laws._orthogonal import DeltaOrthogonal, Orthogonal
+from cthulhu.laws._orthogonal import ConvolutionOrthogonal, DeltaOrthogonal, Orthogonal
+from cthulhu.laws._spectral import Spectral
 from cthulhu.laws._uniform import Uniform
 
 __all__ = [
     "ComplexDisk",
     "ComplexNormal",
+    "ConvolutionOrthogonal",
     "DeltaOrthogonal",
     "Elementwise",
     "Eye",
@@ -22,6 +24,7 @@ __all__ = [
     "Moments",
     "Normal",
     "Orthogonal",
+    "Spectral",
     "TruncatedNormal",
     "Uniform",
     "unit",

@@ -1,4 +1,4 @@
-"""Orthogonal matrices."""
+"""Orthogonal matrices, and kernels of convolutions that keep norms."""
 
 import dataclasses
 import math
@@ -10,26 +10,29 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from cthulhu._types import DType, Number
-from cthulhu.laws._base import Law, Moments, is_complex, real_parts
-from cthulhu.laws._normal import Normal
-from cthulhu.random._bits import fused
+from cthulhu.laws._base import Law, Moments, real_parts
+from cthulhu.laws._matrices import Matrices, gaussians
+from cthulhu.random._bits import fused, random_bits
+
+
+def signs_of(diagonal: jax.Array) -> jax.Array:
+    """The signs by which the columns of a QR decomposition become uniform."""
+    one = np.ones((), diagonal.dtype)
+    return jnp.where(diagonal == 0, one, jnp.sign(diagonal))
 
 
 @dataclasses.dataclass(frozen=True)
-class Orthogonal(Law):
+class Orthogonal(Matrices):
     """Haar-distributed matrices times `gain`: the sign-corrected QR of a Gaussian.
 
     Args:
-        axis: the axis of the columns; the rest are rows.
+        axis: the axis, or axes, of the columns; the rest are rows.
         batch: the axes that stack independent matrices.
 
     Example:
         >>> Orthogonal(axis=1, batch=()).moments((16, 4), 1.0).stddev
         0.25
     """
-
-    axis: int
-    batch: tuple[int, ...]
 
     scalars = ("gain",)
     linear = ("gain",)
@@ -40,21 +43,13 @@ class Orthogonal(Law):
     ) -> jax.Array:
         """The values that belong to a key."""
         (gain,) = scalars
-        rest = self.rows(shape)
-        stack = tuple(shape[a] for a in self.batch)
-        rows, columns = math.prod(shape[a] for a in rest), shape[self.axis]
-        order = (*self.batch, *rest, self.axis)
+        stack, rows, columns = self.extent(shape)
+        order = self.order(shape)
         if 0 in shape:
             return jnp.zeros(shape, dtype)
         tall = (*stack, max(rows, columns), min(rows, columns))
-        if is_complex(dtype):
-            gaussian = jax.random.normal(fused(key), tall, dtype)
-        else:
-            unscaled = (dtype.type(math.sqrt(2)), dtype.type(0))
-            gaussian = Normal().values(key, tall, dtype, *unscaled)
-        basis, triangle = jnp.linalg.qr(gaussian)
-        diagonal = jnp.diagonal(triangle, axis1=-2, axis2=-1)
-        sign = jnp.where(diagonal == 0, dtype.type(1), jnp.sign(diagonal))
+        basis, triangle = jnp.linalg.qr(gaussians(key, tall, dtype))
+        sign = signs_of(jnp.diagonal(triangle, axis1=-2, axis2=-1))
         matrix = basis * sign[..., None, :]
         if rows < columns:
             matrix = jnp.swapaxes(matrix, -1, -2)
@@ -62,17 +57,12 @@ class Orthogonal(Law):
         values: jax.Array = gain * jnp.transpose(matrix, tuple(int(a) for a in np.argsort(order)))
         return values
 
-    def rows(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The axes of the rows."""
-        return tuple(a for a in range(len(shape)) if a not in (*self.batch, self.axis))
-
     def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
         """Zero, and the root of the mean square."""
         if 0 in shape:
             return Moments(0.0, 0.0)
         (gain,) = real_parts(scalars)
-        largest = max(math.prod(shape[a] for a in self.rows(shape)), shape[self.axis])
-        return Moments(0.0, abs(gain) / math.sqrt(largest))
+        return Moments(0.0, abs(gain) / math.sqrt(max(self.extent(shape)[1:])))
 
     def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """No element of a unit vector is larger than one."""
@@ -120,3 +110,72 @@ class DeltaOrthogonal(Law):
         """No element of a unit vector is larger than one."""
         (gain,) = real_parts(scalars)
         return -abs(gain), abs(gain)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvolutionOrthogonal(Law):
+    """Kernels (``*spatial``, inputs, outputs) of convolutions that multiply each norm by `gain`.
+
+    With a variable z for each spatial axis, a kernel is a polynomial of matrices, and its
+    convolution with another is their product. The factors are Haar matrices, of which the
+    first is (inputs, outputs), and between two of them a delay: a diagonal of ones, and of
+    z at a random half of the channels, each with probability one half. Where all ``|z| = 1``
+    every factor is unitary, so each frequency keeps its norm. With the delays grouped by
+    bases, ``Q diag(1, z) Q* = P + (1 - P) z``, these are the projections P of Xiao et al.
+
+    Example:
+        >>> ConvolutionOrthogonal().moments((3, 3, 2, 4), 3.0).stddev
+        0.5
+    """
+
+    scalars = ("gain",)
+    linear = ("gain",)
+
+    def values(
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
+    ) -> jax.Array:
+        """The values that belong to a key."""
+        if 0 in shape:
+            return jnp.zeros(shape, dtype)
+        (gain,) = scalars
+        *spatial, inputs, outputs = shape
+        matrix_key, basis_key, delay_key = jax.random.split(fused(key), 3)
+        matrix = Orthogonal(1, ()).values(matrix_key, (inputs, outputs), dtype, dtype.type(1))
+        kernel = matrix.reshape((1,) * len(spatial) + matrix.shape)
+        steps = len(spatial) * (spatial[0] - 1)
+        if steps:
+            gaussian = gaussians(basis_key, (steps, outputs, outputs), dtype)
+            reflectors, factors = jnp.linalg.qr(gaussian, mode="raw")
+            signs = signs_of(jnp.diagonal(reflectors, axis1=1, axis2=2))
+            delayed = random_bits(delay_key, (steps, outputs)) >= np.uint32(2**31)
+        for step in range(steps):
+            kernel = one_longer(kernel, step % len(spatial), delayed[step])
+            # A product by reflections: no accelerator takes a narrow type for it, and no
+            # layout of the result divides its sums.
+            rows = kernel.reshape(-1, outputs)
+            turned = lax.linalg.ormqr(reflectors[step].T, factors[step], rows, left=False)
+            kernel = (turned * signs[step][None]).reshape(kernel.shape)
+        values: jax.Array = gain * kernel
+        return values
+
+    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
+        """Zero, and the root of the mean square."""
+        if 0 in shape:
+            return Moments(0.0, 0.0)
+        (gain,) = real_parts(scalars)
+        return Moments(0.0, abs(gain) / math.sqrt(math.prod(shape[:-2]) * shape[-1]))
+
+    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
+        """No element of a unit vector is larger than one."""
+        (gain,) = real_parts(scalars)
+        return -abs(gain), abs(gain)
+
+
+def one_longer(kernel: jax.Array, axis: int, delayed: jax.Array) -> jax.Array:
+    """The kernel with one more tap, of zeros: the first where delayed, and the last elsewhere."""
+    none = jnp.zeros((), kernel.dtype)
+    early, late = ([(0, 0, 0)] * kernel.ndim for _ in range(2))
+    early[axis], late[axis] = (0, 1, 0), (1, 0, 0)
+    shape = [size + (at == axis) for at, size in enumerate(kernel.shape)]
+    which = lax.broadcast_in_dim(delayed, shape, (kernel.ndim - 1,))
+    return lax.select(which, lax.pad(kernel, none, late), lax.pad(kernel, none, early))

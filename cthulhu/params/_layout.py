@@ -17,6 +17,7 @@ TreeLayout = Literal["in_out", "out_in"] | None
 
 LAYOUTS = ("in_out", "out_in")
 FAN_OPTIONS = (*FAN_AXES, "layout")
+IN_OUT_ALONE = (initializers.ConvolutionOrthogonal, initializers.DeltaOrthogonal)
 AXES = ("in_axis", "out_axis", "batch_axis", "axis")
 
 
@@ -108,17 +109,17 @@ def with_layout(initializer: Any, layout: TreeLayout, shape: tuple[int, ...]) ->
         return initializer
     if isinstance(initializer, Combinator):
         return combined(initializer, shape)
+    function, _ = unbound(initializer)
+    definition = type(function) if isinstance(function, BuiltIn) else definition_of(function)
+    if definition is not None and issubclass(definition, IN_OUT_ALONE):
+        raise ValueError(
+            f"{definition.name} makes kernels of layout (*spatial, in, out) alone, and the layout "
+            "is 'out_in'; make it in that layout and transpose it"
+        )
     axes = axes_of(initializer)
     if not axes:
         return initializer
-    function, _ = unbound(initializer)
-    definition = type(function) if isinstance(function, BuiltIn) else definition_of(function)
     assert definition is not None  # Of others the axes are unknown.
-    if issubclass(definition, initializers.DeltaOrthogonal):
-        raise ValueError(
-            "delta_orthogonal makes kernels of layout (*spatial, in, out) alone, and the layout is "
-            "'out_in'; make it in that layout and transpose it"
-        )
     batch = axes.get("batch_axis", ())
     owner = definition.name
     stacks = () if batch == "rest" else checks.axes(owner, "batch_axis", batch, len(shape))

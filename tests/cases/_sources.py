@@ -20,3 +20,5 @@ RADFORD = "https://cdn.openai.com/better-language-models/language_models_are_uns
 GERMAIN = "https://arxiv.org/abs/1502.03509"
 BACHLECHNER = "https://arxiv.org/abs/2003.04887"
 TORCH_EMBEDDING = "https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html"
+LARGE = "https://arxiv.org/abs/2405.14813"
+YANG = "https://arxiv.org/abs/2310.17813"

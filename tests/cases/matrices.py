@@ -7,9 +7,13 @@ import jax
 from cthulhu import functional, initializers
 from tests.case import Case, Traced, variant
 from tests.cases import _sources as sources
-from tests.cases._common import NO_AXIS
+from tests.cases._common import AXES, NO_AXIS
 from tests.expected import (
     matrices,
+    nearly_spectral,
+    nearly_spectral_std,
+    scaled_matrices,
+    spectral,
 )
 from tests.refusals import Wrong
 
@@ -44,6 +48,53 @@ CASES: tuple[Case, ...] = (
         golden="3ead6b90 3f70de2e 3a3470cf 3f538d0d be982224 bef4eaad",
         narrows=False,
         gaussian=True,
+        in_keras=False,
+    ),
+    Case(
+        "convolution_orthogonal",
+        initializers.ConvolutionOrthogonal,
+        functional.convolution_orthogonal,
+        "gain=1.0, seed=None",
+        sources.XIAO,
+        mean=lambda shape: 0.0,
+        std=lambda shape: 1 / math.sqrt(math.prod(shape[:-2]) * shape[-1]),
+        support=lambda shape: (-1.0, 1.0),
+        shape=(3, 3, 8, 16),
+        ranks=range(3, 6),
+        traced={"gain": Traced((-1.0, 0.5, 1.7))},
+        golden="bf596fb6 be9c2cad beae1c91 3cc273c8 bf23d2d4 3f36863c",
+        narrows=False,
+        cubic=True,
+        gaussian=True,
+        in_keras=False,
+    ),
+    Case(
+        "scaled_orthogonal",
+        initializers.ScaledOrthogonal,
+        functional.scaled_orthogonal,
+        "gain=1.0, seed=None, *, " + AXES,
+        sources.LARGE,
+        **scaled_matrices(1.0),
+        reference=lambda key, shape, dtype: jax.nn.initializers.orthogonal(
+            math.sqrt(shape[-1] / math.prod(shape[:-1]))
+        )(key, shape, dtype),
+        ranks=range(2, 6),
+        traced={"gain": Traced((-1.0, 0.5, 1.7), exact=False)},
+        golden="3ed4653d 3f938038 3a5cfe68 3f818c49 beba5313 bf15faf3",
+        follows_fans=True,
+        in_keras=False,
+    ),
+    Case(
+        "spectral",
+        initializers.Spectral,
+        functional.spectral,
+        "gain=1.0, exact=True, seed=None, *, " + AXES,
+        sources.YANG,
+        **spectral(1.0),
+        ranks=range(2, 6),
+        traced={"gain": Traced((0.0, 0.5, 1.7), exact=False)},
+        golden="3ea4b610 3af7cbb9 3f64c590 bf82f61d 3a2b610c be42f8a5",
+        follows_fans=True,
         in_keras=False,
     ),
     Case(
@@ -98,5 +149,61 @@ VARIANTS: tuple[Case, ...] = (
         support=lambda shape: (-0.5, 0.5),
         reference=jax.nn.initializers.delta_orthogonal(-0.5, -2),
         witness=True,
+    ),
+    variant(
+        CASES,
+        "orthogonal",
+        "taps",
+        {"batch_axis": (0, 1), "gain": 0.5},
+        std=lambda shape: 0.5 / math.sqrt(max(shape[2:])),
+        support=lambda shape: (-0.5, 0.5),
+        shape=(3, 3, 8, 16),
+        ranks=range(4, 5),
+    ),
+    variant(
+        CASES,
+        "convolution_orthogonal",
+        "line",
+        {"gain": -2.0},
+        std=lambda shape: 2 / math.sqrt(math.prod(shape[:-2]) * shape[-1]),
+        support=lambda shape: (-2.0, 2.0),
+        shape=(4, 8, 16),
+    ),
+    variant(
+        CASES,
+        "scaled_orthogonal",
+        "taps",
+        {"batch_axis": (0, 1), "gain": 1 / 9},
+        **scaled_matrices(1 / 9, lambda shape: shape[2:]),
+        shape=(3, 3, 8, 16),
+        ranks=range(4, 5),
+    ),
+    variant(
+        CASES,
+        "scaled_orthogonal",
+        "torch",
+        {"layout": "torch_linear"},
+        **scaled_matrices(1.0, lambda shape: shape[::-1]),
+        ranks=range(2, 3),
+    ),
+    variant(
+        CASES,
+        "spectral",
+        "stack",
+        {"layout": "moe", "gain": 2.0},
+        **spectral(2.0, lambda shape: shape[1:]),
+        shape=(3, 24, 16),
+        ranks=range(3, 4),
+    ),
+    variant(
+        CASES,
+        "spectral",
+        "expected",
+        {"exact": False},
+        **nearly_spectral(),
+        reference=lambda key, shape, dtype: jax.nn.initializers.normal(nearly_spectral_std(shape))(
+            key, shape, dtype
+        ),
+        sum_varies=False,
     ),
 )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from cthulhu import initializers as init
+from cthulhu.fans import Layout
 from tests.cases import KEY
 from tests.refusals import assert_refused
 
@@ -142,6 +143,43 @@ SHAPES = (
         (3, 3, 8, 4),
         r"the last dimension \(outputs\) must be at least the one before it \(inputs\); "
         r"got 4 outputs and 8 inputs in \(3, 3, 8, 4\)",
+    ),
+    Draw(
+        init.ConvolutionOrthogonal,
+        (3, 5, 4, 8),
+        r"the spatial sizes must be equal; got \(3, 5\) in \(3, 5, 4, 8\)\. "
+        r"delta_orthogonal takes any$",
+    ),
+    Draw(
+        init.ConvolutionOrthogonal,
+        (3, 8, 4),
+        r"the last dimension \(outputs\) must be at least the one before it \(inputs\); "
+        r"got 4 outputs and 8 inputs in \(3, 8, 4\)$",
+    ),
+    Draw(init.ConvolutionOrthogonal, (4, 8), r"shape must have 3 to 5 dimensions .*has 2$"),
+    *(
+        Draw(cls, shape, message, options)
+        for cls in (init.ScaledOrthogonal, init.Spectral)
+        for shape, message, options in (
+            (
+                (4, 3),
+                r"shape must have at least 3 dimensions \(a matrix, and the batch axes\); "
+                r"got \(4, 3\)",
+                {"batch_axis": 0},
+            ),
+            (
+                (4, 3),
+                r"inputs and outputs must be different axes of a matrix; "
+                r"got in_axis=-2 and out_axis=-2$",
+                {"layout": "embedding"},
+            ),
+            (
+                (3, 3, 4, 8),
+                r"the kernel of a convolution in 2 groups is that many matrices side by side; "
+                r"make one for each group, and concatenate them along the outputs$",
+                {"layout": Layout(groups=2)},
+            ),
+        )
     ),
     Draw(init.Dirac, (4, 4), r"shape must have 3 to 5 dimensions .*; got \(4, 4\), which has 2"),
     Draw(

@@ -127,7 +127,8 @@ def test_errors():
         init_params(0, tree, "he_normal", layout="oi")
     with pytest.raises(ValueError, match=r"Rules: layout must be one of .*did you mean 'out_in'"):
         Rules("he_normal", layout="outin")
-    with pytest.raises(ValueError, match="'w': delta_orthogonal makes kernels of layout"):
-        init_params(0, tree, "delta_orthogonal", layout="out_in")
+    for name in ("delta_orthogonal", "convolution_orthogonal"):
+        with pytest.raises(ValueError, match=f"'w': {name} makes kernels of layout"):
+            init_params(0, tree, name, layout="out_in")
     with pytest.raises(TypeError, match="plan: layout belongs to a tree"):
         plan(lambda key: key, KEY, layout="out_in")
