@@ -1586,6 +1586,8 @@ def truncated_normal(
     stddev: Scalar = 0.05,
     lower: Scalar = -2.0,
     upper: Scalar = 2.0,
+    absolute: bool = False,
+    corrected: bool = False,
 ) -> jax.Array:
     """Initializer that generates a truncated normal distribution.
 
@@ -1593,12 +1595,16 @@ def truncated_normal(
     more than two standard deviations from the mean do not occur.
 
     Law: normal with mean `mean` and standard deviation `stddev`, conditioned on
-    (`mean` + `lower` · `stddev`, `mean` + `upper` · `stddev`). `stddev` is that
-    of the normal before the cut: with the default bounds the values have
-    standard deviation 0.8796 · `stddev` (`VarianceScaling` corrects for it).
-    Rounding to a narrow dtype may reach the bounds themselves. float32 values
-    with mean 0 equal ``jax.jit(jax.nn.initializers.truncated_normal(stddev))``
-    bit for bit.
+    (`mean` + `lower` · `stddev`, `mean` + `upper` · `stddev`), or on (`lower`,
+    `upper`) with `absolute`. Both are those of the normal before the cut: with the
+    default bounds the values have standard deviation 0.8796 · `stddev`. With
+    `corrected` the normal is so wide that `stddev` is that of the values, whatever
+    the bounds; they count in standard deviations of that normal, and `mean` stays
+    its mean. Rounding to a narrow dtype may reach the bounds themselves. float32
+    values with mean 0 and plain bounds within 4 standard deviations equal
+    ``jax.jit(jax.nn.initializers.truncated_normal(stddev))`` bit for bit. Beyond 4
+    on one side (7.5 in float64), where JAX has a thousand values left or none, the
+    tail is inverted; traced bounds are not looked at.
 
     Args:
         key: one PRNG key, typed or raw.
@@ -1610,19 +1616,23 @@ def truncated_normal(
             traced.
         stddev: the standard deviation before the cut, likewise, at least 0; default
             0.05. May be traced.
-        lower: the lower bound, in standard deviations from the mean; default -2.
-            May be traced.
+        lower: the lower bound, in standard deviations from the mean, perhaps
+            ``-inf``; default -2. May be traced.
         upper: the upper bound, likewise, greater than `lower`; default 2. May be
             traced.
+        absolute: whether the bounds are values, as torch's `a` and `b`; default
+            `False`.
+        corrected: whether `stddev` is that of the values; default `False`.
 
     Returns:
         An array of `shape` and `dtype`.
 
     Raises:
-        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
-            no such type.
-        ValueError: an argument is out of range; `shape` has a negative or unknown
-            dimension, or `key` is a batch of keys.
+        TypeError: an argument is of the wrong type, or traced with `corrected`;
+            `key` is no key, or `dtype` is no such type.
+        ValueError: an argument is out of range, or no values lie between the
+            bounds; `shape` has a negative or unknown dimension, or `key` is a batch
+            of keys.
 
     Example:
         >>> import jax

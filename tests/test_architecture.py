@@ -62,7 +62,7 @@ ORDER = {
     "cthulhu.laws": (
         ("_base", "_inverse"),
         ("_complex", "_fixed", "_mapped", "_normal", "_uniform"),
-        ("_orthogonal",),
+        ("_orthogonal", "_tail"),
     ),
     "cthulhu.programs": (
         ("_handing", "_placement", "_pool"),

@@ -20,7 +20,7 @@ from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._lstm import UnitForgetGate
-from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
+from cthulhu.initializers._normal import RandomNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
@@ -29,6 +29,7 @@ from cthulhu.initializers._sparse import Sparse
 from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
+from cthulhu.initializers._truncated_normal import TruncatedNormal
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 from cthulhu.initializers._zero import ZerO
