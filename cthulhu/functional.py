@@ -27,6 +27,7 @@ lecun_normal = _classes.LecunNormal.function
 lecun_uniform = _classes.LecunUniform.function
 log_uniform = _classes.LogUniform.function
 logit_prior = _classes.LogitPrior.function
+martens_sparse = _classes.MartensSparse.function
 ones = _classes.Ones.function
 orthogonal = _classes.Orthogonal.function
 random_normal = _classes.RandomNormal.function

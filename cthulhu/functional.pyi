@@ -815,6 +815,59 @@ def logit_prior(
         detection", https://arxiv.org/abs/1708.02002
     """
 
+def martens_sparse(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    connections: int = 15,
+    stddev: Scalar = 1.0,
+) -> jax.Array:
+    """Initializer that connects each unit to a few inputs, however many there are.
+
+    The size of a unit's sum is then that of its few inputs, and does not grow with the
+    layer before it. Martens sets biases to 0, or to 0.5 where the units are tanh.
+
+    Law: in a kernel (inputs, outputs), `connections` elements of each column are
+    normal with mean 0 and standard deviation `stddev`, every choice of inputs being as
+    likely as any other, independently of the other columns; the rest are 0. With no
+    more inputs than `connections`, all are normal. An element has standard deviation
+    ``stddev * sqrt(connections / inputs)``. It is `Sparse` with a number of elements
+    in place of a share. Rounding to a narrow dtype may add zeros.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(inputs, outputs)``.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        connections: how many inputs of each unit have weights that are not 0;
+            default 15, as in the paper.
+        stddev: the standard deviation of these, at least 0; a number or a scalar
+            array; default 1, the paper's unit Gaussian. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call is not 2-D;
+            `shape` has a negative or unknown dimension, or `key` is a batch of
+            keys.
+
+    Example:
+        >>> import jax
+        >>> values = martens_sparse(jax.random.key(0), (100, 4), connections=3)
+        >>> (values != 0).sum(axis=0).tolist()
+        [3, 3, 3, 3]
+
+    References:
+        Martens (2010), "Deep learning via Hessian-free optimization",
+        https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
+    """
+
 def ones(
     key: jax.Array | None,
     shape: Shape,
@@ -2011,6 +2064,7 @@ __all__ = [
     "lecun_uniform",
     "log_uniform",
     "logit_prior",
+    "martens_sparse",
     "normal",
     "ones",
     "orthogonal",

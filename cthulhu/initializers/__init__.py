@@ -24,7 +24,7 @@ from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
 from cthulhu.initializers._siren import Siren
-from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._sparse import MartensSparse, Sparse
 from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit

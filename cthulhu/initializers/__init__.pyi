@@ -25,7 +25,7 @@ from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
 from cthulhu.initializers._siren import Siren
-from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._sparse import MartensSparse, Sparse
 from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
@@ -52,6 +52,7 @@ lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 log_uniform = LogUniform
 logit_prior = LogitPrior
+martens_sparse = MartensSparse
 normal = RandomNormal
 ones = Ones
 orthogonal = Orthogonal
@@ -100,6 +101,7 @@ __all__ = [
     "LecunUniform",
     "LogUniform",
     "LogitPrior",
+    "MartensSparse",
     "Ones",
     "Orthogonal",
     "RandomNormal",
@@ -143,6 +145,7 @@ __all__ = [
     "lecun_uniform",
     "log_uniform",
     "logit_prior",
+    "martens_sparse",
     "normal",
     "ones",
     "orthogonal",

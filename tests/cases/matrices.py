@@ -67,6 +67,22 @@ CASES: tuple[Case, ...] = (
         golden="00000000 3939dee7 00000000 bbdb1fc5 00000000 bc107787",
         in_keras=False,
     ),
+    Case(
+        "martens_sparse",
+        initializers.MartensSparse,
+        functional.martens_sparse,
+        "connections=15, stddev=1.0, seed=None",
+        sources.MARTENS,
+        mean=lambda shape: 0.0,
+        std=lambda shape: math.sqrt(min(15, shape[0]) / shape[0]),
+        support=lambda shape: (-5.42, 5.42),
+        traced={"stddev": Traced((0.0, 0.02, 1.5))},
+        ranks=range(2, 3),
+        sum_varies=True,
+        golden="3f778bd1 3c913625 bf8dfc69 bf2b30d2 3fb42bd3 bf61bac2",
+        gaussian=True,
+        in_keras=False,
+    ),
 )
 
 
@@ -88,6 +104,14 @@ VARIANTS: tuple[Case, ...] = (
         std=lambda shape: 1 / math.sqrt(max(shape[1:])),
         shape=(5, 24, 16),
         ranks=range(3, 4),
+    ),
+    variant(
+        CASES,
+        "martens_sparse",
+        "few",
+        {"connections": 3, "stddev": 0.2},
+        std=lambda shape: 0.2 * math.sqrt(min(3, shape[0]) / shape[0]),
+        support=lambda shape: (-1.084, 1.084),
     ),
     variant(
         CASES,
