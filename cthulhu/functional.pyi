@@ -471,33 +471,45 @@ def identity(
     out_sharding: OutSharding = None,
     *,
     gain: Scalar = 1.0,
+    shift: int = 0,
+    convolution: bool = False,
 ) -> jax.Array:
     """Initializer that generates the identity matrix.
 
-    Only for shapes of two dimensions. A matrix that is not square is padded with
-    zeros.
+    Only for shapes of two dimensions, as in Keras, unless it is for a `convolution`.
+    A matrix that is not square is padded with zeros.
 
-    Law: `gain` on the main diagonal, 0 elsewhere.
+    Law: `gain` on the main diagonal, 0 elsewhere; with a `shift`, the columns are moved
+    in a circle, so that input i goes to output ``(i + shift) % outputs``. The kernel of
+    a convolution has this matrix at the centre of its spatial axes, and 0 elsewhere. Of
+    an even size that is the lower centre, which keeps the input under ``"SAME"``
+    padding; `Dirac` has the upper one, as torch does, and groups.
 
     Args:
         key: ignored, and may be `None`.
-        shape: the shape of the result: two dimensions.
+        shape: the shape of the result: two dimensions, or those of a kernel.
         dtype: the type of the result, floating, complex, integer or boolean;
             default: JAX's default float.
         out_sharding: the layout of the result, which changes no value.
         gain: the factor; default 1. May be traced.
+        shift: how many outputs farther an input goes; default 0.
+        convolution: whether shapes are ``(*spatial, inputs, outputs)``; default
+            `False`.
 
     Returns:
         An array of `shape` and `dtype`.
 
     Raises:
+        TypeError: an argument is of the wrong type.
         ValueError: `gain` is not finite or not representable in an integer dtype,
-            or the shape of a call has not exactly two dimensions; `shape` has a
-            negative or unknown dimension.
+            or the shape of a call has not two dimensions, or for a convolution not
+            three to five; `shape` has a negative or unknown dimension.
 
     Example:
         >>> identity(None, (2, 3), gain=2).tolist()
         [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
+        >>> identity(None, (3, 3), shift=1).tolist()
+        [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
 
     References:
         Le, Jaitly and Hinton (2015), "A simple way to initialize recurrent

@@ -272,10 +272,17 @@ def delta_orthogonal(
 
 
 def eye(
-    shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, gain: Number
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None = None,
+    *,
+    gain: Number,
+    groups: int = 1,
+    shift: int = 0,
+    upper: bool = False,
 ) -> Draw:
-    """`gain` on the diagonal, 0 elsewhere; the key plays no part."""
-    return bind(Eye(), (gain,), shape, dtype, sharding)
+    """`gain` from each input to its output, 0 elsewhere; the key plays no part."""
+    return bind(Eye(groups, shift, upper), (gain,), shape, dtype, sharding)
 
 
 def fill(
