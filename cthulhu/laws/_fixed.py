@@ -23,6 +23,8 @@ class Fill(Law):
     """
 
     scalars = ("value",)
+    linear = ("value",)
+    identical = True
     uses_key = False
 
     def values(
@@ -63,6 +65,7 @@ class Eye(Law):
     upper: bool = False
 
     scalars = ("gain",)
+    linear = ("gain",)
     uses_key = False
 
     def values(

@@ -27,6 +27,7 @@ class Normal(Elementwise):
     """
 
     scalars = ("scale", "shift")
+    linear = ("scale", "shift")
 
     def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Number) -> jax.Array:
         """The values that random bits stand for."""
@@ -64,6 +65,7 @@ class TruncatedNormal(Elementwise):
     """
 
     scalars = ("width", "low", "least", "most", "scale", "shift")
+    linear = ("scale", "shift")
 
     def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Number) -> jax.Array:
         """The values that random bits stand for."""

@@ -71,6 +71,7 @@ class NormalTail(Elementwise):
     """
 
     scalars = ("side", "near", "rest", "least", "most", "scale", "shift")
+    linear = ("scale", "shift")
 
     def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Number) -> jax.Array:
         """The values that random bits stand for, larger ones for larger bits."""
