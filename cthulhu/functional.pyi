@@ -21,7 +21,6 @@ from cthulhu.typing import (
     Distribution,
     DTypeLike,
     ElementwiseFunction,
-    Initializer,
     InitializerLike,
     InitializerLikes,
     MaskLike,
@@ -943,6 +942,65 @@ def logit_prior(
         detection", https://arxiv.org/abs/1708.02002
     """
 
+def lora_a(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    distribution: str = "uniform",
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Initializer of the first factor of a low-rank adapter, A (inputs, rank).
+
+    The second factor, B (rank, outputs), is `Zeros`, so that an adapter changes nothing
+    at first.
+
+    Law: uniform within [-limit, limit], with ``limit = 1 / sqrt(inputs)``, as loralib and
+    PEFT have it: that of `TorchLinear`. Flax's ``nnx.LoRA`` has `HeUniform`, which is
+    ``sqrt(6)`` wider. With ``"untruncated_normal"``, normal with standard deviation
+    ``1 / rank``, PEFT's ``"gaussian"``; the paper has a normal too, and says of no
+    standard deviation. inputs is fan_in and rank is fan_out: a torch weight (rank,
+    inputs) has ``layout="torch_linear"``. Adapters of an embedding are the other way
+    round there: A is `Zeros`, and B is ``RandomNormal(stddev=1.0)``.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        distribution: ``"uniform"`` (default) or ``"untruncated_normal"``.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the rank; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> a = lora_a(jax.random.key(0), (4000, 10), distribution="untruncated_normal")
+        >>> round(float(a.std()), 2)  # 1 / 10
+        0.1
+
+    References:
+        Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang and Chen (2021), "LoRA: low-rank
+        adaptation of large language models", https://arxiv.org/abs/2106.09685
+    """
+
 def mapped(
     key: jax.Array,
     shape: Shape,
@@ -1173,6 +1231,68 @@ def orthogonal(
         https://arxiv.org/abs/1312.6120. Mezzadri (2007), "How to generate random
         matrices from the classical compact groups",
         https://arxiv.org/abs/math-ph/0609050.
+    """
+
+def orthogonal_pair(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    part: str,
+    gain: Scalar = 0.1,
+    axis: int | None = None,
+) -> jax.Array:
+    """Initializer of the two factors of an adapter, whose product is 0 while neither is.
+
+    A (inputs, rank) and B (rank, outputs) of one key belong together: ``A @ B`` is 0 but
+    for rounding, so that the adapter changes nothing at first, and both factors learn
+    from the first step on. One key is one `seed`, or one key of two calls. A framework
+    that gives every parameter a key of its own, as Flax does, needs instances with a
+    seed, called without a key: ``lambda _, *shape_and_dtype: init(*shape_and_dtype)``.
+
+    Law: with Q a random orthogonal matrix (rank, rank) of the key, A is `gain` times
+    G Q[0::2], and B is `gain` times the transpose of H Q[1::2], where G (inputs,
+    rank / 2) and H (outputs, rank / 2) are standard normal. So each has half the rank;
+    an element has mean 0 and standard deviation ``gain / sqrt(2)``. PEFT's
+    ``init_lora_weights="orthogonal"`` has this law.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(inputs, rank)`` of A, ``(rank, outputs)`` of B; with `axis`, the
+            other way round. The rank is even.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        part: ``"A"`` or ``"B"``.
+        gain: the factor; a number or a scalar array; default 0.1, as in PEFT. May
+            be traced.
+        axis: the axis of the rank; default the last one of A, and the first one of
+            B.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call is not 2-D,
+            or its rank is odd; `shape` has a negative or unknown dimension, or
+            `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> key = jax.random.key(0)
+        >>> a = orthogonal_pair(key, (64, 8), part="A")
+        >>> b = orthogonal_pair(key, (8, 32), part="B")
+        >>> bool((abs(a @ b) < 1e-6).all())
+        True
+
+    References:
+        Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang and Chen (2021), "LoRA: low-rank
+        adaptation of large language models", https://arxiv.org/abs/2106.09685. Datta
+        (2024), "Rethinking LoRA initialisation",
+        https://datta0.github.io/posts/rethink-lora-init
     """
 
 def random_normal(
@@ -2472,12 +2592,14 @@ __all__ = [
     "lecun_uniform",
     "log_uniform",
     "logit_prior",
+    "lora_a",
     "mapped",
     "martens_sparse",
     "masked",
     "normal",
     "ones",
     "orthogonal",
+    "orthogonal_pair",
     "random_normal",
     "random_uniform",
     "recurrent_gate",

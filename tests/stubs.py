@@ -5,6 +5,7 @@ from the classes too. `tests/test_stubs.py` fails where a stub is not what this 
 """
 
 import inspect
+import re
 import textwrap
 from pathlib import Path
 from types import ModuleType
@@ -84,7 +85,7 @@ def stub_of_functional() -> str:
     functions = "\n".join(map(function, own.values()))
     imports = "import jax\n"
     for module, names in SOURCES.items():
-        used = [name for name in names if f": {name}" in functions]
+        used = [name for name in names if re.search(rf": {name}\b", functions)]
         lines = "".join(f"    {name},\n" for name in sorted(used, key=str.lower))
         several = f"(\n{lines})" if len(used) > 1 else ", ".join(used)
         imports += f"\nfrom {module.__name__} import {several}" if used else ""

@@ -19,6 +19,7 @@ from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
+from cthulhu.initializers._lora import LoraA, OrthogonalPair
 from cthulhu.initializers._lstm import UnitForgetGate
 from cthulhu.initializers._masked import Masked, ZeroFirst, ZeroLast
 from cthulhu.initializers._normal import RandomNormal

@@ -20,6 +20,7 @@ from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
+from cthulhu.initializers._lora import LoraA, OrthogonalPair
 from cthulhu.initializers._lstm import UnitForgetGate
 from cthulhu.initializers._masked import Masked, ZeroFirst, ZeroLast
 from cthulhu.initializers._normal import RandomNormal
@@ -58,12 +59,14 @@ lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 log_uniform = LogUniform
 logit_prior = LogitPrior
+lora_a = LoraA
 mapped = Mapped
 martens_sparse = MartensSparse
 masked = Masked
 normal = RandomNormal
 ones = Ones
 orthogonal = Orthogonal
+orthogonal_pair = OrthogonalPair
 random_normal = RandomNormal
 random_uniform = RandomUniform
 recurrent_gate = RecurrentGate
@@ -115,11 +118,13 @@ __all__ = [
     "LecunUniform",
     "LogUniform",
     "LogitPrior",
+    "LoraA",
     "Mapped",
     "MartensSparse",
     "Masked",
     "Ones",
     "Orthogonal",
+    "OrthogonalPair",
     "RandomNormal",
     "RandomUniform",
     "RecurrentGate",
@@ -167,12 +172,14 @@ __all__ = [
     "lecun_uniform",
     "log_uniform",
     "logit_prior",
+    "lora_a",
     "mapped",
     "martens_sparse",
     "masked",
     "normal",
     "ones",
     "orthogonal",
+    "orthogonal_pair",
     "random_normal",
     "random_uniform",
     "recurrent_gate",

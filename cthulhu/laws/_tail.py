@@ -107,7 +107,8 @@ class NormalTail(Elementwise):
     def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """The bounds."""
         _, _, _, least, most, scale, shift = real_parts(scalars)
-        return least * scale + shift, most * scale + shift
+        ends = sorted((least * scale + shift, most * scale + shift))
+        return ends[0], ends[1]
 
     def distribution(self, x: ArrayLike, *scalars: ArrayLike) -> HostNumber | HostArray:
         """The probability of a value of at most `x`."""
@@ -116,4 +117,4 @@ class NormalTail(Elementwise):
             return (np.asarray(x) >= shift).astype(float)
         z = side * (np.asarray(x, float) - shift) / scale
         within: HostArray = np.clip((1 - survival(near, np.maximum(z, near))) / (1 - rest), 0, 1)
-        return within if side > 0 else 1 - within
+        return within if side * scale > 0 else 1 - within

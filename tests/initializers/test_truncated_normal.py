@@ -93,14 +93,19 @@ def test_narrow_types_hold_the_values_of_a_far_tail_rounded(bounds: tuple[float,
 def test_a_plan_knows_the_moments_and_the_distribution_of_a_far_tail(
     bounds: tuple[float, float],
 ) -> None:
-    draw = initializers.TruncatedNormal(0.5, 2.0, lower=bounds[0], upper=bounds[1]).draw((8,))
-    moments = draw.moments()
+    init = initializers.TruncatedNormal(0.5, 2.0, lower=bounds[0], upper=bounds[1])
     law = stats.truncnorm(*sorted(map(abs, bounds)))
     side = 1 if bounds[0] > 0 else -1
-    assert moments == pytest.approx((0.5 + side * 2 * law.mean(), 2 * law.std()), rel=1e-5)
-    points = 0.5 + 2 * scipy_quantiles(bounds, np.linspace(0.01, 0.99, 99))
-    below = draw.recipe.law.distribution(points, *draw.scalars)
-    np.testing.assert_allclose(below, np.linspace(0.01, 0.99, 99), rtol=1e-6)
+    shares = np.linspace(0.01, 0.99, 99)
+    for factor in (1.0, -1.0):
+        draw = initializers.Scaled(init, factor).draw((8,))
+        mean = factor * (0.5 + side * 2 * law.mean())
+        assert draw.moments() == pytest.approx((mean, 2 * law.std()), rel=1e-5)
+        points = factor * (0.5 + 2 * scipy_quantiles(bounds, shares))
+        below = draw.recipe.law.distribution(points, *draw.scalars)
+        np.testing.assert_allclose(below, shares if factor > 0 else 1 - shares, rtol=1e-5)
+        low, high = draw.recipe.law.support(*draw.scalars)
+        assert low < points.min() < points.max() < high
 
 
 def test_only_bounds_that_are_far_on_one_side_are_a_tail() -> None:
