@@ -22,6 +22,7 @@ glorot_uniform = _classes.GlorotUniform.function
 he_normal = _classes.HeNormal.function
 he_uniform = _classes.HeUniform.function
 hippo_leg_s = _classes.HippoLegS.function
+icnr = _classes.ICNR.function
 identity = _classes.Identity.function
 inverse_softplus_uniform = _classes.InverseSoftplusUniform.function
 kaiming = _classes.Kaiming.function

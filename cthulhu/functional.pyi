@@ -579,6 +579,65 @@ def hippo_leg_s(
         polynomial projections", https://arxiv.org/abs/2008.07669
     """
 
+def icnr(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLike,
+    scale: int,
+    order: str,
+    axis: int = -1,
+) -> jax.Array:
+    """Initializer of a convolution before a sub-pixel shuffle, which starts as a resize.
+
+    A shuffle makes each pixel of ``outputs / scale**n`` channels of `scale` pixels in
+    each of the kernel's n spatial dimensions. Random kernels give these a checkerboard;
+    equal ones give the nearest-neighbour resize of a convolution.
+
+    Law: the kernel that `init` makes for ``outputs / scale**n`` outputs, with the same
+    key, of which every output occurs ``scale**n`` times. Copies are neighbours for
+    ``"pixel_shuffle"``, and all outputs follow each other, and then all again, for
+    ``"depth_to_space"``. With the wrong order the checkerboard is there.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(*spatial, inputs, outputs)``, of rank 3, 4 or 5; with `axis`, the
+            outputs are elsewhere.
+        dtype: a type that `init` makes; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: an initializer, or whatever names one, without a seed of its own.
+        scale: how many times larger the shuffle makes each spatial dimension.
+        order: ``"pixel_shuffle"``, where channel ``c * scale**2 + i * scale + j``
+            goes to pixel (i, j) of channel c: torch's, and the CRD mode of ONNX; or
+            ``"depth_to_space"``, where ``(i * scale + j) * channels + c`` does:
+            TensorFlow's, and a plain reshape and transpose of channels last.
+        axis: the axis of the outputs; default -1.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call is not 3-D
+            to 5-D, or its outputs are no multiple of ``scale**n``; `shape` has a
+            negative or unknown dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> options = {"init": "he_normal", "scale": 2, "order": "depth_to_space"}
+        >>> kernel = icnr(jax.random.key(0), (3, 3, 8, 12), **options)
+        >>> bool((kernel[..., 0:3] == kernel[..., 9:12]).all())
+        True
+
+    References:
+        Aitken, Ledig, Theis, Caballero, Wang and Shi (2017), "Checkerboard artifact free
+        sub-pixel convolution", https://arxiv.org/abs/1707.02937
+    """
+
 def identity(
     key: jax.Array | None,
     shape: Shape,
@@ -2583,6 +2642,7 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "hippo_leg_s",
+    "icnr",
     "identity",
     "inverse_softplus_uniform",
     "kaiming",

@@ -62,7 +62,7 @@ ORDER = {
     "cthulhu.laws": (
         ("_base", "_inverse"),
         ("_applied", "_complex", "_composed", "_fixed", "_mapped", "_normal", "_uniform"),
-        ("_orthogonal", "_tail", "_where"),
+        ("_copied", "_orthogonal", "_tail", "_where"),
     ),
     "cthulhu.programs": (
         ("_handing", "_placement", "_pool"),

@@ -15,6 +15,7 @@ from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._heads import LogitPrior
 from cthulhu.initializers._hippo import HippoLegS, S4DInv, S4DLin, S4DReal
+from cthulhu.initializers._icnr import ICNR
 from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform

@@ -16,6 +16,7 @@ from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._heads import LogitPrior
 from cthulhu.initializers._hippo import HippoLegS, S4DInv, S4DLin, S4DReal
+from cthulhu.initializers._icnr import ICNR
 from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
@@ -50,6 +51,7 @@ glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
 hippo_leg_s = HippoLegS
+icnr = ICNR
 identity = Identity
 inverse_softplus_uniform = InverseSoftplusUniform
 kaiming = Kaiming
@@ -98,6 +100,7 @@ zero_last = ZeroLast
 zeros = Zeros
 
 __all__ = [
+    "ICNR",
     "STFT",
     "Blocked",
     "ByDepth",
@@ -163,6 +166,7 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "hippo_leg_s",
+    "icnr",
     "identity",
     "inverse_softplus_uniform",
     "kaiming",
