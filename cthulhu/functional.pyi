@@ -633,6 +633,65 @@ def hippo_leg_s(
         polynomial projections", https://arxiv.org/abs/2008.07669
     """
 
+def icnr(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLike,
+    scale: int,
+    order: str,
+    axis: int = -1,
+) -> jax.Array:
+    """Initializer of a convolution before a sub-pixel shuffle, which starts as a resize.
+
+    A shuffle makes each pixel of ``outputs / scale**n`` channels of `scale` pixels in
+    each of the kernel's n spatial dimensions. Random kernels give these a checkerboard;
+    equal ones give the nearest-neighbour resize of a convolution.
+
+    Law: the kernel that `init` makes for ``outputs / scale**n`` outputs, with the same
+    key, of which every output occurs ``scale**n`` times. Copies are neighbours for
+    ``"pixel_shuffle"``, and all outputs follow each other, and then all again, for
+    ``"depth_to_space"``. With the wrong order the checkerboard is there.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(*spatial, inputs, outputs)``, of rank 3, 4 or 5; with `axis`, the
+            outputs are elsewhere.
+        dtype: a type that `init` makes; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: an initializer, or whatever names one, without a seed of its own.
+        scale: how many times larger the shuffle makes each spatial dimension.
+        order: ``"pixel_shuffle"``, where channel ``c * scale**2 + i * scale + j``
+            goes to pixel (i, j) of channel c: torch's, and the CRD mode of ONNX; or
+            ``"depth_to_space"``, where ``(i * scale + j) * channels + c`` does:
+            TensorFlow's, and a plain reshape and transpose of channels last.
+        axis: the axis of the outputs; default -1.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call is not 3-D
+            to 5-D, or its outputs are no multiple of ``scale**n``; `shape` has a
+            negative or unknown dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> options = {"init": "he_normal", "scale": 2, "order": "depth_to_space"}
+        >>> kernel = icnr(jax.random.key(0), (3, 3, 8, 12), **options)
+        >>> bool((kernel[..., 0:3] == kernel[..., 9:12]).all())
+        True
+
+    References:
+        Aitken, Ledig, Theis, Caballero, Wang and Shi (2017), "Checkerboard artifact free
+        sub-pixel convolution", https://arxiv.org/abs/1707.02937
+    """
+
 def identity(
     key: jax.Array | None,
     shape: Shape,
@@ -640,33 +699,45 @@ def identity(
     out_sharding: OutSharding = None,
     *,
     gain: Scalar = 1.0,
+    shift: int = 0,
+    convolution: bool = False,
 ) -> jax.Array:
     """Initializer that generates the identity matrix.
 
-    Only for shapes of two dimensions. A matrix that is not square is padded with
-    zeros.
+    Only for shapes of two dimensions, as in Keras, unless it is for a `convolution`.
+    A matrix that is not square is padded with zeros.
 
-    Law: `gain` on the main diagonal, 0 elsewhere.
+    Law: `gain` on the main diagonal, 0 elsewhere; with a `shift`, the columns are moved
+    in a circle, so that input i goes to output ``(i + shift) % outputs``. The kernel of
+    a convolution has this matrix at the centre of its spatial axes, and 0 elsewhere. Of
+    an even size that is the lower centre, which keeps the input under ``"SAME"``
+    padding; `Dirac` has the upper one, as torch does, and groups.
 
     Args:
         key: ignored, and may be `None`.
-        shape: the shape of the result: two dimensions.
+        shape: the shape of the result: two dimensions, or those of a kernel.
         dtype: the type of the result, floating, complex, integer or boolean;
             default: JAX's default float.
         out_sharding: the layout of the result, which changes no value.
         gain: the factor; default 1. May be traced.
+        shift: how many outputs farther an input goes; default 0.
+        convolution: whether shapes are ``(*spatial, inputs, outputs)``; default
+            `False`.
 
     Returns:
         An array of `shape` and `dtype`.
 
     Raises:
+        TypeError: an argument is of the wrong type.
         ValueError: `gain` is not finite or not representable in an integer dtype,
-            or the shape of a call has not exactly two dimensions; `shape` has a
-            negative or unknown dimension.
+            or the shape of a call has not two dimensions, or for a convolution not
+            three to five; `shape` has a negative or unknown dimension.
 
     Example:
         >>> identity(None, (2, 3), gain=2).tolist()
         [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
+        >>> identity(None, (3, 3), shift=1).tolist()
+        [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
 
     References:
         Le, Jaitly and Hinton (2015), "A simple way to initialize recurrent
@@ -984,6 +1055,65 @@ def logit_prior(
         detection", https://arxiv.org/abs/1708.02002
     """
 
+def lora_a(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    distribution: str = "uniform",
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: BatchAxes = (),
+    layout: LayoutLike = None,
+) -> jax.Array:
+    """Initializer of the first factor of a low-rank adapter, A (inputs, rank).
+
+    The second factor, B (rank, outputs), is `Zeros`, so that an adapter changes nothing
+    at first.
+
+    Law: uniform within [-limit, limit], with ``limit = 1 / sqrt(inputs)``, as loralib and
+    PEFT have it: that of `TorchLinear`. Flax's ``nnx.LoRA`` has `HeUniform`, which is
+    ``sqrt(6)`` wider. With ``"untruncated_normal"``, normal with standard deviation
+    ``1 / rank``, PEFT's ``"gaussian"``; the paper has a normal too, and says of no
+    standard deviation. inputs is fan_in and rank is fan_out: a torch weight (rank,
+    inputs) has ``layout="torch_linear"``. Adapters of an embedding are the other way
+    round there: A is `Zeros`, and B is ``RandomNormal(stddev=1.0)``.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        distribution: ``"uniform"`` (default) or ``"untruncated_normal"``.
+        in_axis: the axis, or axes, of the inputs; default -2.
+        out_axis: the axis, or axes, of the rank; default -1.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
+        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> a = lora_a(jax.random.key(0), (4000, 10), distribution="untruncated_normal")
+        >>> round(float(a.std()), 2)  # 1 / 10
+        0.1
+
+    References:
+        Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang and Chen (2021), "LoRA: low-rank
+        adaptation of large language models", https://arxiv.org/abs/2106.09685
+    """
+
 def mapped(
     key: jax.Array,
     shape: Shape,
@@ -1032,6 +1162,59 @@ def mapped(
         >>> rates = mapped(jax.random.key(0), (1000,), init=RandomUniform(0, 1), fn="exp")
         >>> bool((rates >= 1).all() and (rates <= 2.7183).all()), int((rates < 2**0.5).sum() / 10)
         (True, 34)
+    """
+
+def martens_sparse(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    connections: int = 15,
+    stddev: Scalar = 1.0,
+) -> jax.Array:
+    """Initializer that connects each unit to a few inputs, however many there are.
+
+    The size of a unit's sum is then that of its few inputs, and does not grow with the
+    layer before it. Martens sets biases to 0, or to 0.5 where the units are tanh.
+
+    Law: in a kernel (inputs, outputs), `connections` elements of each column are
+    normal with mean 0 and standard deviation `stddev`, every choice of inputs being as
+    likely as any other, independently of the other columns; the rest are 0. With no
+    more inputs than `connections`, all are normal. An element has standard deviation
+    ``stddev * sqrt(connections / inputs)``. It is `Sparse` with a number of elements
+    in place of a share. Rounding to a narrow dtype may add zeros.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(inputs, outputs)``.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        connections: how many inputs of each unit have weights that are not 0;
+            default 15, as in the paper.
+        stddev: the standard deviation of these, at least 0; a number or a scalar
+            array; default 1, the paper's unit Gaussian. May be traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call is not 2-D;
+            `shape` has a negative or unknown dimension, or `key` is a batch of
+            keys.
+
+    Example:
+        >>> import jax
+        >>> values = martens_sparse(jax.random.key(0), (100, 4), connections=3)
+        >>> (values != 0).sum(axis=0).tolist()
+        [3, 3, 3, 3]
+
+    References:
+        Martens (2010), "Deep learning via Hessian-free optimization",
+        https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
     """
 
 def masked(
@@ -1161,6 +1344,68 @@ def orthogonal(
         https://arxiv.org/abs/1312.6120. Mezzadri (2007), "How to generate random
         matrices from the classical compact groups",
         https://arxiv.org/abs/math-ph/0609050.
+    """
+
+def orthogonal_pair(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    part: str,
+    gain: Scalar = 0.1,
+    axis: int | None = None,
+) -> jax.Array:
+    """Initializer of the two factors of an adapter, whose product is 0 while neither is.
+
+    A (inputs, rank) and B (rank, outputs) of one key belong together: ``A @ B`` is 0 but
+    for rounding, so that the adapter changes nothing at first, and both factors learn
+    from the first step on. One key is one `seed`, or one key of two calls. A framework
+    that gives every parameter a key of its own, as Flax does, needs instances with a
+    seed, called without a key: ``lambda _, *shape_and_dtype: init(*shape_and_dtype)``.
+
+    Law: with Q a random orthogonal matrix (rank, rank) of the key, A is `gain` times
+    G Q[0::2], and B is `gain` times the transpose of H Q[1::2], where G (inputs,
+    rank / 2) and H (outputs, rank / 2) are standard normal. So each has half the rank;
+    an element has mean 0 and standard deviation ``gain / sqrt(2)``. PEFT's
+    ``init_lora_weights="orthogonal"`` has this law.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: ``(inputs, rank)`` of A, ``(rank, outputs)`` of B; with `axis`, the
+            other way round. The rank is even.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        part: ``"A"`` or ``"B"``.
+        gain: the factor; a number or a scalar array; default 0.1, as in PEFT. May
+            be traced.
+        axis: the axis of the rank; default the last one of A, and the first one of
+            B.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an argument is out of range, or the shape of a call is not 2-D,
+            or its rank is odd; `shape` has a negative or unknown dimension, or
+            `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> key = jax.random.key(0)
+        >>> a = orthogonal_pair(key, (64, 8), part="A")
+        >>> b = orthogonal_pair(key, (8, 32), part="B")
+        >>> bool((abs(a @ b) < 1e-6).all())
+        True
+
+    References:
+        Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang and Chen (2021), "LoRA: low-rank
+        adaptation of large language models", https://arxiv.org/abs/2106.09685. Datta
+        (2024), "Rethinking LoRA initialisation",
+        https://datta0.github.io/posts/rethink-lora-init
     """
 
 def random_normal(
@@ -2126,6 +2371,8 @@ def truncated_normal(
     stddev: Scalar = 0.05,
     lower: Scalar = -2.0,
     upper: Scalar = 2.0,
+    absolute: bool = False,
+    corrected: bool = False,
 ) -> jax.Array:
     """Initializer that generates a truncated normal distribution.
 
@@ -2133,12 +2380,16 @@ def truncated_normal(
     more than two standard deviations from the mean do not occur.
 
     Law: normal with mean `mean` and standard deviation `stddev`, conditioned on
-    (`mean` + `lower` · `stddev`, `mean` + `upper` · `stddev`). `stddev` is that
-    of the normal before the cut: with the default bounds the values have
-    standard deviation 0.8796 · `stddev` (`VarianceScaling` corrects for it).
-    Rounding to a narrow dtype may reach the bounds themselves. float32 values
-    with mean 0 equal ``jax.jit(jax.nn.initializers.truncated_normal(stddev))``
-    bit for bit.
+    (`mean` + `lower` · `stddev`, `mean` + `upper` · `stddev`), or on (`lower`,
+    `upper`) with `absolute`. Both are those of the normal before the cut: with the
+    default bounds the values have standard deviation 0.8796 · `stddev`. With
+    `corrected` the normal is so wide that `stddev` is that of the values, whatever
+    the bounds; they count in standard deviations of that normal, and `mean` stays
+    its mean. Rounding to a narrow dtype may reach the bounds themselves. float32
+    values with mean 0 and plain bounds within 4 standard deviations equal
+    ``jax.jit(jax.nn.initializers.truncated_normal(stddev))`` bit for bit. Beyond 4
+    on one side (7.5 in float64), where JAX has a thousand values left or none, the
+    tail is inverted; traced bounds are not looked at.
 
     Args:
         key: one PRNG key, typed or raw.
@@ -2150,19 +2401,23 @@ def truncated_normal(
             traced.
         stddev: the standard deviation before the cut, likewise, at least 0; default
             0.05. May be traced.
-        lower: the lower bound, in standard deviations from the mean; default -2.
-            May be traced.
+        lower: the lower bound, in standard deviations from the mean, perhaps
+            ``-inf``; default -2. May be traced.
         upper: the upper bound, likewise, greater than `lower`; default 2. May be
             traced.
+        absolute: whether the bounds are values, as torch's `a` and `b`; default
+            `False`.
+        corrected: whether `stddev` is that of the values; default `False`.
 
     Returns:
         An array of `shape` and `dtype`.
 
     Raises:
-        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
-            no such type.
-        ValueError: an argument is out of range; `shape` has a negative or unknown
-            dimension, or `key` is a batch of keys.
+        TypeError: an argument is of the wrong type, or traced with `corrected`;
+            `key` is no key, or `dtype` is no such type.
+        ValueError: an argument is out of range, or no values lie between the
+            bounds; `shape` has a negative or unknown dimension, or `key` is a batch
+            of keys.
 
     Example:
         >>> import jax
@@ -2628,6 +2883,7 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "hippo_leg_s",
+    "icnr",
     "identity",
     "inverse_softplus_uniform",
     "kaiming",
@@ -2637,11 +2893,14 @@ __all__ = [
     "lecun_uniform",
     "log_uniform",
     "logit_prior",
+    "lora_a",
     "mapped",
+    "martens_sparse",
     "masked",
     "normal",
     "ones",
     "orthogonal",
+    "orthogonal_pair",
     "random_normal",
     "random_uniform",
     "recurrent_gate",

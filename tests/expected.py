@@ -13,6 +13,7 @@ from scipy import signal, special, stats
 from scipy.linalg import hadamard
 
 __all__ = [
+    "TRUNCATED_STDDEV",
     "InverseSoftplus",
     "fans_of",
     "fixed",

@@ -153,6 +153,12 @@ BY_CHECK: dict[CodeType, tuple[Row, ...]] = {
         (10**400, ValueError, r"is an integer of 1329 bits, which no dtype can hold$"),
     ),
     code_of(checks.finite): FINITE,
+    code_of(checks.bound): (
+        *NUMBER,
+        (1j, TypeError, r"must be a real number; got 1j$"),
+        (float("nan"), ValueError, r"must be finite; got nan$"),
+        (10**400, ValueError, r"must be finite; got 10+$"),
+    ),
     code_of(checks.positive): (
         *FINITE,
         (0, ValueError, r"must be greater than 0; got 0$"),

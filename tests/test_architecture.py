@@ -63,7 +63,7 @@ ORDER = {
         ("_base", "_inverse"),
         ("_applied", "_complex", "_composed", "_fixed", "_mapped", "_normal", "_uniform"),
         ("_matrices", "_where"),
-        ("_orthogonal", "_spectral"),
+        ("_copied", "_orthogonal", "_spectral", "_tail"),
     ),
     "cthulhu.programs": (
         ("_handing", "_placement", "_pool"),

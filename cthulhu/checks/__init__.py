@@ -10,6 +10,7 @@ from cthulhu.checks._dtypes import dtype, inexact_dtype, real_dtype, representab
 from cthulhu.checks._keys import LARGEST_SEED, raw_key_shape, seed, single_key
 from cthulhu.checks._numbers import (
     NegativeZero,
+    bound,
     fill_value,
     finite,
     flag,
@@ -27,6 +28,7 @@ __all__ = [
     "NegativeZero",
     "axes",
     "axis_tuple",
+    "bound",
     "choice",
     "count",
     "did_you_mean",

@@ -85,6 +85,14 @@ def finite(owner: str, argument: str, value: object) -> Option:
     return value
 
 
+def bound(owner: str, argument: str, value: object) -> Option:
+    """A real number, or an infinity for no bound."""
+    value = scalar(owner, argument, value)
+    if is_traced(value) or value in (math.inf, -math.inf):
+        return value  # type: ignore[return-value]
+    return finite(owner, argument, value)
+
+
 def positive(owner: str, argument: str, value: object) -> Option:
     """A finite number greater than 0."""
     value = finite(owner, argument, value)

@@ -15,24 +15,27 @@ from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._heads import LogitPrior
 from cthulhu.initializers._hippo import HippoLegS, S4DInv, S4DLin, S4DReal
+from cthulhu.initializers._icnr import ICNR
 from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
+from cthulhu.initializers._lora import LoraA, OrthogonalPair
 from cthulhu.initializers._lstm import UnitForgetGate
 from cthulhu.initializers._masked import Masked, ZeroFirst, ZeroLast
-from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
+from cthulhu.initializers._normal import RandomNormal
 from cthulhu.initializers._orthogonal import ConvolutionOrthogonal, DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
 from cthulhu.initializers._scaled import Mapped, Scaled
 from cthulhu.initializers._siren import Siren
-from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._sparse import MartensSparse, Sparse
 from cthulhu.initializers._spectral import ScaledOrthogonal, Spectral
 from cthulhu.initializers._stacked import Blocked, Stacked
 from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchBias, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
+from cthulhu.initializers._truncated_normal import TruncatedNormal
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 from cthulhu.initializers._zero import ZerO

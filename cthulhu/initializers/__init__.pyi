@@ -16,24 +16,27 @@ from cthulhu.initializers._glorot import GlorotNormal, GlorotUniform
 from cthulhu.initializers._he import HeNormal, HeUniform
 from cthulhu.initializers._heads import LogitPrior
 from cthulhu.initializers._hippo import HippoLegS, S4DInv, S4DLin, S4DReal
+from cthulhu.initializers._icnr import ICNR
 from cthulhu.initializers._identity import Identity
 from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
+from cthulhu.initializers._lora import LoraA, OrthogonalPair
 from cthulhu.initializers._lstm import UnitForgetGate
 from cthulhu.initializers._masked import Masked, ZeroFirst, ZeroLast
-from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
+from cthulhu.initializers._normal import RandomNormal
 from cthulhu.initializers._orthogonal import ConvolutionOrthogonal, DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
 from cthulhu.initializers._scaled import Mapped, Scaled
 from cthulhu.initializers._siren import Siren
-from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._sparse import MartensSparse, Sparse
 from cthulhu.initializers._spectral import ScaledOrthogonal, Spectral
 from cthulhu.initializers._stacked import Blocked, Stacked
 from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchBias, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
+from cthulhu.initializers._truncated_normal import TruncatedNormal
 from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 from cthulhu.initializers._zero import ZerO
@@ -50,6 +53,7 @@ glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
 hippo_leg_s = HippoLegS
+icnr = ICNR
 identity = Identity
 inverse_softplus_uniform = InverseSoftplusUniform
 kaiming = Kaiming
@@ -59,11 +63,14 @@ lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 log_uniform = LogUniform
 logit_prior = LogitPrior
+lora_a = LoraA
 mapped = Mapped
+martens_sparse = MartensSparse
 masked = Masked
 normal = RandomNormal
 ones = Ones
 orthogonal = Orthogonal
+orthogonal_pair = OrthogonalPair
 random_normal = RandomNormal
 random_uniform = RandomUniform
 recurrent_gate = RecurrentGate
@@ -98,6 +105,7 @@ zero_last = ZeroLast
 zeros = Zeros
 
 __all__ = [
+    "ICNR",
     "STFT",
     "Blocked",
     "ByDepth",
@@ -119,10 +127,13 @@ __all__ = [
     "LecunUniform",
     "LogUniform",
     "LogitPrior",
+    "LoraA",
     "Mapped",
+    "MartensSparse",
     "Masked",
     "Ones",
     "Orthogonal",
+    "OrthogonalPair",
     "RandomNormal",
     "RandomUniform",
     "RecurrentGate",
@@ -165,6 +176,7 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "hippo_leg_s",
+    "icnr",
     "identity",
     "inverse_softplus_uniform",
     "kaiming",
@@ -174,11 +186,14 @@ __all__ = [
     "lecun_uniform",
     "log_uniform",
     "logit_prior",
+    "lora_a",
     "mapped",
+    "martens_sparse",
     "masked",
     "normal",
     "ones",
     "orthogonal",
+    "orthogonal_pair",
     "random_normal",
     "random_uniform",
     "recurrent_gate",

@@ -1,66 +1,17 @@
 """Convolutions that keep their input."""
 
 import dataclasses
-import math
 from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from jax.sharding import NamedSharding
-from jax.typing import ArrayLike
 
 from cthulhu import checks
-from cthulhu._types import DType, Number
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
-from cthulhu.laws import Law, Moments
-from cthulhu.programs._build import Draw, bind
+from cthulhu.programs import _draws as draws
+from cthulhu.programs._build import Draw
 from cthulhu.typing import DTypeLike
-
-
-@dataclasses.dataclass(frozen=True)
-class Taps(Law):
-    """One at the spatial centre, from input i to output i of each group; 0 elsewhere.
-
-    Args:
-        groups: the number of groups of outputs.
-
-    Example:
-        >>> Taps(groups=1).moments((3, 2, 2)).mean
-        0.16666666666666666
-    """
-
-    groups: int
-
-    uses_key = False
-
-    def values(
-        self, key: jax.Array | None, shape: tuple[int, ...], dtype: DType, *scalars: Number
-    ) -> jax.Array:
-        """The kernel, for any key."""
-        inputs, outputs = shape[-2:]
-        each = outputs // self.groups
-        kept = np.arange(min(inputs, each))
-        centre = tuple(size // 2 for size in shape[:-2])
-        kernel = jnp.zeros(shape, dtype)
-        if 0 in shape:
-            return kernel
-        taps = each * np.arange(self.groups)[:, None] + kept
-        return kernel.at[(*centre, np.broadcast_to(kept, taps.shape), taps)].set(1)
-
-    def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
-        """The share of ones, and the standard deviation that it gives."""
-        if 0 in shape:
-            return Moments(0.0, 0.0)
-        inputs, outputs = shape[-2:]
-        share = self.groups * min(inputs, outputs // self.groups) / math.prod(shape)
-        return Moments(share, math.sqrt(share * (1 - share)))
-
-    def support(self, *scalars: ArrayLike) -> tuple[float, float]:
-        """Zero and one."""
-        return 0.0, 1.0
 
 
 @defined
@@ -120,4 +71,6 @@ class Dirac(BuiltIn):
                 f"{cls.name}: groups must divide the last dimension (outputs); got "
                 f"groups={groups} and {shape[-1]} outputs in {shape!r}"
             )
-        return bind(Taps(groups), (), shape, checks.dtype(cls.name, dtype), sharding)
+        target = checks.dtype(cls.name, dtype)
+        one = target.type(1)
+        return draws.eye(shape, target, sharding, gain=one, groups=groups, upper=True)

@@ -1,11 +1,8 @@
-"""Normal and truncated normal."""
+"""The normal."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import jax.numpy as jnp
-import numpy as np
 from jax.sharding import NamedSharding
 
 from cthulhu import checks
@@ -79,91 +76,3 @@ class RandomNormal(BuiltIn):
         """Check the type and name the program."""
         target = checks.inexact_dtype(cls.name, dtype)
         return draws.normal(shape, target, sharding, mean=mean, stddev=stddev)
-
-
-@defined
-@dataclasses.dataclass(frozen=True, repr=False)
-class TruncatedNormal(BuiltIn):
-    """Initializer that generates a truncated normal distribution.
-
-    These values are similar to values from a `RandomNormal`, except that those
-    more than two standard deviations from the mean do not occur.
-
-    Law: normal with mean `mean` and standard deviation `stddev`, conditioned on
-    (`mean` + `lower` · `stddev`, `mean` + `upper` · `stddev`). `stddev` is that
-    of the normal before the cut: with the default bounds the values have
-    standard deviation 0.8796 · `stddev` (`VarianceScaling` corrects for it).
-    Rounding to a narrow dtype may reach the bounds themselves. float32 values
-    with mean 0 equal ``jax.jit(jax.nn.initializers.truncated_normal(stddev))``
-    bit for bit.
-
-    Args:
-        mean: the mean before the cut; a number or a scalar array; default 0.
-        stddev: the standard deviation before the cut, likewise, at least 0;
-            default 0.05.
-        seed: an integer from 0 to 2**32 - 1, or `None`.
-        lower: the lower bound, in standard deviations from the mean; default -2.
-        upper: the upper bound, likewise, greater than `lower`; default 2.
-
-    Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: an argument is out of range.
-
-    Example:
-        >>> values = TruncatedNormal(stddev=1.0, seed=0)((1000,))
-        >>> bool((abs(values) < 2).all())
-        True
-    """
-
-    mean: float = options.number(0.0, checks.finite)
-    stddev: float = options.number(0.05, checks.non_negative)
-    seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    lower: float = options.number(-2.0, checks.finite)
-    upper: float = options.number(2.0, checks.finite)
-
-    in_keras = True
-    known_as = ("trunc_normal", "trunc_normal_")
-    elsewhere: ClassVar = {
-        "std": "write stddev=…",
-        "a": "write lower=…, in standard deviations from the mean",
-        "b": "write upper=…, in standard deviations from the mean",
-    }
-    arguments: ClassVar = {
-        "dtype": "a real floating type; default: JAX's default float. Types below 32 bits hold "
-        "the float32 values, rounded."
-    }
-    example = """
-        >>> import jax
-        >>> values = truncated_normal(jax.random.key(0), (1000,), stddev=1.0)
-        >>> bool((abs(values) < 2).all())
-        True
-    """
-
-    @classmethod
-    def agree(cls, owner: str, given: Mapping[str, Any]) -> None:
-        """Refuse bounds without anything between them."""
-        lower, upper = given["lower"], given["upper"]
-        checks.unordered(owner, "lower", lower, "upper", upper, strict=True)
-
-    @classmethod
-    def plan(
-        cls,
-        shape: tuple[int, ...],
-        dtype: DTypeLike | None,
-        sharding: NamedSharding | None,
-        mean: Option,
-        stddev: Option,
-        lower: Option,
-        upper: Option,
-    ) -> Draw:
-        """Check the type and name the program."""
-        target = checks.inexact_dtype(cls.name, dtype)
-        if jnp.issubdtype(target, np.complexfloating):
-            raise TypeError(
-                f"{cls.name}: dtype must be a real floating type; got {target}. For a complex "
-                "normal cut at a modulus use variance_scaling with distribution='truncated_normal'"
-            )
-        return draws.truncated_normal(
-            shape, target, sharding, mean=mean, stddev=stddev, lower=lower, upper=upper
-        )

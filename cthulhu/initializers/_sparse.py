@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -55,48 +56,60 @@ def smallest(words: jax.Array, count: int) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class Thinned(Law):
-    """Normal around 0, but for ``ceil(sparsity * rows)`` random rows of each column, which are 0.
+    """Normal around 0, but for `zeros` random rows of each column, which are 0.
 
     They are where a column of random words of 32 bits is smallest. Two of a column are
     equal once in some ``2**33 / rows**2`` columns, and then the upper one is the smaller.
 
     Args:
         law: the law of the other elements, real or complex.
-        sparsity: the share of zeros.
+        zeros: how many of a column are 0.
 
     Example:
-        >>> Thinned(Normal(), 0.75).moments((8, 2), 2**0.5, 0.0).stddev
+        >>> Thinned(Normal(), zeros=6).moments((8, 2), 2**0.5, 0.0).stddev
         0.5
     """
 
     law: Normal | ComplexNormal
-    sparsity: float
+    zeros: int
 
     name = "sparse"
     scalars = Normal.scalars  # And those of `ComplexNormal`.
-
-    def zeros(self, rows: int) -> int:
-        """The zeros of a column: the product is that of Python's floats, as in torch."""
-        return math.ceil(self.sparsity * rows)
 
     def values(
         self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype[Any], *scalars: Any
     ) -> jax.Array:
         """The values that belong to a key."""
-        zeros = self.zeros(shape[0])
         normal_key, order_key = jax.random.split(fused(key))
         normal = self.law.values(normal_key, shape, dtype, *scalars)
-        if not zeros or 0 in shape:
+        if not self.zeros or 0 in shape:
             return normal
-        thinned = smallest(random_bits(order_key, shape), zeros)
+        thinned = smallest(random_bits(order_key, shape), self.zeros)
         return jnp.where(thinned, dtype.type(0), normal)
 
     def moments(self, shape: tuple[int, ...], *scalars: Any) -> Moments:
         """Zero, and the root of the mean square, zeros included."""
         if 0 in shape:
             return Moments(0.0, 0.0)
-        kept = 1 - self.zeros(shape[0]) / shape[0]
+        kept = 1 - self.zeros / shape[0]
         return Moments(0.0, self.law.moments(shape, *scalars).stddev * math.sqrt(kept))
+
+
+def thinned(
+    owner: str,
+    shape: tuple[int, ...],
+    dtype: Any,
+    sharding: Any,
+    stddev: Any,
+    zeros_of: Callable[[int], int],
+) -> Draw:
+    """Check the matrix's shape, and thin normal values out by the number of its rows."""
+    target = checks.inexact_dtype(owner, dtype)
+    checks.rank(owner, shape, 2, 2, why=" (rows and columns)")
+    normal = draws.normal(shape, target, stddev=stddev)
+    law = normal.recipe.law
+    assert isinstance(law, Normal | ComplexNormal)
+    return bind(Thinned(law, zeros_of(shape[0])), normal.scalars, shape, target, sharding)
 
 
 @defined
@@ -156,10 +169,68 @@ class Sparse(BuiltIn):
 
     @classmethod
     def plan(cls, shape: Any, dtype: Any, sharding: Any, sparsity: Any, stddev: Any) -> Draw:
-        """Check the matrix's shape and name the program."""
-        target = checks.inexact_dtype(cls.name, dtype)
-        checks.rank(cls.name, shape, 2, 2, why=" (rows and columns)")
-        normal = draws.normal(shape, target, stddev=stddev)
-        law = normal.recipe.law
-        assert isinstance(law, Normal | ComplexNormal)
-        return bind(Thinned(law, sparsity), normal.scalars, shape, target, sharding)
+        """Count the zeros: the product is that of Python's floats, as in torch."""
+        return thinned(
+            cls.name, shape, dtype, sharding, stddev, lambda rows: math.ceil(sparsity * rows)
+        )
+
+
+@defined
+@dataclasses.dataclass(frozen=True, repr=False)
+class MartensSparse(BuiltIn):
+    """Initializer that connects each unit to a few inputs, however many there are.
+
+    The size of a unit's sum is then that of its few inputs, and does not grow with the
+    layer before it. Martens sets biases to 0, or to 0.5 where the units are tanh.
+
+    Law: in a kernel (inputs, outputs), `connections` elements of each column are
+    normal with mean 0 and standard deviation `stddev`, every choice of inputs being as
+    likely as any other, independently of the other columns; the rest are 0. With no
+    more inputs than `connections`, all are normal. An element has standard deviation
+    ``stddev * sqrt(connections / inputs)``. It is `Sparse` with a number of elements
+    in place of a share. Rounding to a narrow dtype may add zeros.
+
+    Args:
+        connections: how many inputs of each unit have weights that are not 0;
+            default 15, as in the paper.
+        stddev: the standard deviation of these, at least 0; a number or a scalar
+            array; default 1, the paper's unit Gaussian.
+        seed: an integer from 0 to 2**32 - 1, or `None`.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range, or the shape of a call is not 2-D.
+
+    Example:
+        >>> values = MartensSparse(seed=0)((1000, 4))
+        >>> (values != 0).sum(axis=0).tolist()
+        [15, 15, 15, 15]
+
+    References:
+        Martens (2010), "Deep learning via Hessian-free optimization",
+        https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
+    """
+
+    connections: int = options.option(15, checks.count)
+    stddev: float = options.number(1.0, checks.non_negative)
+    seed: int | None = options.seed()
+
+    elsewhere: ClassVar = {
+        "std": "write stddev=…",
+        "stdev": "write stddev=…",
+        "num_conn": "write connections=…",
+    }
+    arguments: ClassVar = {"shape": "``(inputs, outputs)``."}
+    example = """
+        >>> import jax
+        >>> values = martens_sparse(jax.random.key(0), (100, 4), connections=3)
+        >>> (values != 0).sum(axis=0).tolist()
+        [3, 3, 3, 3]
+    """
+
+    @classmethod
+    def plan(cls, shape: Any, dtype: Any, sharding: Any, connections: Any, stddev: Any) -> Draw:
+        """Count the zeros: all but the connections."""
+        return thinned(
+            cls.name, shape, dtype, sharding, stddev, lambda rows: max(0, rows - connections)
+        )

@@ -45,12 +45,24 @@ class Fill(Law):
 
 @dataclasses.dataclass(frozen=True)
 class Eye(Law):
-    """`gain` on the diagonal of a matrix, 0 elsewhere.
+    """`gain` from each input to its output, 0 elsewhere: of a matrix, on the diagonal.
+
+    Inputs and outputs are the last two axes. Others are spatial, and only their centre
+    is not 0.
+
+    Args:
+        groups: the number of groups of outputs, each of which keeps the inputs.
+        shift: how many outputs farther, in a circle, an input's own is.
+        upper: whether the centre of an even size is the upper one.
 
     Example:
         >>> Eye().moments((2, 2), 1.0)
         Moments(mean=0.5, stddev=0.5)
     """
+
+    groups: int = 1
+    shift: int = 0
+    upper: bool = False
 
     scalars = ("gain",)
     linear = ("gain",)
@@ -59,20 +71,28 @@ class Eye(Law):
     def values(
         self, key: jax.Array | None, shape: tuple[int, ...], dtype: DType, *scalars: Number
     ) -> jax.Array:
-        """The matrix, for any key."""
+        """The matrix or the kernel, for any key."""
         (gain,) = scalars
-        row = lax.broadcasted_iota(np.int32, shape, 0)
-        column = lax.broadcasted_iota(np.int32, shape, 1)
-        return jnp.where(row == column, gain, lax.full_like(gain, 0))
+        *spatial, row, column = (
+            lax.broadcasted_iota(np.int32, shape, axis) for axis in range(len(shape))
+        )
+        inputs, each = shape[-2], shape[-1] // self.groups
+        own = row if not self.shift else (row + np.int32(self.shift % max(each, 1))) % each
+        here = own == (column if self.groups == 1 else column % each)
+        if self.shift or self.groups > 1:
+            here &= row < min(inputs, each)
+        for at, size in zip(spatial, shape, strict=False):
+            here &= at == (size if self.upper else size - 1) // 2
+        return jnp.where(here, gain, lax.full_like(gain, 0))
 
     def moments(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Moments:
-        """The mean and the standard deviation over the matrix."""
+        """The mean and the standard deviation over the whole."""
         size = math.prod(shape)
         if not size:
             return Moments(0.0, 0.0)
         (gain,) = real_parts(scalars)
-        mean = gain * min(shape) / size
-        return Moments(mean, math.sqrt(max(0.0, gain**2 * min(shape) / size - mean**2)))
+        share = self.groups * min(shape[-2], shape[-1] // self.groups) / size
+        return Moments(gain * share, abs(gain) * math.sqrt(share * (1 - share)))
 
     def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """Zero and the gain."""

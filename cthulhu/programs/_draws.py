@@ -30,6 +30,9 @@ from cthulhu.laws import (
 from cthulhu.laws._base import is_complex
 from cthulhu.laws._complex import TRUNCATED_DISK_STDDEV
 from cthulhu.laws._normal import REACH
+from cthulhu.laws._tail import FROM as TAIL_FROM
+from cthulhu.laws._tail import REACH as TAIL_REACH
+from cthulhu.laws._tail import NormalTail, survival
 from cthulhu.programs._build import Draw, bind, compute_dtype
 
 VERSION = 1
@@ -139,31 +142,84 @@ def truncated_normal(
     mean: Option = 0.0,
     lower: Option = -2.0,
     upper: Option = 2.0,
+    absolute: bool = False,
     rows: Rows = None,
 ) -> Draw:
     """Normal, cut at `lower` and `upper` standard deviations from the mean.
 
-    `stddev` is that of the normal before it is cut.
+    `stddev` is that of the normal before it is cut. Bounds that are `absolute` are values.
     """
     compute = compute_dtype(dtype)
-    scale = number(compute, stddev)
-    low, high = error_function(compute, lower), error_function(compute, upper)
+    scale, shift = number(compute, stddev), shift_of(compute, mean)
+    start, stop = lower, upper
+    if absolute:
+        start, stop = (in_stddevs(compute, end, scale, shift) for end in (lower, upper))
+    known = not any(isinstance(end, jax.core.Tracer) for end in (start, stop))
+    if known and max(start, -stop) >= TAIL_FROM[compute.itemsize]:
+        return normal_tail(shape, dtype, sharding, scale, shift, (start, stop), rows)
+    # One element in 2**23 is erf_inv of the low end, which must not be an infinity that becomes
+    # a bound far away. Finite relative bounds keep it: it is in the numbers of version 1.
+    reach = math.inf
+    if absolute or math.isinf(bound_of(lower, upper)):
+        reach = REACH[compute.itemsize]
+    low, high = (error_function(compute, clipped(compute, end, reach)) for end in (start, stop))
     if not isinstance(high - low, jax.core.Tracer) and high <= low:
         raise ValueError(
             f"in {compute} no probability is left between lower={lower!r} and upper={upper!r}; "
-            "move the bounds closer to 0, or use dtype float64"
+            "move the bounds apart, or use dtype float64"
         )
-    shift = shift_of(compute, mean)
-    refuse_extent(dtype, scale, bound_of(lower, upper), shift)
-    scalars = (
-        high - low,
-        low,
-        next_after(compute, lower, math.inf),
-        next_after(compute, upper, -math.inf),
-        scale,
-        shift,
+    refuse_extent(dtype, scale, min(bound_of(start, stop), reach), shift)
+    ends = inside(compute, (start, stop))
+    return bind(
+        TruncatedNormal(), (high - low, low, *ends, scale, shift), shape, dtype, sharding, rows
     )
-    return bind(TruncatedNormal(), scalars, shape, dtype, sharding, rows)
+
+
+def normal_tail(
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None,
+    scale: Inexact,
+    shift: Inexact,
+    bounds: tuple[Option, Option],
+    rows: Rows,
+) -> Draw:
+    """Normal, cut at these bounds far away from the mean, on one side."""
+    compute = compute_dtype(dtype)
+    near, far = sorted(abs(float(end)) for end in bounds)
+    ends = inside(compute, bounds)
+    if ends[0] > ends[1]:
+        raise ValueError(
+            f"no {compute} lies between the bounds, which are {bounds[0]!r} and {bounds[1]!r} "
+            "standard deviations from the mean; move them apart, or use dtype float64"
+        )
+    refuse_extent(dtype, scale, min(far, near + TAIL_REACH), shift)
+    side, rest = math.copysign(1.0, bounds[0]), float(survival(near, far))
+    numbers = [compute.type(value) for value in (side, near, rest)]
+    return bind(NormalTail(), (*numbers, *ends, scale, shift), shape, dtype, sharding, rows)
+
+
+def in_stddevs(dtype: DType, bound: Option, scale: Inexact, shift: Inexact) -> Option:
+    """A value as its distance from the mean, in standard deviations."""
+    if any(isinstance(value, jax.core.Tracer) for value in (bound, scale, shift)):
+        distance: jax.Array = (number(dtype, bound) - shift) / scale
+        return distance
+    if not scale:
+        raise ValueError(f"with absolute bounds stddev must be greater than 0; got {scale!r}")
+    return (float(bound) - float(shift)) / float(scale)
+
+
+def clipped(dtype: DType, bound: Option, reach: float) -> Option:
+    """`bound`, or the end of what inversion reaches."""
+    if isinstance(bound, jax.core.Tracer):
+        return lax.clamp(dtype.type(-reach), number(dtype, bound), dtype.type(reach))
+    return bound if math.isinf(reach) else min(max(bound, -reach), reach)
+
+
+def inside(dtype: DType, bounds: tuple[Option, Option]) -> tuple[Inexact, Inexact]:
+    """The neighbours of bounds. Of values, rounding reaches no further than the bounds."""
+    low, high = bounds
+    return next_after(dtype, low, math.inf), next_after(dtype, high, -math.inf)
 
 
 def uniform_disk(
@@ -216,10 +272,17 @@ def delta_orthogonal(
 
 
 def eye(
-    shape: tuple[int, ...], dtype: DType, sharding: NamedSharding | None = None, *, gain: Number
+    shape: tuple[int, ...],
+    dtype: DType,
+    sharding: NamedSharding | None = None,
+    *,
+    gain: Number,
+    groups: int = 1,
+    shift: int = 0,
+    upper: bool = False,
 ) -> Draw:
-    """`gain` on the diagonal, 0 elsewhere; the key plays no part."""
-    return bind(Eye(), (gain,), shape, dtype, sharding)
+    """`gain` from each input to its output, 0 elsewhere; the key plays no part."""
+    return bind(Eye(groups, shift, upper), (gain,), shape, dtype, sharding)
 
 
 def fill(
@@ -247,8 +310,8 @@ def logarithms(dtype: DType, low: Option, high: Option) -> tuple[Inexact, Inexac
 
 
 def next_after(dtype: DType, bound: Option, towards: float) -> Inexact:
-    """The neighbour of `bound` in the direction of `towards`."""
+    """The neighbour of `bound` in the direction of `towards`; of an infinity, itself."""
     if isinstance(bound, jax.core.Tracer):
         return lax.nextafter(number(dtype, bound), dtype.type(towards))
-    neighbour: Inexact = np.nextafter(dtype.type(bound), dtype.type(towards))
-    return neighbour
+    rounded: Inexact = dtype.type(bound)
+    return rounded if np.isinf(rounded) else np.nextafter(rounded, dtype.type(towards))

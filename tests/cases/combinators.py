@@ -151,6 +151,34 @@ CASES: tuple[Case, ...] = (
         in_keras=False,
     ),
     Case(
+        "icnr",
+        initializers.ICNR,
+        functional.icnr,
+        "init, scale, order, axis=-1, seed=None",
+        sources.AITKEN,
+        **{
+            **scaled(2.0, "fan_in", "truncated_normal"),
+            "distribution": None,
+            "follows_fans": False,
+        },
+        options={"init": initializers.HeNormal(), "scale": 2, "order": "pixel_shuffle"},
+        refuses=(
+            Wrong(
+                {"order": "pixelshuffle"},
+                ValueError,
+                r"order must be one of 'pixel_shuffle', 'depth_to_space'; got 'pixelshuffle' \(did",
+            ),
+            Wrong({"order": None}, ValueError, r"order must be one of .*; got None$"),
+        ),
+        shape=(3, 3, 8, 16),
+        ranks=range(3, 6),
+        multiple=8,
+        sum_varies=True,
+        golden="3d2a3a88 3d2a3a88 be325a90 be325a90 befde0ca befde0ca be1979d7 be1979d7 beeba2c1 "
+        "beeba2c1 3e5a1bf8 3e5a1bf8 be4f3ca7 be4f3ca7 be347963 be347963",
+        in_keras=False,
+    ),
+    Case(
         "by_depth",
         initializers.ByDepth,
         functional.by_depth,
@@ -236,6 +264,19 @@ VARIANTS: tuple[Case, ...] = (
         **thinned(lambda shape: 0.75),
         shape=(30, 4),
         ranks=range(1, 3),
+    ),
+    variant(
+        CASES,
+        "icnr",
+        "apart",
+        {"init": "he_normal", "scale": 2, "order": "depth_to_space", "axis": 0},
+        std=lambda shape: math.sqrt(2 / fans_of((shape[0] // 4, *shape[1:]))[0]),
+        support=lambda shape: (
+            -2.2737 * math.sqrt(2 / fans_of((shape[0] // 4, *shape[1:]))[0]),
+            2.2737 * math.sqrt(2 / fans_of((shape[0] // 4, *shape[1:]))[0]),
+        ),
+        shape=(8, 3, 5, 16),
+        ranks=range(4, 5),
     ),
     variant(
         CASES,

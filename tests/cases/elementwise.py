@@ -1,5 +1,8 @@
 """Laws of independent elements, whatever the shape."""
 
+import math
+from typing import Any
+
 import jax
 from scipy import stats
 
@@ -8,6 +11,7 @@ from tests.case import Case, Traced, variant
 from tests.cases import _sources as sources
 from tests.cases._common import BACKWARDS
 from tests.expected import (
+    TRUNCATED_STDDEV,
     InverseSoftplus,
     inverse_softplus,
     jax_uniform,
@@ -58,17 +62,30 @@ CASES: tuple[Case, ...] = (
         "truncated_normal",
         initializers.TruncatedNormal,
         functional.truncated_normal,
-        "mean=0.0, stddev=0.05, seed=None, *, lower=-2.0, upper=2.0",
+        "mean=0.0, stddev=0.05, seed=None, *, lower=-2.0, upper=2.0, absolute=False, "
+        "corrected=False",
         sources.KERAS,
         **truncated(0.0, 0.05),
         reference=jax.nn.initializers.truncated_normal(0.05),
-        refuses=tuple(
+        refuses=(
+            *(
+                Wrong(
+                    {"lower": lower, "upper": upper},
+                    ValueError,
+                    rf"lower must be less than upper; got lower={lower} and upper={upper}$",
+                )
+                for lower, upper in ((2.0, -2.0), (1.0, 1.0), (math.inf, math.inf))
+            ),
             Wrong(
-                {"lower": lower, "upper": upper},
+                {"absolute": True, "stddev": 0.0},
                 ValueError,
-                rf"lower must be less than upper; got lower={lower} and upper={upper}$",
-            )
-            for lower, upper in ((2.0, -2.0), (1.0, 1.0))
+                r"stddev must be greater than 0 with absolute=True; got 0\.0$",
+            ),
+            Wrong(
+                {"absolute": True, "corrected": True, "stddev": 3.0},
+                ValueError,
+                r".* stddev must be less than that of a uniform between .*, 1\.1547; got 3\.0$",
+            ),
         ),
         traced={
             "stddev": Traced((0.01, 0.5, 2.0)),
@@ -134,6 +151,12 @@ def truncated_variant(lower: float, upper: float, mean: float = 0.0) -> Case:
     )
 
 
+def bounded_variant(label: str, parent: tuple[float, float, float, float], **options: Any) -> Case:
+    """Of a normal with this mean and standard deviation, cut at these many of the latter."""
+    law = truncated(*parent)
+    return variant(CASES, "truncated_normal", label, options, **law)
+
+
 VARIANTS: tuple[Case, ...] = (
     variant(
         CASES,
@@ -166,4 +189,18 @@ VARIANTS: tuple[Case, ...] = (
     truncated_variant(0.5, 1.5),
     truncated_variant(-3.0, -1.0),
     truncated_variant(-2.0, 2.0, mean=-1.5),
+    bounded_variant(
+        "torch", (0.5, 0.4, -3.75, 1.25), mean=0.5, stddev=0.4, lower=-1.0, upper=1.0, absolute=True
+    ),
+    bounded_variant("4to5", (0.0, 0.7, 4, 5), stddev=0.7, lower=4.0, upper=5.0),
+    bounded_variant("-6to-5.5", (0.0, 0.7, -6, -5.5), stddev=0.7, lower=-6.0, upper=-5.5),
+    bounded_variant("corrected", (0.0, 0.7 / TRUNCATED_STDDEV, -2, 2), stddev=0.7, corrected=True),
+    bounded_variant(
+        "corrected-4to5",
+        (0.0, 0.7 / stats.truncnorm(4, 5).std(), 4, 5),
+        stddev=0.7,
+        lower=4.0,
+        upper=5.0,
+        corrected=True,
+    ),
 )

@@ -51,7 +51,7 @@ CASES: tuple[Case, ...] = (
         "identity",
         initializers.Identity,
         functional.identity,
-        "gain=1.0",
+        "gain=1.0, *, shift=0, convolution=False",
         sources.LE,
         mean=lambda shape: 1 / max(shape),
         std=lambda shape: math.sqrt(1 / max(shape) - 1 / max(shape) ** 2),
@@ -60,6 +60,10 @@ CASES: tuple[Case, ...] = (
         ranks=range(2, 3),
         draws=False,
         traced={"gain": Traced((-1.0, 0.5, 2.0))},
+        refuses=tuple(
+            Wrong({"shift": value}, TypeError, rf"shift must be an integer; got {value!r}$")
+            for value in (0.5, None, "1", True)
+        ),
     ),
     Case(
         "dirac",
@@ -164,6 +168,29 @@ VARIANTS: tuple[Case, ...] = (
         mean=lambda shape: -2.5 / max(shape),
         std=lambda shape: 2.5 * math.sqrt(1 / max(shape) - 1 / max(shape) ** 2),
         support=lambda shape: (-2.5, 0.0),
+    ),
+    variant(
+        CASES,
+        "identity",
+        "shift",
+        {"shift": -3},
+        reference=lambda key, shape, dtype: jnp.roll(jnp.eye(*shape, dtype=dtype), -3, 1),
+    ),
+    variant(
+        CASES,
+        "identity",
+        "convolution",
+        {"convolution": True, "gain": 0.5},
+        mean=lambda shape: 0.5 * min(shape[-2:]) / math.prod(shape),
+        std=lambda shape: (
+            0.5
+            * math.sqrt(
+                min(shape[-2:]) / math.prod(shape) * (1 - min(shape[-2:]) / math.prod(shape))
+            )
+        ),
+        support=lambda shape: (0.0, 0.5),
+        shape=(3, 3, 8, 16),
+        ranks=range(3, 6),
     ),
     variant(CASES, "sin_cos", "grid", {"grid": (2, 8)}, **waves(2, 8), shape=(16, 24)),
 )

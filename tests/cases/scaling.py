@@ -180,6 +180,24 @@ CASES: tuple[Case, ...] = (
         in_keras=False,
     ),
     Case(
+        "lora_a",
+        initializers.LoraA,
+        functional.lora_a,
+        "distribution='uniform', seed=None, *, " + AXES,
+        sources.HU,
+        **scaled(1 / 3, "fan_in", "uniform"),
+        reference=jax_scaling(1 / 3, "fan_in", "uniform"),
+        refuses=(
+            Wrong(
+                {"distribution": "gaussian"},
+                ValueError,
+                r"distribution must be one of 'uniform', 'untruncated_normal'; got 'gaussian'$",
+            ),
+        ),
+        golden="3ebe9812 3b1bbaae 3f2c9a8a bf30ebae 3a576704 be6de989",
+        in_keras=False,
+    ),
+    Case(
         "small_init",
         initializers.SmallInit,
         functional.small_init,

@@ -43,8 +43,8 @@ OVERFLOWS = (
     Draw(
         init.TruncatedNormal,
         (2,),
-        r"in float32 no probability is left between lower=7 and upper=8",
-        {"lower": 7, "upper": 8},
+        r"in float32 no probability is left between lower=3.9 and upper=3.90001",
+        {"lower": 3.9, "upper": 3.90001},
     ),
     Draw(
         init.Constant, (2,), r"value=1000000\.0 overflows dtype float16", {"value": 1e6}, "float16"

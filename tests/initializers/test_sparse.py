@@ -16,6 +16,7 @@ from scipy import stats
 from cthulhu import functional, initializers
 from cthulhu.initializers._sparse import smallest
 from cthulhu.params import plan
+from tests.cases import same_bits
 
 KEY = jax.random.key(0)
 ALPHA = 1e-6
@@ -74,6 +75,23 @@ def test_every_choice_of_rows_is_as_likely(rows: int, zeros: int) -> None:
     found = choices(KEY, rows, zeros, 20_000)
     counts = np.bincount(found, minlength=math.comb(rows, zeros))
     assert stats.chisquare(counts).pvalue > ALPHA
+
+
+@pytest.mark.parametrize("inputs", [1, 14, 15, 16, 40, 1000])
+def test_each_unit_keeps_the_connections_of_martens(inputs: int) -> None:
+    values = np.asarray(functional.martens_sparse(KEY, (inputs, 200)))
+    assert zeros_of(values) == [max(0, inputs - 15)] * 200
+    assert stats.kstest(values[values != 0], stats.norm.cdf).pvalue > ALPHA
+    # A unit's sum of inputs of variance 1 has the variance of its connections.
+    told = initializers.MartensSparse().draw((inputs, 200)).moments()
+    assert told.stddev**2 * inputs == pytest.approx(min(15, inputs))
+
+
+def test_martens_is_sparse_by_a_number() -> None:
+    same_bits(
+        functional.martens_sparse(KEY, (40, 7), connections=10, stddev=0.01),
+        functional.sparse(KEY, (40, 7), sparsity=0.75),
+    )
 
 
 def test_the_columns_are_independent() -> None:
