@@ -31,7 +31,8 @@ from cthulhu import (
 )
 from cthulhu.adapters import keras
 from cthulhu.initializers._registry import CLASSES as DEFINED
-from tests.cases import CASES, KERAS, Case, by_id
+from tests.cases import CASES, Case, by_id
+from tests.cases._sources import KERAS
 
 CLASSES = tuple(case.cls.__name__ for case in CASES)
 
@@ -121,7 +122,7 @@ SURFACE: dict[ModuleType, set[str]] = {
     layers: {"Daoloth", "get_activation"},
     models: {"Sequential"},
     adapters: set(),
-    keras: {"register"},
+    keras: {"register", "to_keras"},
     params: {
         "InitPlan",
         "Keep",
