@@ -29,7 +29,7 @@ from cthulhu import (
     random,
     typing,
 )
-from cthulhu.adapters import keras
+from cthulhu.adapters import haiku, keras
 from cthulhu.initializers._registry import CLASSES as DEFINED
 from tests.cases import CASES, Case, by_id
 from tests.cases._sources import KERAS
@@ -122,6 +122,7 @@ SURFACE: dict[ModuleType, set[str]] = {
     layers: {"Daoloth", "get_activation"},
     models: {"Sequential"},
     adapters: set(),
+    haiku: {"w_init"},
     keras: {"register", "to_keras"},
     params: {
         "InitPlan",
