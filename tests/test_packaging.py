@@ -60,8 +60,12 @@ def test_the_extra_all_is_all_of_them() -> None:
     assert everything == f"cthulhu-jax[{','.join(sorted(EXTRAS.keys() - {'all'}))}]"
 
 
-def test_flax_is_for_layers_and_models_alone() -> None:
-    assert imported()["flax"] == {"layers", "models"}
+def test_flax_is_for_layers_models_and_its_adapter_alone() -> None:
+    assert imported()["flax"] == {"layers", "models", "nnx"}
+
+
+def test_torch_is_never_imported() -> None:
+    assert "torch" not in imported()
 
 
 @pytest.mark.parametrize("page", PAGES)
