@@ -11,6 +11,8 @@ which `make stubs` writes, holds the signatures.
 from cthulhu import initializers as _classes
 from cthulhu.initializers import _registry
 
+blocked = _classes.Blocked.function
+by_depth = _classes.ByDepth.function
 chrono = _classes.Chrono.function
 constant = _classes.Constant.function
 delta_orthogonal = _classes.DeltaOrthogonal.function
@@ -27,6 +29,8 @@ lecun_normal = _classes.LecunNormal.function
 lecun_uniform = _classes.LecunUniform.function
 log_uniform = _classes.LogUniform.function
 logit_prior = _classes.LogitPrior.function
+mapped = _classes.Mapped.function
+masked = _classes.Masked.function
 ones = _classes.Ones.function
 orthogonal = _classes.Orthogonal.function
 random_normal = _classes.RandomNormal.function
@@ -37,10 +41,12 @@ ring_uniform = _classes.RingUniform.function
 s4d_inv = _classes.S4DInv.function
 s4d_lin = _classes.S4DLin.function
 s4d_real = _classes.S4DReal.function
+scaled = _classes.Scaled.function
 sin_cos = _classes.SinCos.function
 siren = _classes.Siren.function
 small_init = _classes.SmallInit.function
 sparse = _classes.Sparse.function
+stacked = _classes.Stacked.function
 stft = _classes.STFT.function
 torch_linear = _classes.TorchLinear.function
 truncated_normal = _classes.TruncatedNormal.function
@@ -50,6 +56,8 @@ variance_scaling = _classes.VarianceScaling.function
 wang_init = _classes.WangInit.function
 xavier = _classes.Xavier.function
 zer_o = _classes.ZerO.function
+zero_first = _classes.ZeroFirst.function
+zero_last = _classes.ZeroLast.function
 zeros = _classes.Zeros.function
 
 # The names that users of JAX and torch type.

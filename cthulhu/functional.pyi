@@ -17,13 +17,128 @@ from cthulhu.gains import Nonlinearity
 from cthulhu.typing import (
     Axes,
     BatchAxes,
+    DepthFactor,
     Distribution,
     DTypeLike,
+    ElementwiseFunction,
+    InitializerLike,
+    InitializerLikes,
+    MaskLike,
     Mode,
     OutSharding,
     Scalar,
     Shape,
 )
+
+def blocked(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLikes,
+    sizes: int | tuple[int, ...],
+    axis: int = -1,
+) -> jax.Array:
+    """Initializer of weights that hold blocks side by side, each as if it stood alone.
+
+    So lie the query, key and value of packed attention, the gates of recurrent layers,
+    and the two halves of a gated MLP: their fans, and what is orthogonal in them, are
+    those of a block.
+
+    Law: block i is what ``init(jax.random.fold_in(key, i), shape_of_block)`` makes, bit
+    for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a type that `init` makes; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: an initializer, or whatever names one, for all blocks; or a sequence
+            of them, one for each. None has a seed of its own.
+        sizes: how many blocks of one size there are; or the size of each.
+        axis: the axis along which they lie; default -1.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: an `init` is unknown or has a seed; or the sizes do not fit the
+            axis of a shape, or the number of initializers; `shape` has a negative
+            or unknown dimension, or `key` is a batch of keys.
+
+    Example:
+        Biases of gates, of which the second forgets nothing at first:
+
+        >>> import jax
+        >>> inits = ["zeros", "ones", "zeros"]
+        >>> blocked(jax.random.key(0), (6,), init=inits, sizes=3).tolist()
+        [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]
+    """
+
+def by_depth(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLike,
+    factor: DepthFactor,
+    axis: int | None = None,
+    layer: int | None = None,
+    layers: int | None = None,
+) -> jax.Array:
+    """Initializer that scales another one by the depth of the layer.
+
+    It knows the layer in one of three ways: `axis` stacks all layers in one array, of
+    which each gets its own factor in one draw; `layer` and `layers` say it; and in
+    `cthulhu.params.Rules` the group ``(?P<layer>…)`` of the rule's regular expression
+    reads it off the path, and the paths tell how many there are.
+
+    Law: layer l of L is `Scaled(init, factor(l, L))`, l counted from 0. Along an axis,
+    its key is ``jax.random.fold_in(key, l)``, as in `Stacked`.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a type that `init` makes; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: the initializer of a layer, or whatever names one, without a seed of
+            its own.
+        factor: ``"1/sqrt(2 * L)"``, for L blocks with two residual branches each
+            (GPT-2); ``"1/sqrt(2 * (l + 1))"``, the same by layer; ``"1/sqrt(L)"``;
+            ``"1/L"``; ``"(8 * L)**-0.25"`` (DeepNorm); or a function ``(l, L)``,
+            which no config can hold.
+        axis: the axis along which the layers are stacked; default none.
+        layer: which layer this is, counted from 0; default unknown.
+        layers: how many there are; default: as many as the axis has, or the paths.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type, or the dtype is of integers;
+            `key` is no key, or `dtype` is no such type.
+        ValueError: `init` or `factor` is unknown, `init` has a seed, nothing tells
+            the layer, or a factor is not finite; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> at = {"layer": 0, "layers": 8}
+        >>> by_depth(jax.random.key(0), (2,), init="ones", factor="1/sqrt(2 * L)", **at).tolist()
+        [0.25, 0.25]
+
+    References:
+        Radford, Wu, Child, Luan, Amodei and Sutskever (2019), "Language models are
+        unsupervised multitask learners". Wang, Ma, Dong, Huang, Zhang and Wei (2022),
+        "DeepNet: scaling transformers to 1,000 layers",
+        https://arxiv.org/abs/2203.00555
+    """
 
 def chrono(
     key: jax.Array,
@@ -815,6 +930,98 @@ def logit_prior(
         detection", https://arxiv.org/abs/1708.02002
     """
 
+def mapped(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLike,
+    fn: ElementwiseFunction,
+) -> jax.Array:
+    """Initializer that applies a function to each value of another one.
+
+    The values are drawn and mapped in float32, and then rounded once: a logarithm of
+    numbers in bfloat16 would have lost most of its digits.
+
+    Law: that of ``fn(x)``, where x has the law of `init`. The moments in a plan are
+    those of a named function of independent elements, to five digits.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a real floating type; default: JAX's default float. Types below 32
+            bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: an initializer, or whatever names one, without a seed of its own.
+        fn: ``"exp"``, ``"log"``, ``"expm1"``, ``"log1p"``, ``"sqrt"``,
+            ``"sigmoid"``, ``"logit"``, ``"softplus"``, ``"inverse_softplus"`` or
+            ``"tanh"``; or a function of an array, element by element, which no
+            config can hold.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type, or the dtype is not of real
+            floating numbers; `key` is no key, or `dtype` is no such type.
+        ValueError: `init` or `fn` is unknown, `init` has a seed, or it may have
+            values of which there is no logarithm, or the like; or the dtype cannot
+            hold the values; `shape` has a negative or unknown dimension, or `key`
+            is a batch of keys.
+
+    Example:
+        Rates from 1 to e, even on a logarithmic scale:
+
+        >>> import jax
+        >>> from cthulhu.initializers import RandomUniform
+        >>> rates = mapped(jax.random.key(0), (1000,), init=RandomUniform(0, 1), fn="exp")
+        >>> bool((rates >= 1).all() and (rates <= 2.7183).all()), int((rates < 2**0.5).sum() / 10)
+        (True, 34)
+    """
+
+def masked(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLike,
+    mask: MaskLike,
+) -> jax.Array:
+    """Initializer that keeps the values of another one where a mask is true.
+
+    Law: that of `init` where the mask is true, for the whole shape and with the same
+    key; 0 elsewhere. The scale makes nothing good for what is masked: see `Scaled`.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a type that `init` makes; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: an initializer, or whatever names one, without a seed of its own.
+        mask: an array of booleans that broadcasts to the weights; ``"tril"`` or
+            ``"triu"``, the lower or upper triangle of the last two axes with the
+            diagonal; or a function that makes such an array of a shape, which no
+            config can hold.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type, or `mask` is traced; `key` is
+            no key, or `dtype` is no such type.
+        ValueError: `init` or `mask` is unknown, `init` has a seed, or the mask does
+            not broadcast to the shape of a call; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        >>> import jax
+        >>> masked(jax.random.key(0), (3, 2), init="ones", mask=[True, False]).tolist()
+        [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]
+    """
+
 def ones(
     key: jax.Array | None,
     shape: Shape,
@@ -1250,6 +1457,53 @@ def s4d_real(
         of diagonal state space models", https://arxiv.org/abs/2206.11893
     """
 
+def scaled(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLike,
+    factor: Scalar,
+) -> jax.Array:
+    """Initializer that multiplies the values of another one by a number.
+
+    Where the law of `init` has a scale, as a normal, a uniform or an orthogonal one
+    has, its scale is multiplied: there is one rounding fewer, and the program is that
+    of `init`.
+
+    Law: that of `init`, times `factor`: both the mean and the standard deviation.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a floating or complex type; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: an initializer, or whatever names one, without a seed of its own.
+        factor: the number, of either sign; a number or a scalar array. May be
+            traced.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type, or the dtype is of integers;
+            `key` is no key, or `dtype` is no such type.
+        ValueError: `init` is unknown or has a seed, `factor` is not finite, or the
+            dtype cannot hold the values; `shape` has a negative or unknown
+            dimension, or `key` is a batch of keys.
+
+    Example:
+        The last layer of a residual branch, scaled down by the square root of twice the
+        depth, as in GPT-2:
+
+        >>> import jax
+        >>> values = scaled(jax.random.key(0), (512, 512), init="glorot_normal", factor=24**-0.5)
+        >>> round(float(values.std()) * 24**0.5 * 512**0.5, 2)
+        1.0
+    """
+
 def sin_cos(
     key: jax.Array | None,
     shape: Shape,
@@ -1466,6 +1720,52 @@ def sparse(
     References:
         Martens (2010), "Deep learning via Hessian-free optimization",
         https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
+    """
+
+def stacked(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLike,
+    axis: int = 0,
+) -> jax.Array:
+    """Initializer of layers that are stacked along an axis, each as if it stood alone.
+
+    It is what ``init_params(…, stacked=axis)`` does, for weights that are made without
+    rules.
+
+    Law: layer i is what ``init(jax.random.fold_in(key, i), shape_of_layer)`` makes, bit
+    for bit.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a type that `init` makes; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: the initializer of a layer, or whatever names one, without a seed of
+            its own.
+        axis: the axis along which the layers are stacked; default 0.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: `init` is unknown or has a seed, or the shape of a call has no
+            such axis; `shape` has a negative or unknown dimension, or `key` is a
+            batch of keys.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from cthulhu.functional import orthogonal
+        >>> key = jax.random.key(0)
+        >>> stack = stacked(key, (2, 4, 4), init="orthogonal")
+        >>> bool(np.array_equal(stack[1], orthogonal(jax.random.fold_in(key, 1), (4, 4))))
+        True
     """
 
 def stft(
@@ -1947,6 +2247,99 @@ def zer_o(
         networks with only zeros and ones", https://arxiv.org/abs/2110.12661
     """
 
+def zero_first(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLike,
+    count: int = 1,
+    axis: int = 0,
+) -> jax.Array:
+    """Initializer that sets the first entries along an axis to 0.
+
+    So begins the table of an embedding whose token 0 is padding.
+
+    Law: that of `init`, for the whole shape and with the same key; 0 in the first
+    `count` entries along `axis`.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a type that `init` makes; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: an initializer, or whatever names one, without a seed of its own.
+        count: how many entries are 0, at least 1; default 1.
+        axis: the axis along which they are counted; default 0.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: `init` is unknown or has a seed, `count` is out of range, or the
+            shape of a call has no such axis, or fewer entries; `shape` has a
+            negative or unknown dimension, or `key` is a batch of keys.
+
+    Example:
+        The row of the padding token of torch's embeddings:
+
+        >>> import jax
+        >>> table = zero_first(jax.random.key(0), (8, 2), init="random_normal")
+        >>> table[0].tolist(), bool((table[1:] != 0).all())
+        ([0.0, 0.0], True)
+    """
+
+def zero_last(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike | None = None,
+    out_sharding: OutSharding = None,
+    *,
+    init: InitializerLike,
+    count: int = 1,
+    axis: int = 0,
+) -> jax.Array:
+    """Initializer that sets the last entries along an axis to 0.
+
+    So begin layers that have outputs of their own to learn later, as the logits of
+    tokens that a vocabulary keeps in reserve.
+
+    Law: that of `init`, for the whole shape and with the same key; 0 in the last
+    `count` entries along `axis`.
+
+    Args:
+        key: one PRNG key, typed or raw.
+        shape: the shape of the result.
+        dtype: a type that `init` makes; default: JAX's default float. Types below
+            32 bits hold the float32 values, rounded.
+        out_sharding: the layout of the result, which changes no value.
+        init: an initializer, or whatever names one, without a seed of its own.
+        count: how many entries are 0, at least 1; default 1.
+        axis: the axis along which they are counted; default 0.
+
+    Returns:
+        An array of `shape` and `dtype`.
+
+    Raises:
+        TypeError: an argument is of the wrong type; `key` is no key, or `dtype` is
+            no such type.
+        ValueError: `init` is unknown or has a seed, `count` is out of range, or the
+            shape of a call has no such axis, or fewer entries; `shape` has a
+            negative or unknown dimension, or `key` is a batch of keys.
+
+    Example:
+        The last of twelve stacked layers, whose branch adds nothing at first:
+
+        >>> import jax
+        >>> stack = zero_last(jax.random.key(0), (12, 4, 4), init="ones")
+        >>> stack.sum((1, 2)).tolist()[-3:]
+        [16.0, 16.0, 0.0]
+    """
+
 def zeros(
     key: jax.Array | None,
     shape: Shape,
@@ -1983,6 +2376,8 @@ xavier_normal = glorot_normal
 xavier_uniform = glorot_uniform
 
 __all__ = [
+    "blocked",
+    "by_depth",
     "chrono",
     "constant",
     "delta_orthogonal",
@@ -2001,6 +2396,8 @@ __all__ = [
     "lecun_uniform",
     "log_uniform",
     "logit_prior",
+    "mapped",
+    "masked",
     "normal",
     "ones",
     "orthogonal",
@@ -2012,10 +2409,12 @@ __all__ = [
     "s4d_inv",
     "s4d_lin",
     "s4d_real",
+    "scaled",
     "sin_cos",
     "siren",
     "small_init",
     "sparse",
+    "stacked",
     "stft",
     "torch_linear",
     "truncated_normal",
@@ -2028,5 +2427,7 @@ __all__ = [
     "xavier_normal",
     "xavier_uniform",
     "zer_o",
+    "zero_first",
+    "zero_last",
     "zeros",
 ]

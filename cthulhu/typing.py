@@ -6,16 +6,20 @@ from typing import Any, Literal, Protocol, TypeAlias
 import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jax.typing import DTypeLike
+from jax.typing import ArrayLike, DTypeLike
 
 __all__ = [
     "Axes",
     "BatchAxes",
     "DTypeLike",
+    "DepthFactor",
     "Distribution",
+    "ElementwiseFunction",
     "Initializer",
     "InitializerLike",
+    "InitializerLikes",
     "LayoutName",
+    "MaskLike",
     "Mode",
     "OutSharding",
     "Scalar",
@@ -96,3 +100,17 @@ InitializerLike: TypeAlias = (
 )
 """Whatever names an initializer: a name, a config, a class, an instance, a function
 ``(key, shape, dtype)`` or ``(shape, dtype)``, or an array."""
+
+InitializerLikes: TypeAlias = InitializerLike | Sequence[InitializerLike]
+"""What names an initializer, or several such."""
+
+MaskLike: TypeAlias = ArrayLike | Sequence[Any] | Callable[[tuple[int, ...]], Any]
+"""An array of booleans, nested lists of them, ``"tril"`` or ``"triu"``, or a function that
+makes one of a shape."""
+
+ElementwiseFunction: TypeAlias = str | Callable[[jax.Array], jax.Array]
+"""A function of an array, or the name of one, as ``"exp"``."""
+
+DepthFactor: TypeAlias = str | Callable[[int, int], float]
+"""A number for each layer: a function of its index and of how many there are, or the name
+of one, as ``"1/sqrt(2 * L)"``."""

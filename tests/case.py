@@ -117,7 +117,9 @@ class Case:
         written = self.arguments.partition("*")[0]
         for name, value in self.required.items():
             written = re.sub(rf"\b{name}\b", f"{name}={value!r}", written)
-        told: dict[str, Any] = eval(f"dict({written})", {"dict": dict})
+        told: dict[str, Any] = eval(f"dict({written})", vars(initializers) | {"dict": dict})
+        if "init" in told:
+            told["init"] = initializers.serialize(initializers.get(told["init"]))
         axes = ("input_axes", "output_axes") if "in_axis" in self.arguments else ()
         return {**told, **dict.fromkeys(axes)}
 

@@ -4,6 +4,7 @@ Rows of what is refused. `BY_CHECK` has those of every check that options of sev
 initializers share, so that an option is tested because it has that check.
 """
 
+import functools
 import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,8 @@ import jax
 import numpy as np
 import pytest
 
-from cthulhu import checks
+from cthulhu import checks, functional, initializers
+from cthulhu.initializers import _nested as nested
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._variance_scaling import known_distribution, known_mode
 
@@ -126,6 +128,17 @@ LAYOUT: tuple[Row, ...] = (
     ("grouped", ValueError, r"must say how many groups there are: pass cthulhu\.fans\.Layout"),
     (0, ValueError, r"must be one of 'in_out', .*; got 0$"),
 )
+INITIALIZER: tuple[Row, ...] = (
+    ("he_norml", ValueError, r"names no initializer: unknown .* \(did you mean 'he_normal'\?\)"),
+    (3, TypeError, r"names no initializer: an initializer is named by .*; got 3 of type int$"),
+    (None, TypeError, r"names no initializer: got None$"),
+    (functools.partial(functional.he_normal, mode=1), TypeError, r"names no .*unknown argument"),
+    (
+        initializers.HeNormal(seed=3),
+        ValueError,
+        r"has a seed of its own, 3, which would not be used: .*seed=3\)$",
+    ),
+)
 
 
 def code_of(check: Any) -> CodeType:
@@ -165,6 +178,15 @@ BY_CHECK: dict[CodeType, tuple[Row, ...]] = {
     code_of(options.seed().metadata["check"]): SEED,
     code_of(options.axes(-1).metadata["check"]): AXES,
     code_of(options.layout().metadata["check"]): LAYOUT,
+    code_of(nested.initializer): INITIALIZER,
+    code_of(nested.initializers): (
+        *INITIALIZER,
+        ([], ValueError, r"must name at least one initializer; got \[\]$"),
+    ),
+    code_of(options.single_axis): (
+        ((0, 1), TypeError, r"must be an integer; got \(0, 1\)$"),
+        (True, TypeError, r"must be an integer; got True$"),
+    ),
     code_of(known_mode): MODE,
     code_of(known_distribution): DISTRIBUTION,
 }

@@ -61,8 +61,8 @@ ORDER = {
     ),
     "cthulhu.laws": (
         ("_base", "_inverse"),
-        ("_complex", "_fixed", "_mapped", "_normal", "_uniform"),
-        ("_orthogonal",),
+        ("_applied", "_complex", "_composed", "_fixed", "_mapped", "_normal", "_uniform"),
+        ("_orthogonal", "_where"),
     ),
     "cthulhu.programs": (
         ("_handing", "_placement", "_pool"),
@@ -78,7 +78,9 @@ ORDER = {
         ("_functions",),
         ("_registry",),
         ("_config", "_variance_scaling"),
-        ("_lookup", FAMILIES),
+        ("_lookup",),
+        ("_nested",),
+        (FAMILIES,),
     ),
     "cthulhu.tracing": (
         ("_graph", "_law"),

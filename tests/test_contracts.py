@@ -94,7 +94,7 @@ def test_instances_are_values(case: Case) -> None:
         pickle.loads(pickle.dumps(init)),
         copy.copy(init),
         copy.deepcopy(init),
-        eval(repr(init), {init.__class__.__name__: case.cls}),
+        eval(repr(init), vars(initializers).copy()),
     ):
         assert type(twin) is case.cls
         assert twin == init

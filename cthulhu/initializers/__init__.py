@@ -6,6 +6,7 @@ users of JAX and torch type. `__init__.pyi`, which `make stubs` writes, names th
 
 from cthulhu.initializers import _registry
 from cthulhu.initializers._base import Initializer
+from cthulhu.initializers._by_depth import ByDepth
 from cthulhu.initializers._config import deserialize, serialize
 from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
@@ -19,12 +20,15 @@ from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._lstm import UnitForgetGate
+from cthulhu.initializers._masked import Masked, ZeroFirst, ZeroLast
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
+from cthulhu.initializers._scaled import Mapped, Scaled
 from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._stacked import Blocked, Stacked
 from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit

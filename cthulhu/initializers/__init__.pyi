@@ -7,6 +7,7 @@ users of JAX and torch type. `__init__.pyi`, which `make stubs` writes, names th
 # Written by `make stubs` from the classes of cthulhu.initializers: edit those.
 
 from cthulhu.initializers._base import Initializer
+from cthulhu.initializers._by_depth import ByDepth
 from cthulhu.initializers._config import deserialize, serialize
 from cthulhu.initializers._constant import Constant, Ones, Zeros
 from cthulhu.initializers._dirac import Dirac
@@ -20,12 +21,15 @@ from cthulhu.initializers._lecun import LecunNormal, LecunUniform
 from cthulhu.initializers._log_uniform import InverseSoftplusUniform, LogUniform
 from cthulhu.initializers._lookup import get
 from cthulhu.initializers._lstm import UnitForgetGate
+from cthulhu.initializers._masked import Masked, ZeroFirst, ZeroLast
 from cthulhu.initializers._normal import RandomNormal, TruncatedNormal
 from cthulhu.initializers._orthogonal import DeltaOrthogonal, Orthogonal
 from cthulhu.initializers._positions import SinCos
 from cthulhu.initializers._ring import RecurrentGate, RingPhase, RingUniform
+from cthulhu.initializers._scaled import Mapped, Scaled
 from cthulhu.initializers._siren import Siren
 from cthulhu.initializers._sparse import Sparse
+from cthulhu.initializers._stacked import Blocked, Stacked
 from cthulhu.initializers._stft import STFT
 from cthulhu.initializers._torch import Kaiming, TorchLinear, Xavier
 from cthulhu.initializers._transformers import SmallInit, WangInit
@@ -33,6 +37,8 @@ from cthulhu.initializers._uniform import RandomUniform
 from cthulhu.initializers._variance_scaling import VarianceScaling
 from cthulhu.initializers._zero import ZerO
 
+blocked = Blocked
+by_depth = ByDepth
 chrono = Chrono
 constant = Constant
 delta_orthogonal = DeltaOrthogonal
@@ -51,6 +57,8 @@ lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 log_uniform = LogUniform
 logit_prior = LogitPrior
+mapped = Mapped
+masked = Masked
 normal = RandomNormal
 ones = Ones
 orthogonal = Orthogonal
@@ -62,10 +70,12 @@ ring_uniform = RingUniform
 s4d_inv = S4DInv
 s4d_lin = S4DLin
 s4d_real = S4DReal
+scaled = Scaled
 sin_cos = SinCos
 siren = Siren
 small_init = SmallInit
 sparse = Sparse
+stacked = Stacked
 stft = STFT
 torch_linear = TorchLinear
 truncated_normal = TruncatedNormal
@@ -78,10 +88,14 @@ xavier = Xavier
 xavier_normal = GlorotNormal
 xavier_uniform = GlorotUniform
 zer_o = ZerO
+zero_first = ZeroFirst
+zero_last = ZeroLast
 zeros = Zeros
 
 __all__ = [
     "STFT",
+    "Blocked",
+    "ByDepth",
     "Chrono",
     "Constant",
     "DeltaOrthogonal",
@@ -99,6 +113,8 @@ __all__ = [
     "LecunUniform",
     "LogUniform",
     "LogitPrior",
+    "Mapped",
+    "Masked",
     "Ones",
     "Orthogonal",
     "RandomNormal",
@@ -109,10 +125,12 @@ __all__ = [
     "S4DInv",
     "S4DLin",
     "S4DReal",
+    "Scaled",
     "SinCos",
     "Siren",
     "SmallInit",
     "Sparse",
+    "Stacked",
     "TorchLinear",
     "TruncatedNormal",
     "UniformGate",
@@ -121,7 +139,11 @@ __all__ = [
     "WangInit",
     "Xavier",
     "ZerO",
+    "ZeroFirst",
+    "ZeroLast",
     "Zeros",
+    "blocked",
+    "by_depth",
     "chrono",
     "constant",
     "delta_orthogonal",
@@ -142,6 +164,8 @@ __all__ = [
     "lecun_uniform",
     "log_uniform",
     "logit_prior",
+    "mapped",
+    "masked",
     "normal",
     "ones",
     "orthogonal",
@@ -153,11 +177,13 @@ __all__ = [
     "s4d_inv",
     "s4d_lin",
     "s4d_real",
+    "scaled",
     "serialize",
     "sin_cos",
     "siren",
     "small_init",
     "sparse",
+    "stacked",
     "stft",
     "torch_linear",
     "truncated_normal",
@@ -170,5 +196,7 @@ __all__ = [
     "xavier_normal",
     "xavier_uniform",
     "zer_o",
+    "zero_first",
+    "zero_last",
     "zeros",
 ]

@@ -194,15 +194,9 @@ class BuiltIn(Initializer):
             A dict from which `from_config` makes an equal instance.
         """
         register(type(self))  # Keras asks for the config just before it asks for the name.
-        values = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)  # type: ignore[arg-type]
-        }
-        changed = {
-            field.name
-            for field in dataclasses.fields(self)  # type: ignore[arg-type]
-            if values[field.name] != field.default
-        }
+        fields: tuple[options.Field, ...] = dataclasses.fields(self)  # type: ignore[arg-type]
+        values = {field.name: getattr(self, field.name) for field in fields}
+        changed = {field.name for field in fields if values[field.name] != field.default}
         axes: Mapping[str, object] = {}
         if KERAS_NAMES.keys() <= values.keys():
             # Keras counts the axes that are named, and no others: only `"rest"` does too.
@@ -212,9 +206,9 @@ class BuiltIn(Initializer):
                 axes = {KERAS_NAMES[name]: listed(values[name]) for name in KERAS_NAMES}
                 changed -= {*KERAS_NAMES, "batch_axis"}
         written = {
-            name: options.written(value)
-            for name, value in values.items()
-            if name in changed or name not in self.ours
+            field.name: options.written(field, values[field.name])
+            for field in fields
+            if field.name in changed or field.name not in self.ours
         }
         return {**written, **axes}
 

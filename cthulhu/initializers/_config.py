@@ -1,6 +1,8 @@
 """Configs: instances as plain dicts, in the form that Keras reads and writes."""
 
+import contextvars
 import re
+import types
 from collections.abc import Mapping
 from typing import Any, NamedTuple, overload
 
@@ -115,7 +117,8 @@ def deserialize(
         RandomNormal(stddev=0.1)
     """
     named = read(config)
-    custom = {} if custom_objects is None else custom_objects
+    # Of initializers within it too.
+    custom = {**_custom_objects.get(), **(custom_objects or {})}
     found = custom.get(named.registered_name, custom.get(named.name))
     if found is None and ">" in named.registered_name:
         found = registered(named.registered_name)
@@ -125,13 +128,22 @@ def deserialize(
         raise ValueError(unknown(named, {*NAMES, *custom}))
     if isinstance(found, type):
         build = getattr(found, "from_config", lambda arguments: found(**arguments))
-        return as_initializer(build(named.arguments))
+        token = _custom_objects.set(custom)
+        try:
+            return as_initializer(build(named.arguments))
+        finally:
+            _custom_objects.reset(token)
     if named.arguments:
         raise TypeError(
             f"deserialize: {named.name!r} is a {type(found).__name__} and no class, so its config "
             f"must be empty; got {dict(named.arguments)!r}"
         )
     return as_initializer(found)
+
+
+_custom_objects: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
+    "cthulhu_custom_objects", default=types.MappingProxyType({})
+)
 
 
 class Named(NamedTuple):

@@ -13,24 +13,25 @@ from cthulhu import checks
 from cthulhu.fans._layout import Layout, layout_of
 
 Check = Callable[[str, str, Any], Any]
+Write = Callable[[Any], Any]
 Field = dataclasses.Field[Any]
 
 SEED = "seed"
 """The field that no function has: a call of it brings a key."""
 
 
-def required(check: Check, *, traced: bool = False) -> dict[str, Any]:
+def required(check: Check, *, traced: bool = False, write: Write | None = None) -> dict[str, Any]:
     """What `dataclasses.field(metadata=…)` takes for an option without a default.
 
     Type checkers take every other call for a default. `traced` lets a function take a
-    traced number.
+    traced number. `write` makes what JSON can hold of a value that it does not know.
     """
-    return {"check": check, "may_be_traced": traced}
+    return {"check": check, "may_be_traced": traced, "write": write}
 
 
-def option(default: Any, check: Check) -> Any:
+def option(default: Any, check: Check, *, write: Write | None = None) -> Any:
     """A field that is one of a few values, or some other thing that is never traced."""
-    return dataclasses.field(default=default, metadata={"check": check})
+    return dataclasses.field(default=default, metadata={"check": check, "write": write})
 
 
 def number(default: Any, check: Check) -> Any:
@@ -55,6 +56,14 @@ def axes(default: Any, *, rest: bool = False) -> Any:
     return option(default, check)
 
 
+def single_axis(owner: str, argument: str, value: Any) -> int:
+    """One axis, as an integer."""
+    try:
+        return checks.whole(value)
+    except TypeError:
+        raise TypeError(f"{owner}: {argument} must be an integer; got {value!r}") from None
+
+
 def layout() -> Any:
     """A field for the layout of the weights, in place of the axes."""
 
@@ -68,10 +77,16 @@ def layout() -> Any:
     return option(None, check)
 
 
-def written(value: Any) -> Any:
+def written(field: Field, value: Any) -> Any:
     """An option as JSON can hold it."""
+    write = field.metadata.get("write")
+    return plainly(value) if write is None else write(value)
+
+
+def plainly(value: Any) -> Any:
+    """A value that needs no words of its own, as JSON can hold it."""
     if isinstance(value, Layout):
-        return {name: written(field) for name, field in dataclasses.asdict(value).items()}
+        return {name: plainly(part) for name, part in dataclasses.asdict(value).items()}
     return list(value) if isinstance(value, tuple) else value
 
 

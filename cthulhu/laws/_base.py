@@ -1,6 +1,7 @@
 """What a law is."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
+from cthulhu import compat
 from cthulhu._types import DType, HostArray, HostNumber, Number
 from cthulhu.random._bits import UNSIGNED, random_bits
 from cthulhu.random._threefry import Counter
@@ -55,6 +57,12 @@ class Law:
 
     uses_key: ClassVar[bool] = True
     """Whether the values depend on the key."""
+
+    linear: ClassVar[tuple[str, ...]] = ()
+    """The scalars which, all multiplied by a number, multiply the values by it."""
+
+    identical: ClassVar[bool] = False
+    """Whether every element has the same distribution."""
 
     @property
     def name(self) -> str:
@@ -108,6 +116,8 @@ class Elementwise(Law):
         >>> Uniform().quantiles(4, np.dtype(np.float32), one, zero, one).tolist()
         [0.125, 0.375, 0.625, 0.875]
     """
+
+    identical = True
 
     @property
     def keys(self) -> int:
@@ -175,6 +185,22 @@ class Elementwise(Law):
             A number or an array between 0 and 1.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement distribution(...)")
+
+
+SHORT = 32
+"""Where the innermost dimension is shorter than this, XLA:CPU writes loops that LLVM
+unrolls. Where those differ in their last bits, a draw is made flat, as a loop of its own."""
+
+
+def values_alone(
+    law: Law, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
+) -> jax.Array:
+    """The values of a law as a program of its own has them, to the last bit."""
+    short = compat.SHORT_LOOPS_DIFFER and isinstance(law, Elementwise)
+    if not (short and len(shape) > 1 and shape[-1] < SHORT):
+        return law.values(key, shape, dtype, *scalars)
+    values = law.values(key, (math.prod(shape),), dtype, *scalars)
+    return lax.optimization_barrier(values).reshape(shape)  # type: ignore[no-any-return]
 
 
 def bit_width(dtype: DType) -> int:

@@ -26,6 +26,8 @@ class ComplexNormal(Law):
     """
 
     scalars = ("scale", "shift")
+    linear = ("scale", "shift")
+    identical = True
 
     def values(
         self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
@@ -56,6 +58,8 @@ class ComplexDisk(Law):
     truncated: bool
 
     scalars = ("scale",)
+    linear = ("scale",)
+    identical = True
 
     def values(
         self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number

@@ -23,6 +23,8 @@ class Fill(Law):
     """
 
     scalars = ("value",)
+    linear = ("value",)
+    identical = True
     uses_key = False
 
     def values(
@@ -51,6 +53,7 @@ class Eye(Law):
     """
 
     scalars = ("gain",)
+    linear = ("gain",)
     uses_key = False
 
     def values(

@@ -26,6 +26,7 @@ class Normal(Elementwise):
     """
 
     scalars = ("scale", "shift")
+    linear = ("scale", "shift")
 
     def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Number) -> jax.Array:
         """The values that random bits stand for."""
@@ -63,6 +64,7 @@ class TruncatedNormal(Elementwise):
     """
 
     scalars = ("width", "low", "least", "most", "scale", "shift")
+    linear = ("scale", "shift")
 
     def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Number) -> jax.Array:
         """The values that random bits stand for."""

@@ -32,6 +32,8 @@ class Orthogonal(Law):
     batch: tuple[int, ...]
 
     scalars = ("gain",)
+    linear = ("gain",)
+    identical = True
 
     def values(
         self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number
@@ -93,6 +95,7 @@ class DeltaOrthogonal(Law):
     axis: int
 
     scalars = ("gain",)
+    linear = ("gain",)
 
     def values(
         self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number

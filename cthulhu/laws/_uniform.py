@@ -23,6 +23,7 @@ class Uniform(Elementwise):
     """
 
     scalars = ("width", "low", "scale")
+    linear = ("scale",)
 
     def of_bits(self, bits: jax.Array, dtype: DType, *scalars: Number) -> jax.Array:
         """The values that random bits stand for."""

@@ -22,6 +22,7 @@ from cthulhu import compat
 from cthulhu._types import Array, DType, Jitted, Number
 from cthulhu.caches import Recent, bounded
 from cthulhu.laws import Elementwise, Law, Moments
+from cthulhu.laws._base import values_alone
 from cthulhu.programs._placement import check_divides
 from cthulhu.random._threefry import Counter
 
@@ -144,11 +145,6 @@ def rounded(values: jax.Array, dtype: DType) -> jax.Array:
     return result
 
 
-# Where the innermost dimension is shorter than this, XLA:CPU writes loops that LLVM
-# unrolls. Where those differ in their last bits, a draw is made flat, as a loop of its own.
-SHORT = 32
-
-
 class Program:
     """The program of a law, for one shape, type and sharding.
 
@@ -236,15 +232,10 @@ def recipe_of(equation: "compat.JaxprEqn") -> Recipe | None:
 def program(recipe: Recipe) -> Program:
     """The compiled program of a law."""
     law, shape, dtype, sharding = recipe
-    short = compat.SHORT_LOOPS_DIFFER and sharding is None and isinstance(law, Elementwise)
-    flat = short and len(shape) > 1 and shape[-1] < SHORT
+    values_of = law.values if sharding is not None else functools.partial(values_alone, law)
 
     def run(key: jax.Array, *scalars: Number) -> jax.Array:
-        extent = (math.prod(shape),) if flat else shape
-        values = law.values(key, extent, compute_dtype(dtype), *scalars)
-        if flat:
-            values = lax.optimization_barrier(values).reshape(shape)
-        return rounded(values, dtype)
+        return rounded(values_of(key, shape, compute_dtype(dtype), *scalars), dtype)
 
     run.__name__ = run.__qualname__ = law.name
     made = Program(run, sharding)

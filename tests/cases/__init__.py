@@ -8,7 +8,7 @@ file, one row here, and one entry in the documentation.
 import jax
 
 from tests.case import Case, Traced, by_id
-from tests.cases import elementwise, fixed, matrices, scaling, sequences
+from tests.cases import combinators, elementwise, fixed, matrices, scaling, sequences
 from tests.compare import bits_of, same_bits, ulps
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "ulps",
 ]
 
-FAMILIES = (fixed, elementwise, scaling, matrices, sequences)
+FAMILIES = (fixed, elementwise, scaling, matrices, sequences, combinators)
 
 CASES: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family.CASES)
 VARIANTS: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family.VARIANTS)
