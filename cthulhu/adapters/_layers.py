@@ -20,14 +20,15 @@ import jax.numpy as jnp
 from cthulhu import checks
 from cthulhu._types import DType, PyTree
 from cthulhu.fans import Layout
-from cthulhu.initializers import Initializer
+from cthulhu.initializers import Blocked, ByDepth, Initializer, Stacked
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
+from cthulhu.initializers._nested import Combinator
 from cthulhu.laws import Elementwise, Fill
 from cthulhu.params import Keep, Plan, Rules
 from cthulhu.params._cautions import caution
 from cthulhu.params._layout import TreeLayout, axes_of, has_default_axes, unbound
-from cthulhu.params._leaves import Leaf, Stacked, checked, own_sharding, stack_axes
+from cthulhu.params._leaves import Leaf, checked, own_sharding, stack_axes
 from cthulhu.params._plan import laid_out
 from cthulhu.params._rules import RulesLike
 from cthulhu.trees import Path, flatten, frame_of, join
@@ -66,21 +67,6 @@ class Transposed(Initializer):
         return jnp.transpose(values, [order.index(axis) for axis in range(len(shape))])
 
 
-@dataclasses.dataclass(frozen=True)
-class PerGate(Initializer):
-    """An initializer of each of the gates that lie side by side in one array."""
-
-    initializer: Any
-    gates: int
-    axis: int
-
-    def __call__(self, key: jax.Array, shape: Shape, dtype: DTypeLike | None = None) -> jax.Array:
-        """Make each gate of a key of its own."""
-        one = gate_shape(shape, self.gates, self.axis)
-        made = [self.initializer(own, one, dtype) for own in jax.random.split(key, self.gates)]
-        return jnp.concatenate(made, self.axis)
-
-
 def parts(layout: Layout, rank: int) -> tuple[tuple[int, ...], ...]:
     """The axes of all else, of the inputs and of the outputs."""
     inputs = checks.axes("Layout", "in_axis", layout.in_axis, rank)
@@ -107,12 +93,17 @@ def gate_shape(shape: Shape, gates: int, axis: int) -> tuple[int, ...]:
 
 def fitted(initializer: Any, weight: Weight, shape: Shape, dtype: DType) -> Any:
     """An initializer for one layer's array, as its layer knows it."""
+    layout = weight.layout
+    if layout is None:
+        return initializer
+    if isinstance(initializer, Combinator):
+        return combined(initializer, weight, shape, dtype)
     function, options = unbound(initializer)
     definition = type(function) if isinstance(function, BuiltIn) else definition_of(function)
     own_code = isinstance(function, BuiltIn) and not function.runs_its_plan
-    if weight.layout is None or definition is None or own_code or options.keys() & {"layout"}:
+    if definition is None or own_code or "layout" in options or len(shape) != weight.rank:
         return initializer
-    layout, axes = weight.layout, axes_of(initializer)
+    axes = axes_of(initializer)
     if axes.get("batch_axis", ()) != () or axes.get("axis", -1) != -1:
         return initializer
     if "layout" in definition.defaults:
@@ -125,7 +116,28 @@ def fitted(initializer: Any, weight: Weight, shape: Shape, dtype: DType) -> Any:
         if isinstance(law, Elementwise | Fill) or layout.in_axis == layout.out_axis:
             return initializer
         fit = moved(initializer, layout, len(shape))
-    return fit if weight.gates == 1 else PerGate(fit, weight.gates, gate_axis(layout))
+    if weight.gates == 1:
+        return fit
+    if getattr(fit, "seed", None) is not None:
+        fit = dataclasses.replace(fit, seed=None)  # The key of the array decides.
+    return Blocked(fit, weight.gates, axis=gate_axis(layout))
+
+
+def combined(initializer: Combinator, weight: Weight, shape: Shape, dtype: DType) -> Combinator:
+    """An initializer made of others, each of which knows what the layer tells."""
+    layout = weight.layout
+    if isinstance(initializer, Blocked):
+        weight = weight._replace(gates=1)  # Whoever says blocks knows them.
+        if initializer.axis == -1 and layout is not None:
+            initializer = dataclasses.replace(initializer, axis=gate_axis(layout))
+    within = initializer.parts(tuple(shape))
+    return initializer.of_parts([fitted(one, weight, extent, dtype) for one, extent in within])
+
+
+def stacks_itself(initializer: Any) -> bool:
+    """Whether an initializer tells the layers of a stack by itself."""
+    by_depth = isinstance(initializer, ByDepth) and initializer.axis is not None
+    return by_depth or isinstance(initializer, Stacked)
 
 
 def axes_or_layout(layout: Layout) -> dict[str, Any]:
@@ -166,7 +178,7 @@ def plan_of(
     *,
     states: Container[Path] = (),
     layout: TreeLayout = None,
-    stacked: Stacked = None,
+    stacked: int | Mapping[str, int] | None = None,
 ) -> Plan[Any]:
     """The plan of a model whose layers tell of their arrays.
 
@@ -198,14 +210,15 @@ def plan_of(
     axes = stack_axes(owner, stacked, paths)
     leaves, unknown = [], []
     for at, (path, value) in enumerate(zip(paths, values, strict=True)):
-        weight = weights.get(path)
-        stack = axes[at] if axes[at] is not None else stack_of(owner, path, value, weight)
+        weight, initializer, stack = weights.get(path), found.get(at, Keep()), axes[at]
+        if stack is None and not stacks_itself(initializer):
+            stack = stack_of(owner, path, value, weight)
         leaf = Leaf(
             path,
             tuple(value.shape),
             value.dtype,
             own_sharding(value),
-            found.get(at, Keep()),
+            initializer,
             stack,
             value,
         )
@@ -243,7 +256,7 @@ def stack_of(owner: str, path: Path, value: Any, weight: Weight | None) -> int |
 
 def fit_leaf(owner: str, leaf: Leaf, weight: Weight | None) -> Leaf:
     """A leaf whose initializer knows what the layer tells."""
-    if weight is None or leaf.kept or len(leaf.layer_shape) != weight.rank:
+    if weight is None or leaf.kept:
         return leaf
     try:
         found = fitted(leaf.initializer, weight, leaf.layer_shape, leaf.dtype)

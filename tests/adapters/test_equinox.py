@@ -10,9 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from cthulhu import initializers, verify
+from cthulhu import initializers, random, verify
 from cthulhu.adapters.equinox import plan, reinit
 from cthulhu.fans import Layout
+from cthulhu.initializers._nested import Combinator
 from cthulhu.params import Keep, Rules, init_params
 from tests.cases import CASES, KEY, Case, by_id, same_bits
 
@@ -86,8 +87,13 @@ def test_a_convolution_of_dirac_keeps_its_input() -> None:
     np.testing.assert_allclose(kept, jnp.concatenate([image, jnp.zeros((1, 7, 7))]), atol=1e-6)
 
 
-# Biases of gates lie along the last axis in every framework.
-KERNELS = [case for case in CASES if 4 in case.ranks and "gate" not in case.name]
+# Biases of gates lie along the last axis in every framework, and what is made of others has
+# axes of its own.
+KERNELS = [
+    case
+    for case in CASES
+    if 4 in case.ranks and "gate" not in case.name and not issubclass(case.cls, Combinator)
+]
 
 
 @pytest.mark.parametrize("case", KERNELS, ids=by_id)
@@ -117,6 +123,22 @@ def test_each_gate_is_orthogonal(name: str) -> None:
     np.testing.assert_allclose(whole.T @ whole, np.eye(5), atol=1e-5)
 
 
+def test_gates_are_blocks() -> None:
+    cell, rules = eqx.nn.LSTMCell(3, 5, key=KEY), [("weight_hh", "orthogonal"), (".*", "zeros")]
+    key = random.fold_path(KEY, ("weight_hh",))
+    blocks = initializers.Blocked(initializers.Orthogonal(axis=0), 4, axis=0)
+    same_bits(reinit(cell, KEY, rules).weight_hh, blocks(key, (20, 5)))
+    # Said by the user too, or with a seed, which the key overrides.
+    for init in (
+        initializers.Blocked("orthogonal", 4),
+        initializers.Blocked("orthogonal", 4, axis=0),
+        initializers.Scaled("orthogonal", 1.0),
+        initializers.Orthogonal(seed=3),
+    ):
+        rules[0] = ("weight_hh", init)
+        same_bits(reinit(cell, KEY, rules).weight_hh, blocks(key, (20, 5)))
+
+
 def test_a_gate_has_fans_of_its_own() -> None:
     """Xavier of 64 inputs and 64 outputs, not of 64 and 256; 16,384 normals are 3 % at 5σ."""
     rules = [(".*weight.*", initializers.Xavier()), (".*", "zeros")]
@@ -144,6 +166,18 @@ def test_stacked_layers_are_told_by_their_rank() -> None:
     assert not np.array_equal(found.weight[0], found.weight[1])
     same_leaves(found, init_params(KEY, stack, rules, layout="out_in", stacked=0))
     assert row(stack, "weight").fan_in == 64
+
+
+def test_a_stack_that_the_initializer_tells_is_told_once() -> None:
+    stack = stacked_linear()
+    expected = reinit(stack, KEY, [("weight", "orthogonal"), ("bias", "zeros")])
+    for init in (
+        initializers.Stacked("orthogonal"),
+        initializers.Scaled("orthogonal", 1.0),
+        initializers.ByDepth("orthogonal", lambda layer, layers: 1.0, axis=0),
+    ):
+        made = reinit(stack, KEY, [("weight", init), ("bias", "zeros")])
+        np.testing.assert_allclose(made.weight, expected.weight, atol=1e-6)
 
 
 def test_layers_that_are_stacked_twice_are_refused() -> None:
