@@ -129,6 +129,14 @@ def test_the_kernels_of_heads_are_orthogonal_as_matrices() -> None:
         np.testing.assert_allclose(q.T @ q, np.eye(8), atol=1e-5)
 
 
+def test_a_kernel_of_changed_places_is_orthogonal_at_its_centre() -> None:
+    """DeltaOrthogonal wants as many outputs as inputs: here they are in the last axis but one."""
+    layer = nnx.ConvTranspose(4, 8, (3, 3), transpose_kernel=True, rngs=nnx.Rngs(0))
+    reinit(layer, KEY, [("kernel", "delta_orthogonal"), ("bias", "zeros")])
+    centre = np.asarray(layer.kernel[...])[1, 1]
+    np.testing.assert_allclose(centre.T @ centre, np.eye(4), atol=1e-5)
+
+
 CELLS = {"OptimizedLSTMCell": (nnx.OptimizedLSTMCell, 4), "GRUCell": (nnx.GRUCell, 3)}
 
 
