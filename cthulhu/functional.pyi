@@ -21,6 +21,7 @@ from cthulhu.typing import (
     Distribution,
     DTypeLike,
     ElementwiseFunction,
+    Initializer,
     InitializerLike,
     InitializerLikes,
     MaskLike,

@@ -91,8 +91,9 @@ ORDER = {
         ("_trace",),
     ),
     "cthulhu.params": (
-        ("_keys", "_layout", "_naming", "_patterns", "_progress", "_report", "_rows"),
-        ("_initplan", "_rules"),
+        ("_keys", "_layout", "_patterns", "_progress", "_report", "_rows"),
+        ("_naming", "_rules"),
+        ("_initplan",),
         ("_leaves",),
         ("_cautions", "_making", "_saved"),
         ("_plan",),

@@ -29,6 +29,9 @@ from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 KERAS_NAMES = {"in_axis": "input_axes", "out_axis": "output_axes"}
 
 
+SLASH = "\N{DIVISION SLASH}"
+
+
 def listed(axes: Axes) -> list[int]:
     """Axes as Keras writes them."""
     return [axes] if isinstance(axes, int) else list(axes)
@@ -318,7 +321,8 @@ def label_of(definition: type[BuiltIn], options: tuple[Any, ...]) -> str:
         for (name, default), value in zip(definition.defaults.items(), options, strict=True)
         if not checks.is_traced(value) and value != default
     ]
-    label = f"{definition.__name__}({', '.join(changed)})"
+    # In the names of a trace, a slash begins another scope.
+    label = f"{definition.__name__}({', '.join(changed)})".replace("/", SLASH)
     if not any(map(checks.is_traced, options)):  # One that is traced dies with its trace.
         _labelled.get(label, lambda: (definition, options))
     return label

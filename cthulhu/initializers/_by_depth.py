@@ -175,7 +175,7 @@ class ByDepth(nested.Combinator):
             raise ValueError(
                 f"{cls.name}: which layer is this? Name the axis along which layers are "
                 "stacked, axis=0; or say layer=… and layers=…; or use it in Rules, with the "
-                r"layer as a group of the rule's regular expression: '.*/layers_(?P<layer>\\d+)/.*'"
+                r"layer as a group of the rule's regular expression: '.*/layers_(?P<layer>\d+)/.*'"
             )
         (axis,) = checks.axes(cls.name, "axis", axis, len(shape))
         inner = nested.draw_of(init, without(shape, axis), dtype)
@@ -191,3 +191,22 @@ class ByDepth(nested.Combinator):
             return [(self.init, shape)]
         (axis,) = checks.axes(self.name, "axis", self.axis, len(shape))
         return [(self.init, without(shape, axis))]
+
+
+def asks_for_layer(init: Any) -> bool:
+    """Whether an initializer, or one within, does not know which layer it makes."""
+    if not isinstance(init, nested.Combinator):
+        return False
+    if isinstance(init, ByDepth) and init.axis is None and init.layer is None:
+        return True
+    return any(map(asks_for_layer, init.within))
+
+
+def at_layer(init: Any, layer: int, layers: int) -> Any:
+    """An initializer that knows which layer it makes, of how many if it was not told."""
+    if not asks_for_layer(init):
+        return init
+    init = init.of_parts([at_layer(one, layer, layers) for one in init.within])
+    if isinstance(init, ByDepth) and init.axis is None and init.layer is None:
+        init = dataclasses.replace(init, layer=layer, layers=init.layers or layers)
+    return init

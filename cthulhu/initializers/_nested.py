@@ -123,6 +123,12 @@ def scaled(
 class Combinator(BuiltIn):
     """An initializer made of others: of `init`, which is one or several."""
 
+    @property
+    def within(self) -> tuple[Any, ...]:
+        """The initializers that it is made of."""
+        init = self.init  # type: ignore[attr-defined]
+        return init if isinstance(init, tuple) else (init,)
+
     def parts(self, shape: tuple[int, ...]) -> list[tuple[Any, tuple[int, ...]]]:
         """The initializers within, and the shape that each is asked for."""
         return [(self.init, shape)]  # type: ignore[attr-defined]

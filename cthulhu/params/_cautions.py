@@ -100,7 +100,9 @@ def stacks_among(leaves: Sequence[Leaf], layout: TreeLayout) -> list[tuple[Leaf,
 
 def counts_first_axis(leaf: Leaf, layout: TreeLayout) -> bool:
     """Whether a leaf has three axes, the first of which counts in its fans unasked."""
-    if leaf.draw is None or len(leaf.shape) != 3 or leaf.shape[0] < 2:
+    if leaf.draw is None or leaf.stack is not None:
+        return False
+    if len(leaf.shape) != 3 or leaf.shape[0] < 2:
         return False
     axes = axes_of(leaf.initializer)
     by_layout = layout == "out_in" and (axes.get("in_axis"), axes.get("out_axis")) == (1, 0)

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from cthulhu import checks, initializers
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
+from cthulhu.initializers._nested import Combinator
+from cthulhu.initializers._stacked import Blocked
 
 TreeLayout = Literal["in_out", "out_in"] | None
 """How weights lie: (…, in, out) as in Flax, (out, in, …) as in Equinox, or unknown."""
@@ -22,6 +24,28 @@ def unbound(initializer: Any) -> tuple[Any, dict[str, Any]]:
         options = {**initializer.keywords, **options}
         initializer = initializer.func
     return initializer, options
+
+
+def instance(initializer: Any) -> Any:
+    """An initializer made of others as an instance, which can be looked into."""
+    function, given = unbound(initializer)
+    definition = definition_of(function)
+    if definition is None or not issubclass(definition, Combinator):
+        return initializer
+    if any(map(checks.is_traced, given.values())):
+        return initializer
+    return definition(**given)
+
+
+def innermost(initializer: Any, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]] | None:
+    """The initializer within those made of others, and its shape; `None` if there are several."""
+    initializer = instance(initializer)
+    while isinstance(initializer, Combinator):
+        (first, *others) = initializer.parts(shape)
+        if any(one != first for one in others):
+            return None
+        initializer, shape = first
+    return initializer, shape
 
 
 def axes_of(initializer: Any) -> dict[str, Any]:
@@ -62,7 +86,11 @@ def with_layout(initializer: Any, layout: TreeLayout, shape: tuple[int, ...]) ->
         >>> with_layout(initializers.HeNormal(), "out_in", (8, 4))
         HeNormal(in_axis=1, out_axis=0)
     """
-    axes = {} if layout != "out_in" else axes_of(initializer)
+    if layout != "out_in":
+        return initializer
+    if isinstance(initializer, Combinator):
+        return combined(initializer, shape)
+    axes = axes_of(initializer)
     if not axes:
         return initializer
     function, _ = unbound(initializer)
@@ -73,7 +101,7 @@ def with_layout(initializer: Any, layout: TreeLayout, shape: tuple[int, ...]) ->
             "delta_orthogonal makes kernels of layout (*spatial, in, out) alone, and the layout is "
             "'out_in'; make it in that layout and transpose it"
         )
-    batch = axes["batch_axis"]
+    batch = axes.get("batch_axis", ())
     owner = definition.name
     stacks = () if batch == "rest" else checks.axes(owner, "batch_axis", batch, len(shape))
     rest = [axis for axis in range(len(shape)) if axis not in stacks]
@@ -88,3 +116,11 @@ def with_layout(initializer: Any, layout: TreeLayout, shape: tuple[int, ...]) ->
     if isinstance(function, BuiltIn):
         return dataclasses.replace(function, **change)  # type: ignore[type-var]
     return functools.partial(initializer, **change)
+
+
+def combined(initializer: Combinator, shape: tuple[int, ...]) -> Any:
+    """An initializer made of others, for weights that lie (out, in)."""
+    if isinstance(initializer, Blocked) and initializer.axis == -1 and len(shape) > 1:
+        initializer = dataclasses.replace(initializer, axis=0)
+    inits = [with_layout(one, "out_in", extent) for one, extent in initializer.parts(shape)]
+    return initializer.of_parts(inits)

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, Sharding
 
-from cthulhu import checks
+from cthulhu import checks, initializers
 from cthulhu._types import DType, PyTree
 from cthulhu.initializers._builtin import BuiltIn
+from cthulhu.initializers._by_depth import asks_for_layer
 from cthulhu.initializers._functions import definition_of
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._layout import TreeLayout, unbound, with_layout
@@ -151,10 +152,28 @@ def checked(owner: str, leaf: Leaf, layout: TreeLayout) -> Leaf:
         (axis,) = checks.axes(name, "stacked", leaf.stack, len(leaf.shape))
         leaf = dataclasses.replace(leaf, stack=axis)
     try:
+        leaf = unstacked(leaf)
         initializer = with_layout(leaf.initializer, layout, leaf.layer_shape)
         if initializer is not leaf.initializer:
             leaf = dataclasses.replace(leaf, initializer=initializer)
         leaf.draw  # noqa: B018 - planning checks the shape and the type
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from None
+    return leaf
+
+
+def unstacked(leaf: Leaf) -> Leaf:
+    """A leaf of stacked layers, whichever way that was said: as `Stacked`, or beside the rules."""
+    initializer = leaf.initializer
+    if leaf.stack is None and type(initializer) is initializers.Stacked:
+        (axis,) = checks.axes("stacked", "axis", initializer.axis, len(leaf.shape))
+        return dataclasses.replace(leaf, initializer=initializer.init, stack=axis)
+    if leaf.stack is not None and asks_for_layer(initializer):
+        if type(initializer) is not initializers.ByDepth or initializer.layers is not None:
+            raise ValueError(
+                f"{initializer!r} is to make stacked layers, and ByDepth within it does not know "
+                "which is which. Write ByDepth(…) outside of the others, without layers"
+            )
+        by_axis = dataclasses.replace(initializer, axis=leaf.stack)
+        return dataclasses.replace(leaf, initializer=by_axis, stack=None)
     return leaf

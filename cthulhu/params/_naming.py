@@ -3,8 +3,8 @@
 import functools
 import math
 import statistics
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,12 @@ from jax.typing import ArrayLike
 from cthulhu._types import DType, HostArray, Number
 from cthulhu.caches import bounded
 from cthulhu.fans import Fans, compute_fans
-from cthulhu.initializers._builtin import labelled, plan_draw
+from cthulhu.initializers._builtin import SLASH, labelled, plan_draw
+from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._variance_scaling import FAN_AXES
 from cthulhu.laws import Elementwise
 from cthulhu.laws._normal import truncated_moments
+from cthulhu.params._layout import innermost, unbound
 from cthulhu.programs._build import Draw, compute_dtype
 from cthulhu.tracing import _flat as flat
 from cthulhu.tracing._law import Traced
@@ -88,21 +90,28 @@ def of_initializer(traced: flat.TracedDraw, dtype: DType) -> Law | None:
     same = (again.recipe.law, again.scalars) == (traced.law, traced.scalars)
     if not same:
         return None
-    fans = fans_of_draw(again, dict(zip(definition.defaults, options, strict=True)))
-    expected = again.moments()
+    given = dict(zip(definition.defaults, options, strict=True))
+    fans = fans_of_draw(again, functools.partial(definition.function, **given))
+    expected, called = again.moments(), traced.label.replace(SLASH, "/")
     if expected is None:
-        return Law(traced.label, fans=fans)
-    return Law(traced.label, expected.mean + 0.0, float(f"{expected.stddev:.6g}"), fans)
+        return Law(called, fans=fans)
+    return Law(called, expected.mean + 0.0, float(f"{expected.stddev:.6g}"), fans)
 
 
-def fans_of_draw(draw: Draw, options: Mapping[str, object]) -> Fans | None:
-    """The fans of a parameter, by the axes among the options of its initializer."""
-    axes = [options.get(name) for name in FAN_AXES]
-    shape = draw.recipe.shape
-    if options.get("layout") is not None:
-        return compute_fans(shape, layout=options["layout"])  # type: ignore[arg-type]
+def fans_of_draw(draw: Draw, initializer: Any) -> Fans | None:
+    """The fans of a parameter, by the axes of its initializer, or of the one within it."""
+    found = innermost(initializer, draw.recipe.shape)
+    if found is None:
+        return None
+    (function, given), shape = unbound(found[0]), found[1]
+    definition = definition_of(function)
+    known = given if definition is None else {**definition.defaults, **given}
+    options = {name: known.get(name, getattr(function, name, None)) for name in FAN_OPTIONS}
+    axes: list[Any] = [options[name] for name in FAN_AXES]
+    if options["layout"] is not None:
+        return compute_fans(shape, layout=options["layout"])
     if None not in axes:
-        return compute_fans(shape, *axes)  # type: ignore[arg-type]
+        return compute_fans(shape, *axes)
     # Nothing depends on these; they help to read.
     return compute_fans(shape) if draw.recipe.law.uses_key and len(shape) > 1 else None
 

@@ -7,6 +7,7 @@ the `regex` package, which keeps a time limit.
 
 import re
 import time
+from collections.abc import Mapping
 
 import regex
 
@@ -56,6 +57,7 @@ class Pattern:
         self.owner = owner
         self.text = pattern
         self.left = SECONDS
+        self.named = frozenset(re.compile(pattern).groupindex)
         self.quick: re.Pattern[str] | None = None
         if not REPEATED_GROUP.search(pattern) and (
             len(OPEN_ENDED.findall(pattern)) <= MOST_OPEN_ENDED
@@ -63,13 +65,19 @@ class Pattern:
             self.quick = re.compile(pattern)
 
     def matches(self, path: str) -> bool:
-        """Whether the pattern matches the whole path.
+        """Whether the pattern matches the whole path; as `groups`."""
+        return self.groups(path) is not None
+
+    def groups(self, path: str) -> Mapping[str, str | None] | None:
+        """What the named groups match; `None` if the pattern does not match the whole path.
 
         Raises:
             ValueError: it takes too long.
         """
+        found: re.Match[str] | regex.Match[str] | None
         if self.quick is not None:
-            return self.quick.fullmatch(path) is not None
+            found = self.quick.fullmatch(path)
+            return None if found is None else found.groupdict()
         start = time.monotonic()
         try:
             if self.left <= 0:
@@ -83,4 +91,4 @@ class Pattern:
             ) from None
         finally:
             self.left -= time.monotonic() - start
-        return found is not None
+        return None if found is None else found.groupdict()

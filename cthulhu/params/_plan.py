@@ -6,7 +6,6 @@ from typing import Any, Generic, TypeVar, overload
 
 from cthulhu import checks, compat
 from cthulhu._types import Array, KeyLike, PyTree
-from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _making as making
 from cthulhu.params import _naming as naming
@@ -29,10 +28,7 @@ Result = TypeVar("Result")
 def describe(leaf: Leaf) -> LeafPlan:
     """The row of one leaf."""
     initializer, given = leaf.unbound
-    definition = definition_of(initializer)
-    known = given if definition is None else {**definition.defaults, **given}
-    axes = {name: known.get(name, getattr(initializer, name, None)) for name in naming.FAN_OPTIONS}
-    fans = None if leaf.draw is None else naming.fans_of_draw(leaf.draw, axes)
+    fans = None if leaf.draw is None else naming.fans_of_draw(leaf.draw, leaf.initializer)
     expected = None if leaf.draw is None else leaf.draw.moments()
     called = getattr(initializer, "__name__", None) or repr(initializer)
     if given:

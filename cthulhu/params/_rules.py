@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from cthulhu import checks, initializers, typing
+from cthulhu.initializers._by_depth import asks_for_layer, at_layer
 from cthulhu.params import _patterns as patterns
-from cthulhu.params._layout import LAYOUTS, TreeLayout
+from cthulhu.params._layout import LAYOUTS, TreeLayout, instance
 from cthulhu.trees import Path, join
 
 SHOWN = 10  # Paths that a message lists.
+LAYER = "layer"  # The group of a regular expression that tells the layer.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Rules:
         names = [join(path) for path in paths]
         taken = [0] * len(regexes)
         reached = [0] * len(regexes)
-        found: list[Any] = []
+        found: list[int] = []
         unmatched = []
         for name in names:
             matching = [at for at, regex in enumerate(regexes) if regex.matches(name)]
@@ -115,7 +117,7 @@ class Rules:
                 reached[at] += 1
             if matching:
                 taken[matching[0]] += 1
-                found.append(self.rules[matching[0]][1])
+                found.append(matching[0])
             else:
                 unmatched.append(name)
         if unmatched:
@@ -124,7 +126,21 @@ class Rules:
         dead = [at for at, count in enumerate(taken) if not count]
         if dead:
             raise ValueError(self._describe_dead(dead, reached, names))
-        return found
+        initializers_found = [self.rules[at][1] for at in found]
+        for at, (_, initializer) in enumerate(self.rules):
+            if asks_for_layer(initializer):
+                mine = [number for number, one in enumerate(found) if one == at]
+                layers = layers_of(regexes[at], [names[number] for number in mine])
+                for number, layer in zip(mine, layers or (), strict=bool(layers)):
+                    initializers_found[number] = self._at_layer(at, *layer)
+        return initializers_found
+
+    def _at_layer(self, at: int, layer: int, layers: int) -> Any:
+        """The initializer of a rule, which now knows its layer."""
+        try:
+            return at_layer(self.rules[at][1], layer, layers)
+        except ValueError as error:
+            raise ValueError(f"Rules: rule {at + 1}: {error}") from None
 
     def _describe_unmatched(self, names: list[str]) -> str:
         listed = "\n".join(f"  {name}" for name in names[:SHOWN])
@@ -158,6 +174,34 @@ class Rules:
         if not any(map(meant.matches, names)):
             return ""
         return f". Rule {at + 1}, {pattern!r}, looks like a glob; write {written!r}"
+
+
+def layers_of(regex: patterns.Pattern, names: list[str]) -> list[tuple[int, int]] | None:
+    """The layer of each path and how many there are; `None` if the pattern does not say.
+
+    The pattern says so by a group of the name ``layer``.
+    """
+    groups = [regex.groups(name) or {} for name in names]
+    if LAYER not in regex.named:
+        return None
+    found = []
+    for name, group in zip(names, groups, strict=True):
+        text = group[LAYER]
+        if text is None or not text.isdecimal():
+            raise ValueError(
+                f"{regex.owner} the regular expression {regex.text!r}, whose group {LAYER!r} must "
+                rf"match a number, as (?P<{LAYER}>\d+) does; in {name!r} it matches {text!r}"
+            )
+        found.append(int(text))
+    missing = sorted({*range(max(found) + 1)} - {*found})
+    if missing:
+        raise ValueError(
+            f"{regex.owner} the regular expression {regex.text!r}, whose layers go up to "
+            f"{max(found)}, and {', '.join(map(str, missing[:SHOWN]))} "
+            f"{'is' if len(missing) == 1 else 'are'} missing, so it is not known how many there "
+            "are. Layers are counted from 0"
+        )
+    return [(layer, max(found) + 1) for layer in found]
 
 
 # Not so strict for a mapping: of a dict of several kinds, mypy makes a dict of objects.
@@ -207,4 +251,4 @@ def initializer(number: int, identifier: Any) -> Any:
             f"Rules: rule {number} names no initializer: got None. To leave parameters as they "
             "are, use Keep()"
         )
-    return found
+    return instance(found)
