@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format stubs types doctest docs bench clean
+.PHONY: help demo test peers lint format stubs types doctest docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ demo: $(INSTALLED)/demo ## Train a small model on real images, once per initiali
 
 test: $(INSTALLED)/test ## Run the whole test suite (PYTEST_ARGS="..." adds options)
 	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+peers: $(INSTALLED)/peers ## Run the tests that need PyTorch, which is large
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) $$(grep -rl 'importorskip("torch")' tests)
 
 lint: $(INSTALLED)/lint ## Check style and format
 	@$(BIN)/ruff check --quiet .

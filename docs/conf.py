@@ -63,8 +63,8 @@ napoleon_use_rtype = False
 # for a type in one file alone. References into cthulhu are never ignored.
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|contextlib|enum|numbers|os|pathlib|types)\..*"),
-    (r"py:.*", r"(flax|haiku|jax|jaxlib|keras|np|numpy|nn|optax|equinox|rich)\..*"),
-    (r"py:.*", r"(Arguments|Result|Tree)(\..*)?|Activation|CustomObjects|Layer|Path"),
+    (r"py:.*", r"(flax|haiku|jax|jaxlib|keras|np|numpy|nn|nnx|optax|equinox|rich)\..*"),
+    (r"py:.*", r"(Arguments|Model|Result|Tree)(\..*)?|Activation|CustomObjects|Filter|Layer|Path"),
     (r"py:.*", r"Array|ArrayLike|HostArray|HostNumber|KeyLike|Number|PyTree"),
     (
         r"py:.*",

@@ -101,6 +101,10 @@ ORDER = {
         ("_plan",),
         ("_verify",),
     ),
+    "cthulhu.adapters": (
+        ("_layers",),
+        ("equinox", "haiku", "keras", "nnx", "torch"),
+    ),
 }
 
 # What `import cthulhu` may load besides the standard library.

@@ -42,11 +42,17 @@ def test_every_library_that_is_imported_is_declared() -> None:
     assert set(imported()) - {"cthulhu"} <= always | EXTRAS.keys()
 
 
+# What is installed, where it is called otherwise than what is imported.
+INSTALLED = {"haiku": "dm-haiku"}
+
+
 def test_every_extra_is_for_a_library_that_is_imported() -> None:
     assert EXTRAS.keys() - {"all"} <= set(imported())
     for extra, requirements in EXTRAS.items():
         if extra != "all":
-            assert [name_of(requirement) for requirement in requirements] == [extra]
+            assert [name_of(requirement) for requirement in requirements] == [
+                INSTALLED.get(extra, extra)
+            ]
 
 
 def test_the_extra_all_is_all_of_them() -> None:
@@ -54,8 +60,12 @@ def test_the_extra_all_is_all_of_them() -> None:
     assert everything == f"cthulhu-jax[{','.join(sorted(EXTRAS.keys() - {'all'}))}]"
 
 
-def test_flax_is_for_layers_and_models_alone() -> None:
-    assert imported()["flax"] == {"layers", "models"}
+def test_flax_is_for_layers_models_and_its_adapter_alone() -> None:
+    assert imported()["flax"] == {"layers", "models", "nnx"}
+
+
+def test_torch_is_never_imported() -> None:
+    assert "torch" not in imported()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -29,7 +29,7 @@ from cthulhu import (
     random,
     typing,
 )
-from cthulhu.adapters import keras
+from cthulhu.adapters import equinox, haiku, keras, nnx, torch
 from cthulhu.initializers._registry import CLASSES as DEFINED
 from tests.cases import CASES, Case, by_id
 from tests.cases._sources import KERAS
@@ -124,7 +124,11 @@ SURFACE: dict[ModuleType, set[str]] = {
     layers: {"Daoloth", "get_activation"},
     models: {"Sequential"},
     adapters: set(),
-    keras: {"register"},
+    equinox: {"plan", "reinit"},
+    haiku: {"w_init"},
+    keras: {"register", "to_keras"},
+    nnx: {"plan", "reinit"},
+    torch: {"EMBEDDINGS", "flat", "plan", "tree"},
     params: {
         "InitPlan",
         "Keep",
@@ -198,6 +202,7 @@ RAISE_NOTHING = frozenset(
 SETTERS = frozenset(
     {
         "cthulhu.adapters.keras.register",
+        "cthulhu.adapters.nnx.reinit",
         "cthulhu.backend.set_floatx",
         "cthulhu.clear_caches",
         "cthulhu.random.set_seed",
