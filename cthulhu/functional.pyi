@@ -21,7 +21,6 @@ from cthulhu.typing import (
     Distribution,
     DTypeLike,
     ElementwiseFunction,
-    Initializer,
     InitializerLike,
     InitializerLikes,
     MaskLike,
