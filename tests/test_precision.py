@@ -1,5 +1,7 @@
 """Narrow types hold the float32 values, rounded once; wide and complex types are JAX's."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -7,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import cthulhu
 from cthulhu import functional
-from tests.cases import KEY, RANDOM_VARIANTS, Case, by_id, same_bits
+from tests.cases import CASES, KEY, RANDOM_VARIANTS, Case, by_id, same_bits
 
 NARROW = [
     jnp.bfloat16,
@@ -90,6 +93,32 @@ def test_complex_moments(case: Case) -> None:
     # Five standard errors, of a law with at most an exponential's fourth moment.
     assert abs(variance / case.std(case.shape) ** 2 - 1) < 5 / np.sqrt(values.size)
     assert abs(values.mean()) < 5 * case.std(case.shape) / np.sqrt(values.size)
+
+
+@pytest.mark.parametrize("case", [c for c in RANDOM_VARIANTS if c.has_complex], ids=by_id)
+def test_real_and_imaginary_parts_are_alike_and_independent(case: Case) -> None:
+    values = np.asarray(case.init(KEY, case.shape, jnp.complex64)).astype(np.complex128)
+    drawn = values[values.imag != 0]
+    # Each value once: some occur several times, and then there are fewer than it seems.
+    drawn = np.unique(drawn)
+    drawn -= drawn.mean()
+    # The square of a complex number turns twice as fast, and has no direction that is preferred;
+    # its parts are sums of independent terms, of this variance.
+    for part in ((drawn**2).real, (drawn**2).imag):
+        assert abs(part.sum()) < 5 * np.sqrt((part**2).sum())
+
+
+@pytest.mark.parametrize("case", [c for c in RANDOM_VARIANTS if not c.has_complex], ids=by_id)
+def test_what_has_no_complex_law_refuses_a_complex_type(case: Case) -> None:
+    with pytest.raises(TypeError, match=r"^\w+: dtype must be a real .*; got complex64"):
+        case.init(KEY, case.shape, jnp.complex64)
+
+
+def test_the_page_names_what_has_no_complex_law() -> None:
+    page = (Path(cthulhu.__file__).parents[1] / "docs" / "precision.md").read_text()
+    (told,) = re.findall(r"^Refused are (.*?)\.$", page, re.MULTILINE | re.DOTALL)
+    refused = {case.cls.__name__ for case in CASES if not case.has_complex}
+    assert set(re.findall(r"`(\w+)`", told)) >= refused
 
 
 @pytest.mark.parametrize("case", X64_CASES, ids=by_id)

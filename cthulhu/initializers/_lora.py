@@ -191,8 +191,8 @@ class OrthogonalPair(BuiltIn):
 
     Example:
         >>> a, b = OrthogonalPair("A", seed=3)((64, 8)), OrthogonalPair("B", seed=3)((8, 32))
-        >>> bool((abs(a @ b) < 1e-6).all()), round(float(b.std()), 2)
-        (True, 0.07)
+        >>> bool((abs(a @ b) < 1e-6).all()), bool(abs(b).max() > 0.1)
+        (True, True)
 
     References:
         Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang and Chen (2021), "LoRA: low-rank

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from scipy import stats
 
 from cthulhu import functional, initializers
@@ -263,3 +264,23 @@ def test_what_a_correction_is_computed_from_is_concrete() -> None:
     for call in (lambda x: draw(upper=x), lambda x: draw(stddev=x, absolute=True)):
         with pytest.raises(TypeError, match=r"^truncated_normal: \w+ must be concrete with corr"):
             jax.jit(call)(0.5)
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (40, 24), (5, 3), (300,)], ids=str)
+def test_a_far_tail_has_one_set_of_bits(shape: tuple[int, ...]) -> None:
+    """In a program, in a batch, in rows alone, under a sharding."""
+
+    def draw(key: jax.Array, out_sharding: Any = None) -> jax.Array:
+        return functional.truncated_normal(
+            key, shape, None, out_sharding, stddev=0.7, lower=5.0, upper=6.0
+        )
+
+    expected = draw(KEY)
+    same_bits(jax.jit(draw)(KEY), expected)
+    keys = jax.random.split(KEY, 3)
+    same_bits(jax.vmap(draw)(keys), np.stack([draw(key) for key in keys]))
+    whole = functional.truncated_normal.draw(shape, stddev=0.7, lower=5.0, upper=6.0)
+    same_bits(whole.rows(1, 4)(KEY), expected[1:4])
+    mesh = jax.make_mesh((2,), ("x",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
+    if shape[0] % 2 == 0:
+        same_bits(draw(KEY, NamedSharding(mesh, PartitionSpec("x"))), expected)
