@@ -37,6 +37,8 @@ def shown(value: Any) -> str:
     """A value in the name of a test."""
     if hasattr(value, "dtype"):
         return f"{value.dtype}{value.shape}"
+    if isinstance(value, functools.partial):  # Its own text holds an address.
+        return f"partial({value.func.__name__})"
     return reprlib.repr(value)
 
 

@@ -61,7 +61,7 @@ ORDER = {
     ),
     "cthulhu.laws": (
         ("_base", "_inverse"),
-        ("_applied", "_complex", "_composed", "_fixed", "_mapped", "_normal", "_uniform"),
+        ("_applied", "_complex", "_composed", "_fixed", "_of_uniform", "_normal", "_uniform"),
         ("_matrices", "_where"),
         ("_copied", "_orthogonal", "_spectral", "_tail"),
     ),

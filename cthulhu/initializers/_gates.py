@@ -16,14 +16,14 @@ from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._docstrings import REAL
 from cthulhu.initializers._registry import defined
 from cthulhu.laws import Law, Moments
-from cthulhu.laws._mapped import Mapped
+from cthulhu.laws._of_uniform import OfUniform
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, bind, compute_dtype
 from cthulhu.typing import DTypeLike
 
 
 @dataclasses.dataclass(frozen=True)
-class Logit(Mapped):
+class Logit(OfUniform):
     """``-ln(1 / u - 1)`` of a uniform u.
 
     Example:
@@ -39,7 +39,7 @@ class Logit(Mapped):
 
 
 @dataclasses.dataclass(frozen=True)
-class Logarithm(Mapped):
+class Logarithm(OfUniform):
     """ln of a uniform.
 
     Example:
@@ -67,7 +67,7 @@ class OppositeGates(Law):
     order: str
 
     name = "chrono"
-    scalars = Mapped.scalars
+    scalars = OfUniform.scalars
 
     def values(
         self, key: jax.Array, shape: tuple[int, ...], dtype: DType, *scalars: Number

@@ -3,12 +3,12 @@
 import dataclasses
 
 from cthulhu.initializers._registry import defined
-from cthulhu.initializers._variance_scaling import Scaled
+from cthulhu.initializers._variance_scaling import NamedScaling
 
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class GlorotNormal(Scaled):
+class GlorotNormal(NamedScaling):
     """Glorot normal initializer, also called Xavier normal initializer.
 
     Law: truncated normal (cut at two standard deviations before the cut) with
@@ -60,7 +60,7 @@ class GlorotNormal(Scaled):
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class GlorotUniform(Scaled):
+class GlorotUniform(NamedScaling):
     """Glorot uniform initializer, also called Xavier uniform initializer.
 
     Law: uniform within [-limit, limit], with ``limit = sqrt(6 / (fan_in + fan_out))``;

@@ -3,12 +3,12 @@
 import dataclasses
 
 from cthulhu.initializers._registry import defined
-from cthulhu.initializers._variance_scaling import Scaled
+from cthulhu.initializers._variance_scaling import NamedScaling
 
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class HeNormal(Scaled):
+class HeNormal(NamedScaling):
     """He normal initializer, also called Kaiming normal initializer.
 
     Law: truncated normal (cut at two standard deviations before the cut) with
@@ -58,7 +58,7 @@ class HeNormal(Scaled):
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class HeUniform(Scaled):
+class HeUniform(NamedScaling):
     """He uniform initializer, also called Kaiming uniform initializer.
 
     Law: uniform within [-limit, limit], with ``limit = sqrt(6 / fan_in)``;

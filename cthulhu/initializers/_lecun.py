@@ -3,12 +3,12 @@
 import dataclasses
 
 from cthulhu.initializers._registry import defined
-from cthulhu.initializers._variance_scaling import Scaled
+from cthulhu.initializers._variance_scaling import NamedScaling
 
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class LecunNormal(Scaled):
+class LecunNormal(NamedScaling):
     """LeCun normal initializer.
 
     Law: truncated normal (cut at two standard deviations before the cut) with
@@ -57,7 +57,7 @@ class LecunNormal(Scaled):
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class LecunUniform(Scaled):
+class LecunUniform(NamedScaling):
     """LeCun uniform initializer.
 
     Law: uniform within [-limit, limit], with ``limit = sqrt(3 / fan_in)``;

@@ -14,14 +14,14 @@ from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._docstrings import REAL
 from cthulhu.initializers._registry import defined
 from cthulhu.laws._base import real_parts
-from cthulhu.laws._mapped import Mapped
+from cthulhu.laws._of_uniform import OfUniform
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, bind, compute_dtype
 from cthulhu.typing import DTypeLike
 
 
 @dataclasses.dataclass(frozen=True)
-class Exponential(Mapped):
+class Exponential(OfUniform):
     """exp of a uniform, kept within [`least`, `most`].
 
     Example:
@@ -31,7 +31,7 @@ class Exponential(Mapped):
         0.5
     """
 
-    scalars = (*Mapped.scalars, "least", "most")
+    scalars = (*OfUniform.scalars, "least", "most")
     name = "log_uniform"
 
     def of_uniform(self, uniform: Any, xp: Any, *scalars: Any) -> Any:
@@ -46,7 +46,7 @@ class Exponential(Mapped):
 
 
 @dataclasses.dataclass(frozen=True)
-class InverseSoftplus(Mapped):
+class InverseSoftplus(OfUniform):
     """``s + ln(1 - exp(-s))``, where s is exp of a uniform, and at least `floor`.
 
     Example:
@@ -56,7 +56,7 @@ class InverseSoftplus(Mapped):
         -4.60017
     """
 
-    scalars = (*Mapped.scalars, "floor")
+    scalars = (*OfUniform.scalars, "floor")
     name = "inverse_softplus_uniform"
 
     def of_uniform(self, uniform: Any, xp: Any, *scalars: Any) -> Any:

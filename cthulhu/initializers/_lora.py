@@ -16,7 +16,7 @@ from cthulhu.fans import LayoutLike
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
-from cthulhu.initializers._variance_scaling import OfFans, fan, scaled
+from cthulhu.initializers._variance_scaling import OfFans, fan, variance_scaled
 from cthulhu.laws import ComplexNormal, Law, Moments, Normal, Orthogonal
 from cthulhu.laws._base import is_complex, real_parts
 from cthulhu.programs import _draws as draws
@@ -102,7 +102,7 @@ class LoraA(OfFans):
             scale, mode = 1 / 3, "fan_in"
         else:
             scale, mode = 1 / fan(cls.name, shape, "fan_out", *axes), "fan_out"
-        return scaled(cls.name, shape, dtype, sharding, scale, mode, distribution, *axes)
+        return variance_scaled(cls.name, shape, dtype, sharding, scale, mode, distribution, *axes)
 
 
 @dataclasses.dataclass(frozen=True)

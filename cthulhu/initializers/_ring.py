@@ -15,7 +15,7 @@ from cthulhu.initializers._docstrings import REAL
 from cthulhu.initializers._registry import defined
 from cthulhu.laws import Moments
 from cthulhu.laws._base import real_parts
-from cthulhu.laws._mapped import Mapped
+from cthulhu.laws._of_uniform import OfUniform
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, bind, compute_dtype
 from cthulhu.typing import DTypeLike
@@ -32,7 +32,7 @@ def modulus(owner: str, argument: str, value: Any) -> Option:
 
 
 @dataclasses.dataclass(frozen=True)
-class OnRing(Mapped):
+class OnRing(OfUniform):
     """A function of a modulus r; the uniform is ``1 - r**2``, exact where r is near 1."""
 
     def log_modulus(self, uniform: Any, xp: Any) -> Any:
@@ -73,7 +73,7 @@ class LogOdds(OnRing):
 
 
 @dataclasses.dataclass(frozen=True)
-class LogPhase(Mapped):
+class LogPhase(OfUniform):
     """ln of a uniform from 0 to 1, plus `shift`.
 
     Example:
@@ -81,7 +81,7 @@ class LogPhase(Mapped):
         Moments(mean=-1.0, stddev=1.0)
     """
 
-    scalars = (*Mapped.scalars, "shift")
+    scalars = (*OfUniform.scalars, "shift")
     name = "ring_phase"
 
     def of_uniform(self, uniform: Any, xp: Any, *scalars: Any) -> Any:

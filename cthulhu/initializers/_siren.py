@@ -10,7 +10,7 @@ from cthulhu._types import Option
 from cthulhu.fans import LayoutLike
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._registry import defined
-from cthulhu.initializers._variance_scaling import OfFans, fan, scaled
+from cthulhu.initializers._variance_scaling import OfFans, fan, variance_scaled
 from cthulhu.programs._build import Draw
 from cthulhu.typing import Axes, BatchAxes, DTypeLike
 
@@ -83,4 +83,4 @@ class Siren(OfFans):
     ) -> Draw:
         """Variance scaling, by which a limit is `sqrt(3 * scale / fan_in)`."""
         scale = 1 / (3 * fan(cls.name, shape, "fan_in", *axes)) if first else 2 / (w0 * w0)
-        return scaled(cls.name, shape, dtype, sharding, scale, "fan_in", "uniform", *axes)
+        return variance_scaled(cls.name, shape, dtype, sharding, scale, "fan_in", "uniform", *axes)

@@ -12,12 +12,12 @@ from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
 from cthulhu.initializers._variance_scaling import (
+    NamedScaling,
     OfFans,
-    Scaled,
     divided,
     known_distribution,
     known_mode,
-    scaled,
+    variance_scaled,
 )
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, compute_dtype
@@ -117,7 +117,7 @@ class Kaiming(OfFans):
     ) -> Draw:
         """Variance scaling by the square of the gain."""
         scale = variance_of(nonlinearity, a)
-        return scaled(cls.name, shape, dtype, sharding, scale, mode, distribution, *axes)
+        return variance_scaled(cls.name, shape, dtype, sharding, scale, mode, distribution, *axes)
 
 
 @defined
@@ -186,12 +186,14 @@ class Xavier(OfFans):
     ) -> Draw:
         """Variance scaling by the square of the gain."""
         scale = gain * gain
-        return scaled(cls.name, shape, dtype, sharding, scale, "fan_avg", distribution, *axes)
+        return variance_scaled(
+            cls.name, shape, dtype, sharding, scale, "fan_avg", distribution, *axes
+        )
 
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class TorchLinear(Scaled):
+class TorchLinear(NamedScaling):
     """Initializer that draws the kernels of torch's ``Linear`` and ``Conv`` layers.
 
     Law: uniform within [-limit, limit], with ``limit = 1 / sqrt(fan_in)``: what

@@ -9,14 +9,14 @@ from cthulhu import checks
 from cthulhu.fans import LayoutLike
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._registry import defined
-from cthulhu.initializers._variance_scaling import OfFans, Scaled, scaled
+from cthulhu.initializers._variance_scaling import NamedScaling, OfFans, variance_scaled
 from cthulhu.programs._build import Draw
 from cthulhu.typing import Axes, BatchAxes, DTypeLike
 
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class SmallInit(Scaled):
+class SmallInit(NamedScaling):
     """Initializer of a transformer's weights, as GPT-NeoX's ``small_init``.
 
     Law: normal with mean 0 and standard deviation ``sqrt(2 / (5 * d))``, where d is
@@ -122,4 +122,4 @@ class WangInit(OfFans):
     ) -> Draw:
         """Variance scaling by the outputs, and by the square of the depth."""
         law = 4 / layers**2, "fan_out", "untruncated_normal"
-        return scaled(cls.name, shape, dtype, sharding, *law, *axes)
+        return variance_scaled(cls.name, shape, dtype, sharding, *law, *axes)

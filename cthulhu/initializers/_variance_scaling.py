@@ -62,7 +62,7 @@ def fan(
     return denominator(axes.fans_of(owner, shape), mode)
 
 
-def scaled(
+def variance_scaled(
     owner: str,
     shape: tuple[int, ...],
     dtype: DTypeLike | None,
@@ -228,11 +228,11 @@ class VarianceScaling(OfFans):
         *options: *tuple[Option, Mode, Distribution, Axes, Axes, BatchAxes, LayoutLike],
     ) -> Draw:
         """The law of these very options."""
-        return scaled(cls.name, shape, dtype, sharding, *options)
+        return variance_scaled(cls.name, shape, dtype, sharding, *options)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Scaled(OfFans):
+class NamedScaling(OfFans):
     """What the six named initializers share: a seed and the axes of the fans."""
 
     seed: int | None = options.seed()
@@ -261,4 +261,4 @@ class Scaled(OfFans):
         """Variance scaling with these axes."""
         scale, mode, distribution = cls.scaling
         axes = in_axis, out_axis, batch_axis, layout
-        return scaled(cls.name, shape, dtype, sharding, scale, mode, distribution, *axes)
+        return variance_scaled(cls.name, shape, dtype, sharding, scale, mode, distribution, *axes)

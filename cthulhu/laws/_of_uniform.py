@@ -17,7 +17,7 @@ HALVINGS = 60  # More than a double has bits.
 
 
 @dataclasses.dataclass(frozen=True)
-class Mapped(Elementwise):
+class OfUniform(Elementwise):
     """A monotone function of a uniform on [`low`, `low` + `width`).
 
     A subclass writes the function once, for JAX's arrays and for NumPy's. Of it come
@@ -25,7 +25,7 @@ class Mapped(Elementwise):
     and the moments (by the Gauss-Legendre rule in a thousand parts).
 
     Example:
-        >>> class Square(Mapped):
+        >>> class Square(OfUniform):
         ...     def of_uniform(self, uniform, xp, *scalars):
         ...         return xp.square(uniform)
         >>> round(Square().moments((8,), 1.0, 0.0).mean, 12)
