@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -201,6 +201,18 @@ def values_alone(
         return law.values(key, shape, dtype, *scalars)
     values = law.values(key, (math.prod(shape),), dtype, *scalars)
     return lax.optimization_barrier(values).reshape(shape)  # type: ignore[no-any-return]
+
+
+def each(law: Law, one: Callable[[jax.Array], jax.Array], over: jax.Array, axis: int) -> jax.Array:
+    """The arrays of a law that a function makes of each element, stacked along an axis.
+
+    Elementwise laws make them all at once. The others one by one: a decomposition of many
+    matrices is another program on a GPU than that of one, with other last bits, and ten times
+    slower.
+    """
+    if isinstance(law, Elementwise):
+        return jax.vmap(one, out_axes=axis)(over)
+    return jnp.moveaxis(lax.map(one, over), 0, axis)
 
 
 def bit_width(dtype: DType) -> int:

@@ -12,7 +12,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from cthulhu._types import DType, Number
-from cthulhu.laws._base import Law, Moments, values_alone
+from cthulhu.laws._base import Law, Moments, each, values_alone
 
 Shape = tuple[int, ...]
 
@@ -148,7 +148,7 @@ class Stack(Law):
         if not self.layers:
             return jnp.zeros(shape, dtype)
         if key is None or is_threefry(key):
-            return jax.vmap(one, out_axes=self.axis)(numbers)
+            return each(self.law, one, numbers, self.axis)
         # Of other keys, `vmap` makes other bits than those of each alone.
         return jnp.moveaxis(lax.map(one, numbers), 0, self.axis)
 

@@ -19,6 +19,7 @@ from jax.sharding import Sharding
 
 from cthulhu._types import Array, DType, Jitted, Number
 from cthulhu.laws import Elementwise, Fill, Law
+from cthulhu.laws._base import each
 from cthulhu.programs import _blocks as blocks
 from cthulhu.programs import _pool as pool
 from cthulhu.programs._build import Draw, compute_dtype, rounded
@@ -218,4 +219,4 @@ def run_law(
         return rounded(law.values(key, shape, compute_dtype(dtype), *scalars), dtype)
 
     keys = jax.random.wrap_key_data(words, impl="threefry2x32")
-    return one(keys) if stack is None else jax.vmap(one, out_axes=stack)(keys)
+    return one(keys) if stack is None else each(law, one, keys, stack)
