@@ -139,7 +139,7 @@ def called(text):
 
 
 class LinkCode(SphinxPostTransform):
-    """Make a link of code that is exactly the name of something documented, or a call of a class."""
+    """Make a link of code that is exactly the name of something documented, or calls a class."""
 
     default_priority = 5  # Before Sphinx resolves references.
 

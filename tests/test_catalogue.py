@@ -1,6 +1,7 @@
 """The pages of all initializers: nothing is forgotten, here or at a peer, and calls run."""
 
 import ast
+import importlib.util
 import inspect
 import math
 import pkgutil
@@ -10,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import jax
 import pytest
 
 import cthulhu
@@ -81,9 +81,8 @@ def public(module: ModuleType) -> dict[str, Any]:
     if module.__name__ == "torch.nn.init":  # What has no underscore is deprecated, or imported.
         names = [name for name in names if name.endswith("_") or name == "calculate_gain"]
     if module.__name__ == "keras.initializers":  # Each class has its snake_case name too.
-        names = [
-            name for name in names if name[0].isupper() or name in ("deserialize", "get", "serialize")
-        ]
+        kept = ("deserialize", "get", "serialize")
+        names = [name for name in names if name[0].isupper() or name in kept]
     return {name: getattr(module, name) for name in names}
 
 
@@ -94,11 +93,6 @@ COLUMNS = {
     "haiku.initializers": "Haiku",
     "torch.nn.init": "torch.nn.init",
 }
-
-
-def peer(name: str) -> ModuleType:
-    module: ModuleType = pytest.importorskip(name)
-    return module
 
 
 def names_of(peer: str) -> set[str]:
@@ -157,3 +151,34 @@ def test_the_fans_of_other_layers_are_those_told() -> None:
 def test_a_recipe_has_the_gain_that_is_told(call: str, gain: float) -> None:
     init = eval(call, dict(NAMES))
     assert init.gain == pytest.approx(gain, rel=0.005)
+
+
+def gallery() -> Any:
+    """The module that draws the pictures."""
+    pytest.importorskip("matplotlib")
+    spec = importlib.util.spec_from_file_location("_gallery", DOCS / "_gallery.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_initializer_is_in_the_gallery() -> None:
+    pictures = gallery().FAMILIES
+    calls = [call for family in pictures.values() for call, *_ in family]
+    shown = {type(eval(call, dict(NAMES))) for call in calls}
+    assert shown == set(CLASSES)
+    assert len(set(calls)) == len(calls)
+
+
+def test_every_family_of_the_gallery_is_on_its_page_in_light_and_dark() -> None:
+    page = (DOCS / "gallery.md").read_text()
+    shown = re.findall(
+        r'^    alt: ".{40,}"\n    classes: only-(light|dark)\n---\nshow\("(\w+)"(, dark=True)?\)$',
+        page,
+        re.MULTILINE,
+    )
+    families = list(gallery().FAMILIES)
+    assert [family for _, family, _ in shown] == [one for one in families for _ in range(2)]
+    assert all((side == "dark") == bool(dark) for side, _, dark in shown)
