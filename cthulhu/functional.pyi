@@ -1257,6 +1257,10 @@ def masked(
         >>> import jax
         >>> masked(jax.random.key(0), (3, 2), init="ones", mask=[True, False]).tolist()
         [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]
+
+    References:
+        Germain, Gregor, Murray and Larochelle (2015), "MADE: masked autoencoder for
+        distribution estimation", https://arxiv.org/abs/1502.03509
     """
 
 def ones(
@@ -1837,8 +1841,8 @@ def scaled_orthogonal(
         gain: the factor; a number or a scalar array; default 1. May be traced.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent matrices; default none; ``"rest"``
-            is all that are neither inputs nor outputs.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
         layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
             `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 
@@ -2126,8 +2130,8 @@ def spectral(
             rather than to expect it; default `True`.
         in_axis: the axis, or axes, of the inputs; default -2.
         out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent matrices; default none; ``"rest"``
-            is all that are neither inputs nor outputs.
+        batch_axis: axes that stack independent tensors and count in no fan; default
+            none; ``"rest"`` is all that are neither inputs nor outputs.
         layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
             `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
 

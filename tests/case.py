@@ -79,6 +79,8 @@ class Case:
     # Whether it is compared with all of JAX's program, which takes seconds to compile in three
     # and more dimensions.
     in_full: bool = False
+    # Whether rules must tell it something, unless an option does.
+    asks_rules: bool = False
     # Whether it stands for its like where a test is slow.
     witness: bool = True
     label: str = ""
@@ -101,7 +103,7 @@ class Case:
     @property
     def needs_options(self) -> bool:
         """Whether a name alone makes no initializer."""
-        return bool(self.required)
+        return bool(self.required) or self.asks_rules
 
     def ending(self, rows: int, columns: int) -> Shape:
         """A shape with these last dimensions, or a few more: of a matrix where it makes them."""

@@ -30,6 +30,7 @@ from cthulhu.params._cautions import caution
 from cthulhu.params._layout import TreeLayout, axes_of, has_default_axes, unbound
 from cthulhu.params._leaves import Leaf, checked, own_sharding, stack_axes
 from cthulhu.params._plan import laid_out
+from cthulhu.params._relations import related
 from cthulhu.params._rules import RulesLike
 from cthulhu.trees import Path, flatten, frame_of, join
 from cthulhu.typing import DTypeLike, Shape
@@ -227,7 +228,7 @@ def plan_of(
         if weight is None:
             unknown.append(leaf)
     caution(owner, unknown, layout, stacked, stacklevel=3)
-    return Plan(tuple(leaves), frame)
+    return Plan(tuple(related(owner, leaves, layout)), frame)
 
 
 def needs_rule(owner: str, path: Path, value: Any) -> bool:

@@ -77,11 +77,6 @@ class BuiltIn(Initializer):
     legacy: ClassVar[tuple[str, ...]] = ()
     """Further names that Keras 2, tf.keras and Keras 3 read and write."""
 
-    ours: ClassVar[frozenset[str]] = frozenset(
-        {"in_axis", "out_axis", "batch_axis", "layout", "axis", "lower", "upper"}
-    )
-    """Fields that Keras does not have."""
-
     # `defined` sets these.
     name: ClassVar[str]
     """The snake_case name, which is the function's."""
@@ -99,7 +94,7 @@ class BuiltIn(Initializer):
         """Make an instance; name an option of JAX or of torch that is called otherwise here."""
         parameters = cls.__dict__.get("__dataclass_params__")
         if parameters is not None and parameters.init:
-            known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+            known = [field.name for field in cls.fields()]
             for name in kwargs:
                 if name not in known:
                     raise unknown_option(cls.__name__, name, known, cls.elsewhere)
@@ -127,15 +122,20 @@ class BuiltIn(Initializer):
             return super().__call__(*args, **kwargs)
 
     @classmethod
-    def option_fields(cls) -> list[dataclasses.Field[Any]]:
+    def fields(cls) -> list[options.Field]:
+        """The fields in the order of the constructor: keywords last, those of a base too."""
+        found: tuple[options.Field, ...] = dataclasses.fields(cls)  # type: ignore[arg-type]
+        return sorted(found, key=lambda field: field.kw_only is True)
+
+    @classmethod
+    def option_fields(cls) -> list[options.Field]:
         """The fields that are options of the function: all but the seed."""
-        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-        return [field for field in fields if field.name != options.SEED]
+        return [field for field in cls.fields() if field.name != options.SEED]
 
     def __post_init__(self) -> None:
         """Check each field, and keep the options that `plan` takes."""
         cls = type(self)
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        given = {field.name: getattr(self, field.name) for field in self.fields()}
         found = cls.checked(cls.__name__, given, concrete=True)
         for name, value in found.items():
             object.__setattr__(self, name, value)
@@ -149,7 +149,7 @@ class BuiltIn(Initializer):
         """The values of fields in their canonical form."""
         found = {
             field.name: options.checked(owner, field, given[field.name], concrete=concrete)
-            for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+            for field in cls.fields()
             if field.name in given
         }
         cls.agree(owner, found)
@@ -183,7 +183,7 @@ class BuiltIn(Initializer):
         """The constructor call, without what is at its default."""
         given = ", ".join(
             f"{field.name}={getattr(self, field.name)!r}"
-            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            for field in self.fields()
             if getattr(self, field.name) != field.default
         )
         return f"{type(self).__name__}({given})"
@@ -191,13 +191,14 @@ class BuiltIn(Initializer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments under Keras's names, as values that JSON can hold.
 
-        What Keras does not know is written only where it is not the default.
+        What Keras does not know is a keyword here, and is written only where it is not the
+        default.
 
         Returns:
             A dict from which `from_config` makes an equal instance.
         """
         register(type(self))  # Keras asks for the config just before it asks for the name.
-        fields: tuple[options.Field, ...] = dataclasses.fields(self)  # type: ignore[arg-type]
+        fields = self.fields()
         values = {field.name: getattr(self, field.name) for field in fields}
         changed = {field.name for field in fields if values[field.name] != field.default}
         axes: Mapping[str, object] = {}
@@ -211,7 +212,7 @@ class BuiltIn(Initializer):
         written = {
             field.name: options.written(field, values[field.name])
             for field in fields
-            if field.name in changed or field.name not in self.ours
+            if field.name in changed or not field.kw_only
         }
         return {**written, **axes}
 
@@ -245,7 +246,7 @@ class BuiltIn(Initializer):
         # Keras ignores the one where the other is missing.
         if None not in axes.values():
             known.update(axes, batch_axis="rest")
-        names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        names = [field.name for field in cls.fields()]
         for name in known:
             if name not in names:
                 raise TypeError(

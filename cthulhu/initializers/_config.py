@@ -81,7 +81,8 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
 
 def keras_has(cls: type[BuiltIn], config: Mapping[str, Any]) -> bool:
     """Whether Keras knows the class and all that is in the config, with the same meaning."""
-    return cls.in_keras and cls.ours.isdisjoint(config) and config.get("mode") != "fan_geo_avg"
+    ours = (field.name for field in cls.fields() if field.kw_only)
+    return cls.in_keras and config.keys().isdisjoint(ours) and config.get("mode") != "fan_geo_avg"
 
 
 @overload

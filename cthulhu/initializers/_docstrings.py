@@ -31,6 +31,23 @@ WITHOUT_KEY = {
 }
 
 
+# What a class with these options says of them in one line, and what is shown.
+AXES_LINE = re.compile(r"^( +)in_axis, out_axis, batch_axis, layout: .*\n", re.MULTILINE)
+AXES = """\
+in_axis: the axis, or axes, of the inputs; default -2.
+out_axis: the axis, or axes, of the outputs; default -1.
+batch_axis: axes that stack independent tensors and count in no fan;
+    default none; ``"rest"`` is all that are neither inputs nor outputs.
+layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
+    `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+"""
+
+
+def with_axes(docstring: str) -> str:
+    """A docstring in which the options for axes are told in full."""
+    return AXES_LINE.sub(lambda line: textwrap.indent(AXES, line[1]), docstring)
+
+
 def function_docstring(
     docstring: str,
     *,

@@ -21,12 +21,7 @@ class GlorotNormal(NamedScaling):
 
     Args:
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors and count in no fan;
-            default none; ``"rest"`` is all that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -73,12 +68,7 @@ class GlorotUniform(NamedScaling):
 
     Args:
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors and count in no fan;
-            default none; ``"rest"`` is all that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.

@@ -66,7 +66,6 @@ class Identity(BuiltIn):
 
     draws = False
     in_keras = True
-    ours: ClassVar = frozenset({"shift", "convolution"})
     legacy = ("IdentityInitializer",)
     known_as = ("eye", "eye_", "identity_init")
     arguments: ClassVar = {

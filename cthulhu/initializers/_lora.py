@@ -12,7 +12,6 @@ from jax.typing import ArrayLike
 
 from cthulhu import checks
 from cthulhu._types import DType, Number, Option
-from cthulhu.fans import LayoutLike
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._registry import defined
@@ -22,7 +21,7 @@ from cthulhu.laws._base import is_complex, real_parts
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, bind, compute_dtype
 from cthulhu.random import fused
-from cthulhu.typing import Axes, BatchAxes, DTypeLike
+from cthulhu.typing import DTypeLike
 
 DISTRIBUTIONS = ("uniform", "untruncated_normal")
 
@@ -74,11 +73,6 @@ class LoraA(OfFans):
 
     distribution: str = options.option("uniform", known_distribution)
     seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    in_axis: Axes = options.axes(-2)
-    out_axis: Axes = options.axes(-1)
-    batch_axis: BatchAxes = options.axes((), rest=True)
-    layout: LayoutLike = options.layout()
 
     known_as = ("lora",)
     example = """

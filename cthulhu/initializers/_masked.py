@@ -124,6 +124,10 @@ class Masked(nested.Combinator):
     Example:
         >>> Masked("ones", "tril", seed=0)((2, 3)).tolist()
         [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
+
+    References:
+        Germain, Gregor, Murray and Larochelle (2015), "MADE: masked autoencoder for
+        distribution estimation", https://arxiv.org/abs/1502.03509
     """
 
     init: InitializerLike = dataclasses.field(metadata=nested.required())

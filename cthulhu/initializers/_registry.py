@@ -4,6 +4,7 @@ import re
 from typing import TypeVar
 
 from cthulhu.initializers._builtin import BuiltIn
+from cthulhu.initializers._docstrings import with_axes
 from cthulhu.initializers._functions import function_of
 
 Definition = TypeVar("Definition", bound=type[BuiltIn])
@@ -17,6 +18,8 @@ KNOWN_AS: dict[str, str] = {}
 def defined(cls: Definition) -> Definition:
     """Complete a class that defines an initializer: its name, its function, its other names."""
     cls.name = snake_case(cls.__name__)
+    if cls.__doc__ is not None:
+        cls.__doc__ = with_axes(cls.__doc__)
     cls.defaults = {field.name: field.default for field in cls.option_fields()}
     cls.function = staticmethod(function_of(cls))
     names = [cls.__name__, cls.name, *cls.aliases, *cls.legacy]

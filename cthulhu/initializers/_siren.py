@@ -7,12 +7,11 @@ from jax.sharding import NamedSharding
 
 from cthulhu import checks
 from cthulhu._types import Option
-from cthulhu.fans import LayoutLike
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._registry import defined
 from cthulhu.initializers._variance_scaling import OfFans, fan, variance_scaled
 from cthulhu.programs._build import Draw
-from cthulhu.typing import Axes, BatchAxes, DTypeLike
+from cthulhu.typing import DTypeLike
 
 
 @defined
@@ -29,12 +28,7 @@ class Siren(OfFans):
             a scalar array; default 30. It does not scale a first layer.
         first: whether the layer is the first; default `False`.
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors and count in no fan;
-            default none; ``"rest"`` is all that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -58,11 +52,6 @@ class Siren(OfFans):
     w0: float = options.number(30.0, checks.positive)
     first: bool = options.option(False, checks.flag)
     seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    in_axis: Axes = options.axes(-2)
-    out_axis: Axes = options.axes(-1)
-    batch_axis: BatchAxes = options.axes((), rest=True)
-    layout: LayoutLike = options.layout()
 
     example = """
         >>> import jax

@@ -86,12 +86,7 @@ class ScaledOrthogonal(OfFans):
     Args:
         gain: the factor; a number or a scalar array; default 1.
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent matrices; default none; ``"rest"`` is all
-            that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -111,11 +106,6 @@ class ScaledOrthogonal(OfFans):
 
     gain: float = options.number(1.0, checks.finite)
     seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    in_axis: Axes = options.axes(-2)
-    out_axis: Axes = options.axes(-1)
-    batch_axis: BatchAxes = options.axes((), rest=True)
-    layout: LayoutLike = options.layout()
 
     elsewhere: ClassVar = ELSEWHERE
     example = """
@@ -170,12 +160,7 @@ class Spectral(OfFans):
         exact: whether to measure the norm, by a decomposition of singular values, rather
             than to expect it; default `True`.
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent matrices; default none; ``"rest"`` is all
-            that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -196,11 +181,6 @@ class Spectral(OfFans):
     gain: float = options.number(1.0, checks.non_negative)
     exact: bool = options.option(True, checks.flag)
     seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    in_axis: Axes = options.axes(-2)
-    out_axis: Axes = options.axes(-1)
-    batch_axis: BatchAxes = options.axes((), rest=True)
-    layout: LayoutLike = options.layout()
 
     elsewhere: ClassVar = ELSEWHERE
     example = """

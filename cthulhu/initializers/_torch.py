@@ -21,7 +21,7 @@ from cthulhu.initializers._variance_scaling import (
 )
 from cthulhu.programs import _draws as draws
 from cthulhu.programs._build import Draw, compute_dtype
-from cthulhu.typing import Axes, BatchAxes, Distribution, DTypeLike, Mode
+from cthulhu.typing import Distribution, DTypeLike, Mode
 
 
 def known_nonlinearity(owner: str, argument: str, value: Any) -> str | float:
@@ -64,12 +64,7 @@ class Kaiming(OfFans):
         distribution: ``"untruncated_normal"`` (default), ``"uniform"`` or
             ``"truncated_normal"``.
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors and count in no fan;
-            default none; ``"rest"`` is all that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -90,11 +85,6 @@ class Kaiming(OfFans):
     nonlinearity: gains.Nonlinearity = options.option("leaky_relu", known_nonlinearity)
     distribution: Distribution = options.option("untruncated_normal", known_distribution)
     seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    in_axis: Axes = options.axes(-2)
-    out_axis: Axes = options.axes(-1)
-    batch_axis: BatchAxes = options.axes((), rest=True)
-    layout: LayoutLike = options.layout()
 
     example = """
         >>> import jax
@@ -134,12 +124,7 @@ class Xavier(OfFans):
         distribution: ``"untruncated_normal"`` (default), ``"uniform"`` or
             ``"truncated_normal"``.
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors and count in no fan;
-            default none; ``"rest"`` is all that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -161,11 +146,6 @@ class Xavier(OfFans):
     gain: float = options.number(1.0, checks.positive)
     distribution: Distribution = options.option("untruncated_normal", known_distribution)
     seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    in_axis: Axes = options.axes(-2)
-    out_axis: Axes = options.axes(-1)
-    batch_axis: BatchAxes = options.axes((), rest=True)
-    layout: LayoutLike = options.layout()
 
     example = """
         >>> import jax
@@ -202,12 +182,7 @@ class TorchLinear(NamedScaling):
 
     Args:
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors and count in no fan;
-            default none; ``"rest"`` is all that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.

@@ -6,12 +6,11 @@ from typing import Any
 from jax.sharding import NamedSharding
 
 from cthulhu import checks
-from cthulhu.fans import LayoutLike
 from cthulhu.initializers import _options as options
 from cthulhu.initializers._registry import defined
 from cthulhu.initializers._variance_scaling import NamedScaling, OfFans, variance_scaled
 from cthulhu.programs._build import Draw
-from cthulhu.typing import Axes, BatchAxes, DTypeLike
+from cthulhu.typing import DTypeLike
 
 
 @defined
@@ -26,12 +25,7 @@ class SmallInit(NamedScaling):
 
     Args:
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors and count in no fan;
-            default none; ``"rest"`` is all that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -72,12 +66,7 @@ class WangInit(OfFans):
         layers: the number of layers of the model, each of an attention and a
             feed-forward block.
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors and count in no fan;
-            default none; ``"rest"`` is all that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: the axes, as in `VarianceScaling`.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -97,11 +86,6 @@ class WangInit(OfFans):
 
     layers: int = dataclasses.field(metadata=options.required(checks.count))
     seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    in_axis: Axes = options.axes(-2)
-    out_axis: Axes = options.axes(-1)
-    batch_axis: BatchAxes = options.axes((), rest=True)
-    layout: LayoutLike = options.layout()
 
     known_as = ("wang_init_method",)
     example = """

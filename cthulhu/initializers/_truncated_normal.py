@@ -94,7 +94,6 @@ class TruncatedNormal(BuiltIn):
     corrected: bool = options.option(False, checks.flag)
 
     in_keras = True
-    ours: ClassVar = frozenset({"lower", "upper", "absolute", "corrected"})
     known_as = ("trunc_normal", "trunc_normal_")
     elsewhere: ClassVar = {
         "std": "write stddev=…",

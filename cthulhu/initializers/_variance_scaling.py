@@ -111,8 +111,15 @@ def divided(
     return draws.truncated_normal(shape, target, sharding, stddev=root(variance) / remaining)
 
 
+@dataclasses.dataclass(frozen=True, repr=False)
 class OfFans(BuiltIn):
-    """What has axes that are counted as inputs and outputs."""
+    """What has axes that are counted as inputs and outputs: they are its last options."""
+
+    _: dataclasses.KW_ONLY
+    in_axis: Axes = options.axes(-2)
+    out_axis: Axes = options.axes(-1)
+    batch_axis: BatchAxes = options.axes((), rest=True)
+    layout: LayoutLike = options.layout()
 
     @classmethod
     def for_einsum(cls, equation: str, **given: Any) -> Self:
@@ -176,12 +183,7 @@ class VarianceScaling(OfFans):
         distribution: ``"truncated_normal"`` (default) or its synonym ``"normal"``,
             ``"untruncated_normal"`` or ``"uniform"``.
         seed: an integer from 0 to 2**32 - 1, or `None`.
-        in_axis: the axis, or axes, of the inputs; default -2.
-        out_axis: the axis, or axes, of the outputs; default -1.
-        batch_axis: axes that stack independent tensors and count in no fan;
-            default none; ``"rest"`` is all that are neither inputs nor outputs.
-        layout: in place of axes, the layout of a common layer, as ``"moe"`` (see
-            `cthulhu.fans.LAYOUTS`), or a `cthulhu.fans.Layout`; default none.
+        in_axis, out_axis, batch_axis, layout: which axes are inputs, outputs and neither.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -203,11 +205,6 @@ class VarianceScaling(OfFans):
     mode: Mode = options.option("fan_in", known_mode)
     distribution: Distribution = options.option("truncated_normal", known_distribution)
     seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    in_axis: Axes = options.axes(-2)
-    out_axis: Axes = options.axes(-1)
-    batch_axis: BatchAxes = options.axes((), rest=True)
-    layout: LayoutLike = options.layout()
 
     in_keras = True
     example = """
@@ -236,11 +233,6 @@ class NamedScaling(OfFans):
     """What the six named initializers share: a seed and the axes of the fans."""
 
     seed: int | None = options.seed()
-    _: dataclasses.KW_ONLY
-    in_axis: Axes = options.axes(-2)
-    out_axis: Axes = options.axes(-1)
-    batch_axis: BatchAxes = options.axes((), rest=True)
-    layout: LayoutLike = options.layout()
 
     scaling: ClassVar[tuple[float, Mode, Distribution]]
     """The options of `VarianceScaling` that the name stands for."""

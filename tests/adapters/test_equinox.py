@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy import stats
 
 from cthulhu import initializers, random, verify
 from cthulhu.adapters.equinox import plan, reinit
 from cthulhu.fans import Layout
+from cthulhu.initializers import TorchBias, TorchLinear
 from cthulhu.initializers._nested import Combinator
 from cthulhu.params import Keep, Rules, init_params
 from tests.cases import CASES, KEY, Case, by_id, same_bits
@@ -316,3 +318,21 @@ def test_a_model_trains() -> None:
         model, state, value = step(model, state)
         losses.append(float(value))
     assert losses[-1] < losses[0] / 4
+
+
+def test_the_default_law_of_equinox_can_be_written() -> None:
+    """Weights and biases within 1 / sqrt(fan_in), against Equinox's own draws.
+
+    A false alarm in 1e-6 of keys, and the key is fixed.
+    """
+    rules = [(".*weight", TorchLinear()), (".*bias", TorchBias(kernel="weight"))]
+    for layer, fan_in in (
+        (eqx.nn.Linear(49, 3000, key=KEY), 49),
+        (eqx.nn.Conv2d(8, 3000, 3, groups=4, key=KEY), 18),
+        (eqx.nn.MLP(49, 3000, 49, 1, key=KEY).layers[1], 49),
+    ):
+        made = reinit(layer, 5, rules)
+        for ours, theirs in ((made.weight, layer.weight), (made.bias, layer.bias)):
+            limit = fan_in**-0.5
+            assert 0.98 * limit < float(abs(ours).max()) <= limit
+            assert stats.ks_2samp(np.ravel(ours), np.ravel(theirs)).pvalue > 1e-6

@@ -175,6 +175,13 @@ def test_a_model_without_values_gets_some() -> None:
     assert model(torch.zeros(2, 4)).shape == (2, 3)
 
 
+def test_a_view_in_another_order_is_no_tie() -> None:
+    table = torch.ones(3, 3)
+    assert set(tree({"a": table, "b": table.T, "c": table})) == {"a", "b"}
+    array = np.ones((3, 3), np.float32)
+    assert set(tree({"a": array, "b": array.T, "c": array})) == {"a", "b"}
+
+
 def test_buffers_are_kept() -> None:
     model = torch.nn.BatchNorm1d(3)
     model(torch.ones(2, 3) * torch.arange(3.0))

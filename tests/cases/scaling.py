@@ -177,6 +177,7 @@ CASES: tuple[Case, ...] = (
             Wrong({"kernel": None}, TypeError, r"kernel must be the path of a parameter, .*None$"),
         ),
         golden="3e06c534 3a5c3c00 3e741934 be7a341c 39985000 bda83ab8",
+        asks_rules=True,
         in_keras=False,
     ),
     Case(
