@@ -99,10 +99,14 @@ def as_written(app, what, name, thing, options, signature, returns):
 
 
 def name_public_bases(app, name, thing, options, bases):
-    """Show `Initializer` as the base where the real one is an internal helper."""
-    base = cthulhu.initializers.Initializer
-    if isinstance(thing, type) and issubclass(thing, base) and thing is not base:
-        bases[:] = [base]
+    """Show `Initializer` or `Law` as the base where the real one is an internal helper."""
+    public = {object, *(getattr(cthulhu.laws, law) for law in cthulhu.laws.__all__)}
+    for base, known in (
+        (cthulhu.initializers.Initializer, set()),
+        (cthulhu.laws.Law, public),
+    ):
+        if isinstance(thing, type) and issubclass(thing, base) and thing is not base:
+            bases[:] = [one if one in known else base for one in bases]
 
 
 def resolve_type(app, env, node, contnode):
