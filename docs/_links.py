@@ -99,10 +99,14 @@ def as_written(app, what, name, thing, options, signature, returns):
 
 
 def name_public_bases(app, name, thing, options, bases):
-    """Show `Initializer` as the base where the real one is an internal helper."""
-    base = cthulhu.initializers.Initializer
-    if isinstance(thing, type) and issubclass(thing, base) and thing is not base:
-        bases[:] = [base]
+    """Show `Initializer` or `Law` as the base where the real one is an internal helper."""
+    public = {object, *(getattr(cthulhu.laws, law) for law in cthulhu.laws.__all__)}
+    for base, known in (
+        (cthulhu.initializers.Initializer, set()),
+        (cthulhu.laws.Law, public),
+    ):
+        if isinstance(thing, type) and issubclass(thing, base) and thing is not base:
+            bases[:] = [one if one in known else base for one in bases]
 
 
 def resolve_type(app, env, node, contnode):
@@ -116,8 +120,30 @@ def resolve_type(app, env, node, contnode):
     )
 
 
+def is_foreign(literal):
+    """Whether code stands in a table beside a column "here", and so names other libraries."""
+    entry = literal
+    while entry is not None and not isinstance(entry, nodes.entry):
+        entry = entry.parent
+    if entry is None:
+        return False
+    (head,) = next(one for one in entry.parent.parent.parent if isinstance(one, nodes.thead))
+    titles = [title.astext() for title in head]
+    return "here" in titles and titles[entry.parent.index(entry)] != "here"
+
+
+def called(text):
+    """The name of what a text calls, if it is a class or has a module, as `HeNormal(seed=1)`."""
+    name, parenthesis, _ = text.partition("(")
+    if not parenthesis or not text.endswith(")"):
+        return text
+    if name[:1].isupper():
+        return name.partition(".")[0]
+    return name if "." in name else text
+
+
 class LinkCode(SphinxPostTransform):
-    """Make a link of code that is exactly the name of something documented."""
+    """Make a link of code that is exactly the name of something documented, or calls a class."""
 
     default_priority = 5  # Before Sphinx resolves references.
 
@@ -126,7 +152,10 @@ class LinkCode(SphinxPostTransform):
             inside = (addnodes.pending_xref, nodes.reference, nodes.title)
             if isinstance(literal.parent, inside):
                 continue
-            target = self.target(literal.astext())
+            text = literal.astext()
+            target = text if text in elsewhere() else None
+            if target is None and not is_foreign(literal):
+                target = self.target(text)
             if target is not None:
                 link = addnodes.pending_xref(
                     "",
@@ -145,6 +174,7 @@ class LinkCode(SphinxPostTransform):
         documented = self.env.domains["py"].objects
         if text in documented or text in elsewhere():
             return text
+        text = called(text)
         if "." in text or not text.isidentifier():
             full = f"cthulhu.{text}"
             return full if full in documented else None

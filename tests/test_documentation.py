@@ -10,6 +10,7 @@ import pytest
 
 import cthulhu
 from cthulhu import initializers, typing
+from cthulhu.initializers._registry import CLASSES
 
 ROOT = Path(cthulhu.__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -96,3 +97,20 @@ def test_contributing_counts_the_initializers_of_the_demo() -> None:
     count = numbers[len(re.findall(r'"\w+"', names.group(1)))]
     for page in ("CONTRIBUTING.md", "README.md"):
         assert f"each of {count} initializers" in (ROOT / page).read_text()
+
+
+def test_the_three_parts_of_the_page_of_initializers_have_one_order() -> None:
+    page = (DOCS / "initializers.md").read_text()
+    laws = re.findall(r"^\| `(\w+)` \| `\w+` \|", page, re.MULTILINE)
+    moments, arguments = page.partition("| | Mean | Stddev | Support |")[2].split("## Arguments")
+    assert [name for name in laws if name[0].isupper()] == laws
+    assert re.findall(r"^\| (\w+) \|", moments, re.MULTILINE) == laws
+    entries = re.findall(r"^`(\w+)`?(?:\(.*)?.*\n: ", arguments, re.MULTILINE)
+    assert [laws.index(name) for name in entries] == sorted(map(laws.index, entries))
+    assert {cls.__name__ for cls in CLASSES} == set(laws)
+    told = set(
+        re.findall(
+            r"`(\w+)(?:\(.*?\))?`", "\n".join(re.findall(r"^(`\w+.*)\n: ", arguments, re.MULTILINE))
+        )
+    )
+    assert told >= set(laws)

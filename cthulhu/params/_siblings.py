@@ -164,7 +164,7 @@ class Tied(OfSiblings):
 
 
 class WeightNormScale(OfSiblings):
-    """In `Rules`, the lengths g of weight normalization, with which w = g v / |v| is v.
+    """In `Rules`, the lengths g of weight normalization, with which ``w = g v / |v|`` is v.
 
     Law: the Euclidean norm of `v` over all axes but those of the outputs.
 
