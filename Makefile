@@ -21,11 +21,12 @@ help: ## Show this list
 demo: $(INSTALLED)/demo ## Train a small model on real images, once per initializer
 	@$(BIN)/python examples/quickstart.py
 
-test: $(INSTALLED)/test ## Run the whole test suite (PYTEST_ARGS="..." adds options)
-	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+test: $(INSTALLED)/test ## Run the test suite (PYTEST_ARGS="..." adds options)
+	@$(BIN)/python -m pytest -n $(JOBS) --ignore tests/peers $(PYTEST_ARGS)
 
-peers: $(INSTALLED)/peers ## Run the tests that need PyTorch, which is large
-	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) $$(grep -rl 'importorskip("torch")' tests)
+peers: $(INSTALLED)/peers ## Run the tests against other libraries, PyTorch among them, which is large
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/peers \
+		$$(grep -rl 'importorskip("torch")' tests --exclude-dir peers)
 
 lint: $(INSTALLED)/lint ## Check style and format
 	@$(BIN)/ruff check --quiet .

@@ -79,6 +79,8 @@ class Case:
     # Whether it is compared with all of JAX's program, which takes seconds to compile in three
     # and more dimensions.
     in_full: bool = False
+    # Whether a layout of devices changes no bit; the sums of a product have an order.
+    exact_in_layouts: bool = True
     # Whether rules must tell it something, unless an option does.
     asks_rules: bool = False
     # Whether it stands for its like where a test is slow.
@@ -130,6 +132,15 @@ class Case:
     def init(self, key: jax.Array | None, shape: Shape | None = None, *args: Any) -> jax.Array:
         """The pure function with this row's options."""
         return self.function(key, self.shape if shape is None else shape, *args, **self.options)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fewest options with which a call makes an array."""
+        return dict(self.options) if self.asks_rules else self.required
+
+    def plain(self) -> Any:
+        """The class with the fewest options with which it makes an array."""
+        return self.cls(**self.given)
 
     def default(self) -> Any:
         """The class with nothing but what must be given."""

@@ -28,12 +28,15 @@ class Misuse(NamedTuple):
 def of_both(
     id: str, arguments: Callable[[Case], tuple[Any, ...]], error: type[Exception], message: str
 ) -> Iterator[Misuse]:
-    """The same call of an instance and of the function, in whose name both speak."""
-    message = f"^{{name}}: {message}"
-    yield Misuse(f"{id}, class", lambda case: case.default()(*arguments(case)), error, message)
+    """The same call of an instance and of the function, in whose name both speak.
+
+    What is made of another initializer lets that one refuse, and says so.
+    """
+    message = rf"^{{name}}: (\w+: )?{message}"
+    yield Misuse(f"{id}, class", lambda case: case.plain()(*arguments(case)), error, message)
     yield Misuse(
         f"{id}, function",
-        lambda case: case.function(*arguments(case), **case.required),
+        lambda case: case.function(*arguments(case), **case.given),
         error,
         message,
     )
@@ -60,7 +63,7 @@ def function_of(key: Any, got: str) -> Misuse:
     """A key that only a function can take for one."""
     return Misuse(
         f"key {key!r}",
-        lambda case: case.function(key, case.shape, **case.required),
+        lambda case: case.function(key, case.shape, **case.given),
         TypeError,
         rf"^{{name}}: key must be a PRNG key, as jax\.random\.key\(0\) makes; got {got}$",
     )
@@ -138,31 +141,31 @@ OF_ANY = (
     ),
     Misuse(
         "no shape",
-        lambda case: case.default()(KEY),
+        lambda case: case.plain()(KEY),
         TypeError,
         r"^{cls}: a call needs a shape: init\(key, shape, dtype\) or init\(shape, dtype\)$",
     ),
     Misuse(
         "unknown argument",
-        lambda case: case.default()(shap=case.shape),
+        lambda case: case.plain()(shap=case.shape),
         TypeError,
         r"^{cls}: unknown argument 'shap' in a call \(did you mean 'shape'\?\)",
     ),
     Misuse(
         "shape twice",
-        lambda case: case.default()(case.shape, shape=case.shape),
+        lambda case: case.plain()(case.shape, shape=case.shape),
         TypeError,
         r"^{cls}: argument 'shape' was given twice$",
     ),
     Misuse(
         "too many arguments",
-        lambda case: case.default()(KEY, case.shape, None, None, None),
+        lambda case: case.plain()(KEY, case.shape, None, None, None),
         TypeError,
         r"^{cls}: at most 4 arguments \(key, shape, dtype, out_sharding\); got 5$",
     ),
     Misuse(
         "integer as an instance's key",
-        lambda case: case.default()(7, case.shape),
+        lambda case: case.plain()(7, case.shape),
         TypeError,
         r"^{cls}: key must be a PRNG key, as jax\.random\.key\(7\) makes; got 7 of type int$",
     ),
@@ -208,7 +211,7 @@ OF_RANDOM = (
     ),
     Misuse(
         "unseeded under jit",
-        lambda case: jax.jit(lambda: case.default()(case.shape))(),
+        lambda case: jax.jit(lambda: case.plain()(case.shape))(),
         RuntimeError,
         r"^{cls}: called without a key and without a seed while JAX traces a function; .*"
         r"Pass a key, init\(key, shape, dtype\), or enter `with cthulhu\.random\.scope\(key\):`",
@@ -238,9 +241,9 @@ def test_a_wrong_call_is_refused(case: Case, misuse: Misuse) -> None:
 @pytest.mark.parametrize("case", CASES, ids=by_id)
 def test_a_number_of_dimensions_that_is_not_in_the_row_is_refused(case: Case) -> None:
     for rank in set(range(6)) - set(case.ranks):
-        for call in (case.default(), functools.partial(case.function, **case.required)):
+        for call in (case.plain(), functools.partial(case.function, **case.given)):
             assert_refused(
                 lambda rank=rank, call=call: call(KEY, (2,) * rank),
                 ValueError,
-                rf"^{case.name}: shape must have .* dimensions? .*, which has {rank}$",
+                rf"^{case.name}: (\w+: )?shape must have .* dimensions? .*, which has {rank}$",
             )

@@ -28,7 +28,10 @@ NARROW = [
 
 @pytest.mark.parametrize("dtype", NARROW, ids=lambda dtype: np.dtype(dtype).name)
 def test_narrow_values_are_the_float32_values_rounded(dtype: Any) -> None:
+    largest = float(jnp.finfo(dtype).max)
     for case in RANDOM_VARIANTS:
+        if max(map(abs, case.support(case.shape))) > largest:
+            continue  # It is refused.
         rounded = np.asarray(case.init(KEY)).astype(dtype)
         same_bits(case.init(KEY, case.shape, dtype), rounded)
         assert np.isfinite(rounded.astype(np.float32)).all(), case.id
@@ -110,7 +113,7 @@ def test_real_and_imaginary_parts_are_alike_and_independent(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [c for c in RANDOM_VARIANTS if not c.has_complex], ids=by_id)
 def test_what_has_no_complex_law_refuses_a_complex_type(case: Case) -> None:
-    with pytest.raises(TypeError, match=r"^\w+: dtype must be a real .*; got complex64"):
+    with pytest.raises(TypeError, match=r"^(\w+: )+dtype must be a real .*; got complex64"):
         case.init(KEY, case.shape, jnp.complex64)
 
 

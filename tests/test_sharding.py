@@ -44,6 +44,15 @@ def is_laid_out(values: jax.Array, mesh: Mesh, spec: P) -> bool:
     return values.sharding.is_equivalent_to(NamedSharding(mesh, spec), values.ndim)
 
 
+def same_values(case: Case, values: jax.Array) -> None:
+    """Whether the values are those without a layout, to the last bit where the row says so."""
+    expected = case.init(KEY, shape_of(case))
+    if case.exact_in_layouts:
+        same_bits(values, expected)
+    else:
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
 def test_there_are_eight_devices() -> None:
     assert jax.device_count() == 8
 
@@ -56,7 +65,7 @@ def test_eager_values_are_the_same(spec: P, kind: AxisType) -> None:
         sharding = NamedSharding(mesh, spec_of(case, spec))
         values = case.init(KEY, shape_of(case), None, sharding)
         assert is_laid_out(values, mesh, sharding.spec), case.id
-        same_bits(values, case.init(KEY, shape_of(case)))
+        same_values(case, values)
 
 
 # With JAX 0.11 or later, truncated normals differ in the last bits where a device's part has an
@@ -93,7 +102,7 @@ def test_jitted_values_are_the_same(spec: P, kind: AxisType) -> None:
         values = draw(KEY)
     for case in CASES:
         assert is_laid_out(values[case.id], mesh, spec_of(case, spec)), case.id
-        same_bits(values[case.id], case.init(KEY, shape_of(case)))
+        same_values(case, values[case.id])
 
 
 @every_kind

@@ -308,10 +308,12 @@ def planned(
     dims = checks.shape(definition.name, shape)
     try:
         found = definition.plan(dims, dtype, sharding, *options)
-    except ValueError as error:
-        if str(error).startswith(f"{definition.name}: "):
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError) or str(error).startswith(
+            f"{definition.name}: "
+        ):
             raise
-        raise ValueError(f"{definition.name}: {error}") from None
+        raise type(error)(f"{definition.name}: {error}") from None
     return found._replace(label=label_of(definition, options))
 
 

@@ -177,6 +177,7 @@ class ByDepth(nested.Combinator):
                 "stacked, axis=0; or say layer=… and layers=…; or use it in Rules, with the "
                 r"layer as a group of the rule's regular expression: '.*/layers_(?P<layer>\d+)/.*'"
             )
+        checks.rank(cls.name, shape, 1, why=" (one of them the axis)")
         (axis,) = checks.axes(cls.name, "axis", axis, len(shape))
         inner = nested.draw_of(init, without(shape, axis), dtype)
         count, target = shape[axis], inner.recipe.dtype

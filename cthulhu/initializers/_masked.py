@@ -75,6 +75,7 @@ def of_shape(owner: str, mask: Any, shape: tuple[int, ...]) -> Mask | str:
 
 def along(owner: str, shape: tuple[int, ...], axis: int, count: int, *, last: bool) -> Mask:
     """A mask that is false in the first entries of an axis, or in the last."""
+    checks.rank(owner, shape, 1, why=" (one of them the axis)")
     (axis,) = checks.axes(owner, "axis", axis, len(shape))
     size = shape[axis]
     if 0 < size < count:

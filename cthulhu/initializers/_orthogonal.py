@@ -235,7 +235,7 @@ class ConvolutionOrthogonal(BuiltIn):
     # The classes of TensorFlow 1, one for each rank, and its names of them.
     legacy = tuple(f"ConvolutionOrthogonal{rank}D" for rank in (1, 2, 3))
     known_as = tuple(f"convolutional_orthogonal_{rank}d" for rank in (1, 2, 3))
-    elsewhere: ClassVar = ELSEWHERE
+    elsewhere: ClassVar = {"scale": ELSEWHERE["scale"]}
     arguments: ClassVar = {
         "shape": "``(*spatial, inputs, outputs)``, of rank 3, 4 or 5, with equal spatial sizes "
         "and at least as many outputs as inputs."

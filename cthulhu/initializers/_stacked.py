@@ -39,6 +39,7 @@ def split(
     owner: str, shape: tuple[int, ...], axis: int, sizes: int | tuple[int, ...]
 ) -> tuple[int, tuple[int, ...]]:
     """The axis counted from 0, and the size of each block along it."""
+    checks.rank(owner, shape, 1, why=" (one of them the axis)")
     (axis,) = checks.axes(owner, "axis", axis, len(shape))
     whole = shape[axis]
     if isinstance(sizes, int):
@@ -197,6 +198,7 @@ class Stacked(nested.Combinator):
         axis: int,
     ) -> Draw:
         """The law of a layer, for each of them."""
+        checks.rank(cls.name, shape, 1, why=" (one of them the axis)")
         (axis,) = checks.axes(cls.name, "axis", axis, len(shape))
         inner = nested.draw_of(init, without(shape, axis), dtype)
         law = Stack(inner.recipe.law, axis, shape[axis])

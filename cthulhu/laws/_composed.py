@@ -20,7 +20,14 @@ Shape = tuple[int, ...]
 def times(law: Law, scalars: tuple[Number, ...], factor: Any) -> tuple[Number, ...]:
     """The scalars of a law that multiply its values by `factor`."""
     pairs = zip(law.scalars, scalars, strict=True)
-    return tuple(value * factor if name in law.linear else value for name, value in pairs)
+    return tuple(product(value, factor) if name in law.linear else value for name, value in pairs)
+
+
+def product(value: Number, factor: Any) -> Any:
+    """A scalar times a factor, in the type of the factor: one of a constant may be narrow."""
+    if isinstance(factor, jax.Array):
+        return lax.mul(lax.convert_element_type(value, factor.dtype), factor)
+    return factor.dtype.type(value) * factor
 
 
 def fold(key: jax.Array | None, number: Any) -> jax.Array | None:
@@ -229,6 +236,8 @@ class Blocks(Law):
             lax.optimization_barrier(values_alone(law, fold(key, at), extent, dtype, *own))  # type: ignore[arg-type]
             for at, (law, extent, own) in enumerate(self.parts(shape, scalars))
         ]
+        if len({block.dtype for block in blocks}) > 1:  # Constants come in the type asked for.
+            blocks = [block.astype(dtype) for block in blocks]
         return jnp.concatenate(blocks, axis=self.axis)
 
     def moments(self, shape: Shape, *scalars: ArrayLike) -> Moments | None:

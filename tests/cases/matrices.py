@@ -138,6 +138,7 @@ CASES: tuple[Case, ...] = (
         sum_varies=True,
         gaussian=True,
         golden="bd5b0292 bd2c96fe 3d224eb6 3d02c24b bc7ec58b bc1265ed 3d0a515c bd3ae3f1",
+        exact_in_layouts=False,
         in_keras=False,
     ),
     Case(

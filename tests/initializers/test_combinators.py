@@ -45,18 +45,27 @@ def folded(init: Any, number: int, shape: tuple[int, ...], key: jax.Array = KEY)
 @pytest.mark.parametrize("case", MATRICES, ids=by_id)
 def test_a_stack_holds_its_layers(case: Case) -> None:
     init, shape = case.instance(), case.ending(6, 8)
-    layers = [folded(init, layer, shape) for layer in range(3)]
-    for axis in (0, -1):
-        stack = Stacked(init, axis)(KEY, np.stack(layers, axis).shape)
-        same_bits(stack, np.stack(layers, axis))
+    layers = np.stack([folded(init, layer, shape) for layer in range(3)])
+    same_bits(Stacked(init)(KEY, layers.shape), layers)
 
 
-@pytest.mark.parametrize("case", MATRICES, ids=by_id)
-def test_blocks_are_those_that_stand_alone(case: Case) -> None:
-    init, shape = case.instance(), case.ending(6, 8)
-    first, last = folded(init, 0, shape), folded(RandomNormal(), 1, shape)
-    blocks = Blocked([init, "random_normal"], 2, axis=-1)(KEY, (*shape[:-1], 2 * shape[-1]))
-    same_bits(blocks, np.concatenate([first, last], axis=-1))
+@pytest.mark.parametrize("axis", [1, -1])
+def test_a_stack_may_be_along_any_axis(axis: int) -> None:
+    for init in (HeNormal(), RandomUniform(), Orthogonal(), LogUniform(0.5, 2)):
+        layers = np.stack([folded(init, layer, (6, 8)) for layer in range(3)], axis)
+        same_bits(Stacked(init, axis)(KEY, layers.shape), layers)
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_blocks_are_those_that_stand_alone(axis: int) -> None:
+    """Of all initializers side by side, in one program."""
+    cases = [case for case in MATRICES if case.ending(8, 8) == (8, 8)]
+    inits = [case.instance() for case in cases]
+    shape = np.concatenate([np.ones((8, 8))] * len(cases), axis).shape
+    blocks = np.split(np.asarray(Blocked(inits, len(cases), axis)(KEY, shape)), len(cases), axis)
+    assert len(cases) > 40
+    for at, (case, block) in enumerate(zip(cases, blocks, strict=True)):
+        assert np.array_equal(block, folded(case.instance(), at, (8, 8))), case.id
 
 
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg", "unsafe_rbg"])
@@ -120,8 +129,8 @@ def test_the_names_of_factors_are_those_that_are_tested() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=by_id)
 def test_scaled_values_are_the_values_scaled(case: Case) -> None:
-    init = case.instance()
-    plain, scaled = init(KEY, case.shape), Scaled(init, -2.0)(KEY, case.shape)
+    init, shape = case.instance(), case.ending(6, 8)
+    plain, scaled = init(KEY, shape), Scaled(init, -2.0)(KEY, shape)
     # A power of two, so that nothing is rounded; a zero may have another sign.
     np.testing.assert_array_equal(scaled, -2 * np.asarray(plain))
 
@@ -190,6 +199,22 @@ def test_a_narrow_type_is_rounded_once() -> None:
     narrow = np.log(np.asarray(RandomUniform(1, 16)(KEY, (1000,), jnp.bfloat16)))
     wide = np.asarray(Mapped(RandomUniform(1, 16), "log")(KEY, (1000,), jnp.bfloat16))
     assert len(np.unique(wide)) > len(np.unique(narrow))
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
+def test_constants_combine_in_every_type(dtype: Any) -> None:
+    half = jnp.asarray(0.5, dtype)
+    for init in (
+        Scaled("ones", 0.5),
+        ByDepth("ones", lambda layer, layers: 0.5, axis=0),
+        Blocked([Scaled("ones", 0.5), Scaled("random_normal", 0.0)], (2, 1), axis=0),
+        Masked(Scaled("ones", 0.5), [1, 0]),
+    ):
+        values = init(KEY, (3, 2), dtype)
+        assert values.dtype == dtype
+        assert values[0, 0] == half
+    jitted = jax.jit(lambda by: functional.scaled(KEY, (2,), dtype, init="ones", factor=by))
+    assert jitted(0.5).tolist() == [0.5, 0.5]
 
 
 def test_a_function_of_ones_own() -> None:

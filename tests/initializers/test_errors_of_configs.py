@@ -23,7 +23,7 @@ NAMES = (
         lambda: get("he_norml"),
         ValueError,
         r"^unknown initializer 'he_norml' \(did you mean 'he_normal'\?\)\. "
-        r"Known names: chrono, constant, .*; pass custom_objects=",
+        r"Known names: blocked, by_depth, chrono, constant, .*; pass custom_objects=",
     ),
     Refused(
         "name of another case",

@@ -87,7 +87,7 @@ def test_a_name_is_case_sensitive_and_exact(name: str) -> None:
         get(name)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.needs_options], ids=by_id)
+@pytest.mark.parametrize("case", [case for case in CASES if case.required], ids=by_id)
 def test_a_name_alone_is_not_enough_where_an_option_must_be_given(case: Case) -> None:
     for name in (case.cls.__name__, case.name):
         assert get({"class_name": name, "config": case.options}) == case.instance()

@@ -39,7 +39,7 @@ def compiled(draw, dtype, sharding=None):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("case", DRAWS, ids=by_id)
 def test_needs_no_large_temporary(case, dtype):
-    memory = compiled(functools.partial(case.function, **case.required), dtype).memory_analysis()
+    memory = compiled(functools.partial(case.function, **case.given), dtype).memory_analysis()
     assert memory.temp_size_in_bytes <= MEGABYTE
     assert memory.output_size_in_bytes == SIZE * SIZE * np.dtype(jax.numpy.dtype(dtype)).itemsize
 
