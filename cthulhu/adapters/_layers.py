@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from cthulhu import checks
 from cthulhu._types import DType, PyTree
 from cthulhu.fans import Layout
-from cthulhu.initializers import Blocked, ByDepth, Initializer, Stacked
+from cthulhu.initializers import ICNR, Blocked, ByDepth, Initializer, Stacked
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._nested import Combinator
@@ -129,16 +129,21 @@ def combined(initializer: Combinator, weight: Weight, shape: Shape, dtype: DType
     layout = weight.layout
     if isinstance(initializer, Blocked):
         weight = weight._replace(gates=1)  # Whoever says blocks knows them.
-        if initializer.axis == -1 and layout is not None:
-            initializer = dataclasses.replace(initializer, axis=gate_axis(layout))
+    along_outputs = isinstance(initializer, Blocked | ICNR) and initializer.axis == -1
+    if along_outputs and layout is not None:
+        turned: Any = initializer
+        initializer = dataclasses.replace(turned, axis=gate_axis(layout))
     within = initializer.parts(tuple(shape))
     return initializer.of_parts([fitted(one, weight, extent, dtype) for one, extent in within])
 
 
 def stacks_itself(initializer: Any) -> bool:
-    """Whether an initializer tells the layers of a stack by itself."""
-    by_depth = isinstance(initializer, ByDepth) and initializer.axis is not None
-    return by_depth or isinstance(initializer, Stacked)
+    """Whether an initializer, or one within, tells the layers of a stack by itself."""
+    if not isinstance(initializer, Combinator):
+        return False
+    if isinstance(initializer, ByDepth) and initializer.axis is not None:
+        return True
+    return isinstance(initializer, Stacked) or any(map(stacks_itself, initializer.within))
 
 
 def axes_or_layout(layout: Layout) -> dict[str, Any]:
@@ -209,7 +214,7 @@ def plan_of(
     ]
     found = dict(zip(ruled, checked_rules.match([paths[at] for at in ruled]), strict=True))
     axes = stack_axes(owner, stacked, paths)
-    leaves, unknown = [], []
+    leaves = []
     for at, (path, value) in enumerate(zip(paths, values, strict=True)):
         weight, initializer, stack = weights.get(path), found.get(at, Keep()), axes[at]
         if stack is None and not stacks_itself(initializer):
@@ -225,10 +230,11 @@ def plan_of(
         )
         leaf = checked(owner, fit_leaf(owner, leaf, weight), None if weight else layout)
         leaves.append(leaf)
-        if weight is None:
-            unknown.append(leaf)
+    layouts = {path: one.layout for path, one in weights.items() if one.layout is not None}
+    leaves = related(owner, leaves, layout, layouts)
+    unknown = [leaf for leaf in leaves if leaf.path not in weights]
     caution(owner, unknown, layout, stacked, stacklevel=3)
-    return Plan(tuple(related(owner, leaves, layout)), frame)
+    return Plan(tuple(leaves), frame)
 
 
 def needs_rule(owner: str, path: Path, value: Any) -> bool:
@@ -262,5 +268,5 @@ def fit_leaf(owner: str, leaf: Leaf, weight: Weight | None) -> Leaf:
     try:
         found = fitted(leaf.initializer, weight, leaf.layer_shape, leaf.dtype)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{owner}: {join(leaf.path)!r}: {error}") from None
+        raise checks.in_name_of(f"{owner}: {join(leaf.path)!r}", error) from None
     return leaf if found is leaf.initializer else dataclasses.replace(leaf, initializer=found)

@@ -192,7 +192,8 @@ def plan(
     tables = None if embeddings is None else Pattern(f"{owner}: embeddings is", embeddings)
     weights = {}
     for path, shape in shapes.items():
-        if len(shape) < 2 or not WEIGHT.fullmatch(path[-1] if path else ""):
+        said = path in turned or path in shares or path in pieces
+        if len(shape) < 2 or not (said or WEIGHT.fullmatch(path[-1] if path else "")):
             continue
         layout = Layout(1, 0, groups=shares.get(path, 1), transpose=path in turned)
         if tables is not None and len(shape) == 2 and tables.matches(join(path)):

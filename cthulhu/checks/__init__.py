@@ -21,7 +21,7 @@ from cthulhu.checks._numbers import (
 )
 from cthulhu.checks._shapes import axes, axis_tuple, count, rank, shape, unordered, whole
 from cthulhu.checks._traced import holds_keys, is_key, is_traced
-from cthulhu.checks._words import choice, did_you_mean, extra
+from cthulhu.checks._words import choice, did_you_mean, extra, in_name_of
 
 __all__ = [
     "LARGEST_SEED",
@@ -38,6 +38,7 @@ __all__ = [
     "finite",
     "flag",
     "holds_keys",
+    "in_name_of",
     "inexact_dtype",
     "is_key",
     "is_traced",

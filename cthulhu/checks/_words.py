@@ -37,3 +37,11 @@ def extra(owner: str, library: str) -> Iterator[None]:
             f"Install it: pip install 'cthulhu-jax[{library}]'",
             name=error.name,
         ) from error
+
+
+def in_name_of(who: str, error: Exception) -> Exception:
+    """An error that begins with who asked; one of JAX's own, which no text makes, has a note."""
+    if type(error) in (TypeError, ValueError):
+        return type(error)(f"{who}: {error}")
+    error.add_note(f"This is from {who}.")
+    return error

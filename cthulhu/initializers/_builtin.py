@@ -309,11 +309,9 @@ def planned(
     try:
         found = definition.plan(dims, dtype, sharding, *options)
     except (TypeError, ValueError) as error:
-        if type(error) not in (TypeError, ValueError) or str(error).startswith(
-            f"{definition.name}: "
-        ):
+        if str(error).startswith(f"{definition.name}: "):
             raise
-        raise type(error)(f"{definition.name}: {error}") from None
+        raise checks.in_name_of(definition.name, error) from None
     return found._replace(label=label_of(definition, options))
 
 

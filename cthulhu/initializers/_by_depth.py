@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import jax
 from jax.sharding import NamedSharding
 
 from cthulhu import checks
@@ -48,7 +49,8 @@ def written(value: Any) -> str:
 
 def factor_at(owner: str, factor: Any, layer: int, layers: int) -> float:
     """The factor of a layer."""
-    value = (DEPTH[factor] if isinstance(factor, str) else factor)(layer, layers)
+    with jax.ensure_compile_time_eval():  # A function may be written with jax.numpy.
+        value = (DEPTH[factor] if isinstance(factor, str) else factor)(layer, layers)
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
@@ -60,7 +61,10 @@ def of_shape(owner: str, mask: Any, shape: tuple[int, ...]) -> Mask | str:
     if isinstance(mask, str):
         checks.rank(owner, shape, 2, why=f" for mask={mask!r}")
         return mask
-    found = mask if isinstance(mask, Mask) else Mask(booleans(owner, "mask", mask(shape)))
+    found: Mask = mask
+    if callable(mask):
+        with jax.ensure_compile_time_eval():  # A function may be written with jax.numpy.
+            found = Mask(booleans(owner, "mask", mask(shape)))
     try:
         fits = np.broadcast_shapes(found.shape, shape) == shape
     except ValueError:

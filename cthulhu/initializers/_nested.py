@@ -45,7 +45,7 @@ def initializer(owner: str, argument: str, value: Any) -> Any:
         else:
             found = get(value)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{owner}: {argument} names no initializer: {error}") from None
+        raise checks.in_name_of(f"{owner}: {argument} names no initializer", error) from None
     if found is None:
         raise TypeError(f"{owner}: {argument} names no initializer: got None")
     if getattr(found, "seed", None) is not None:

@@ -116,7 +116,13 @@ class Applied(Law):
         if isinstance(self.function, str):
             return FUNCTIONS[self.function].of(values, xp)
         if xp is jnp:
-            return self.function(values)
+            made = self.function(values)
+            if made.shape != values.shape:
+                raise ValueError(
+                    f"the function {self.function!r} must be of each element: of an array of shape "
+                    f"{values.shape!r} it made one of shape {made.shape!r}"
+                )
+            return made
         with jax.ensure_compile_time_eval():
             return np.asarray(self.function(jnp.asarray(values, np.float32)), float)
 

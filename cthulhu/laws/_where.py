@@ -26,6 +26,10 @@ class Mask:
         self.packed = np.packbits(array.astype(bool)).tobytes()
         self._hash = hash((self.shape, self.packed))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made anew elsewhere: another process hashes otherwise."""
+        return Mask, (self.array(),)
+
     def array(self) -> HostArray:
         """The booleans."""
         bits = np.unpackbits(np.frombuffer(self.packed, np.uint8), count=math.prod(self.shape))

@@ -139,7 +139,8 @@ def with_layout(initializer: Any, layout: TreeLayout, shape: tuple[int, ...]) ->
 
 def combined(initializer: Combinator, shape: tuple[int, ...]) -> Any:
     """An initializer made of others, for weights that lie (out, in)."""
-    if isinstance(initializer, Blocked) and initializer.axis == -1 and len(shape) > 1:
-        initializer = dataclasses.replace(initializer, axis=0)
+    along_outputs = isinstance(initializer, Blocked | initializers.ICNR) and initializer.axis == -1
+    if along_outputs and len(shape) > 1:
+        initializer = dataclasses.replace(initializer, axis=0)  # type: ignore[type-var]
     inits = [with_layout(one, "out_in", extent) for one, extent in initializer.parts(shape)]
     return initializer.of_parts(inits)

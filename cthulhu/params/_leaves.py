@@ -45,6 +45,20 @@ class Leaf:
         return isinstance(self.initializer, Keep)
 
     @property
+    def layer_axis(self) -> int | None:
+        """The axis of the layers, also where the initializer makes them all at once."""
+        initializer = self.initializer
+        if self.stack is None and isinstance(initializer, initializers.ByDepth):
+            return None if initializer.axis is None else initializer.axis % len(self.shape)
+        return self.stack
+
+    @property
+    def shape_of_layer(self) -> tuple[int, ...]:
+        """The shape of one layer, also where the initializer makes them all at once."""
+        axis = self.layer_axis
+        return self.shape if axis is None else self.shape[:axis] + self.shape[axis + 1 :]
+
+    @property
     def layers(self) -> int | None:
         """The number of stacked layers."""
         return None if self.stack is None else self.shape[self.stack]
@@ -156,7 +170,7 @@ def checked(owner: str, leaf: Leaf, layout: TreeLayout) -> Leaf:
         leaf = unstacked(leaf)
         initializer = with_layout(leaf.initializer, layout, leaf.layer_shape)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from None
+        raise checks.in_name_of(name, error) from None
     return (
         leaf
         if initializer is leaf.initializer
@@ -169,7 +183,7 @@ def planned(owner: str, leaf: Leaf) -> Leaf:
     try:
         leaf.draw  # noqa: B018 - planning checks the shape and the type
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{owner}: {join(leaf.path)!r}: {error}") from None
+        raise checks.in_name_of(f"{owner}: {join(leaf.path)!r}", error) from None
     return leaf
 
 

@@ -266,7 +266,7 @@ def of_siblings(
     values = [value for _, _, value in siblings]
     if leaf.layers is None:
         return one(jnp.asarray(words), *values)
-    axes = (0, *(sibling.stack for _, sibling, _ in siblings))
+    axes = (0, *(sibling.layer_axis for _, sibling, _ in siblings))
     keys = traced_layer_keys(words, leaf.layers)
     made: jax.Array = jax.vmap(one, in_axes=axes, out_axes=leaf.stack)(keys, *values)
     return made

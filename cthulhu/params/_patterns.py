@@ -7,7 +7,6 @@ the `regex` package, which keeps a time limit.
 
 import re
 import time
-from collections.abc import Mapping
 
 import regex
 
@@ -65,19 +64,18 @@ class Pattern:
             self.quick = re.compile(pattern)
 
     def matches(self, path: str) -> bool:
-        """Whether the pattern matches the whole path; as `groups`."""
-        return self.groups(path) is not None
+        """Whether the pattern matches the whole path; as `match`."""
+        return self.match(path) is not None
 
-    def groups(self, path: str) -> Mapping[str, str | None] | None:
-        """What the named groups match; `None` if the pattern does not match the whole path.
+    def match(self, path: str) -> "re.Match[str] | regex.Match[str] | None":
+        """The match of the pattern with the whole path; `None` if there is none.
 
         Raises:
             ValueError: it takes too long.
         """
         found: re.Match[str] | regex.Match[str] | None
         if self.quick is not None:
-            found = self.quick.fullmatch(path)
-            return None if found is None else found.groupdict()
+            return self.quick.fullmatch(path)
         start = time.monotonic()
         try:
             if self.left <= 0:
@@ -91,4 +89,4 @@ class Pattern:
             ) from None
         finally:
             self.left -= time.monotonic() - start
-        return None if found is None else found.groupdict()
+        return found

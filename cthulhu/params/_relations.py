@@ -2,33 +2,54 @@
 
 import dataclasses
 import posixpath
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cthulhu import checks
-from cthulhu.fans import compute_fans
-from cthulhu.initializers import TorchBias
+from cthulhu.fans import Layout, compute_fans
+from cthulhu.initializers import ByDepth, TorchBias
 from cthulhu.initializers._nested import Combinator
 from cthulhu.params._layout import TreeLayout, fans_of
 from cthulhu.params._leaves import Leaf, planned
 from cthulhu.params._siblings import OfSiblings
-from cthulhu.trees import join
+from cthulhu.trees import Path, join
 
 
-def related(owner: str, leaves: Sequence[Leaf], layout: TreeLayout) -> list[Leaf]:
+def related(
+    owner: str,
+    leaves: Sequence[Leaf],
+    layout: TreeLayout,
+    layouts: Mapping[Path, Layout] = types.MappingProxyType({}),
+) -> list[Leaf]:
     """Leaves that know their siblings, checked.
+
+    Args:
+        owner: who asks, for the message of an error.
+        leaves: the parameters.
+        layout: the layout of kernels of which nothing else is known.
+        layouts: the layouts of those of which it is known.
+
+    Returns:
+        As many leaves.
 
     Raises:
         ValueError: a sibling is missing, or leaves are made of each other in a circle.
     """
-    return Relations(owner, leaves, layout).found
+    return Relations(owner, leaves, layout, layouts).found
 
 
 class Relations:
     """The leaves of a tree, each found once, after those that it is made of."""
 
-    def __init__(self, owner: str, leaves: Sequence[Leaf], layout: TreeLayout) -> None:
-        self.owner, self.layout = owner, layout
+    def __init__(
+        self,
+        owner: str,
+        leaves: Sequence[Leaf],
+        layout: TreeLayout,
+        layouts: Mapping[Path, Layout],
+    ) -> None:
+        self.owner, self.layout, self.layouts = owner, layout, layouts
         self.leaves = {join(leaf.path): leaf for leaf in leaves}
         self.done: dict[str, Leaf] = {}
         self.found = [self.leaf(name, ()) for name in self.leaves]
@@ -48,6 +69,8 @@ class Relations:
         if isinstance(initializer, OfSiblings):
             paths = initializer.siblings.items()
             siblings = tuple((one, self.leaf(self.path(leaf, path), trail)) for one, path in paths)
+            for _, sibling in siblings:
+                self.check_layers(leaf, sibling)
             leaf = dataclasses.replace(leaf, siblings=siblings)
         elif isinstance(initializer, TorchBias | Combinator):
             told = self.told(leaf, initializer)
@@ -55,6 +78,15 @@ class Relations:
                 leaf = dataclasses.replace(leaf, initializer=told)
         self.done[name] = planned(self.owner, leaf)
         return self.done[name]
+
+    def check_layers(self, leaf: Leaf, sibling: Leaf) -> None:
+        """Refuse stacked layers that see a sibling of other layers."""
+        axis = sibling.layer_axis
+        if leaf.layers is not None and axis is not None and sibling.shape[axis] != leaf.layers:
+            raise ValueError(
+                f"{self.owner}: {join(leaf.path)!r} stacks {leaf.layers} layers, and "
+                f"{join(sibling.path)!r}, which each of them sees, stacks {sibling.shape[axis]}"
+            )
 
     def path(self, leaf: Leaf, relative: str) -> str:
         """The name of a sibling."""
@@ -89,10 +121,15 @@ class Relations:
 
     def inputs(self, bias: TorchBias, kernel: Leaf) -> int:
         """The number of inputs of a kernel: by the bias, by its own axes, or by the layout."""
-        shape = kernel.layer_shape
+        shape = kernel.shape_of_layer
         if bias.layout is not None:
             return compute_fans(shape, layout=bias.layout).fan_in
-        fans = fans_of(kernel.initializer, shape)
+        initializer, known = kernel.initializer, self.layouts.get(kernel.path)
+        if kernel.stack is None and isinstance(initializer, ByDepth):
+            initializer = initializer.init
+        fans = fans_of(initializer, shape)
+        if fans is None and known is not None:
+            fans = compute_fans(shape, layout=known)
         if fans is None:
             turned = self.layout == "out_in" and len(shape) > 1
             fans = compute_fans(shape, 1, 0) if turned else compute_fans(shape)

@@ -179,29 +179,34 @@ class Rules:
 def layers_of(regex: patterns.Pattern, names: list[str]) -> list[tuple[int, int]] | None:
     """The layer of each path and how many there are; `None` if the pattern does not say.
 
-    The pattern says so by a group of the name ``layer``.
+    The pattern says so by a group of the name ``layer``. What stands before the number
+    tells one stack from another, as those of an encoder and of a decoder.
     """
-    groups = [regex.groups(name) or {} for name in names]
     if LAYER not in regex.named:
         return None
-    found = []
-    for name, group in zip(names, groups, strict=True):
-        text = group[LAYER]
-        if text is None or not text.isdecimal():
+    found: list[tuple[str, int]] = []
+    stacks: dict[str, set[int]] = {}
+    for name in names:
+        match = regex.match(name)
+        text = match and match[LAYER]
+        if match is None or text is None or not text.isdecimal():
             raise ValueError(
                 f"{regex.owner} the regular expression {regex.text!r}, whose group {LAYER!r} must "
                 rf"match a number, as (?P<{LAYER}>\d+) does; in {name!r} it matches {text!r}"
             )
-        found.append(int(text))
-    missing = sorted({*range(max(found) + 1)} - {*found})
-    if missing:
-        raise ValueError(
-            f"{regex.owner} the regular expression {regex.text!r}, whose layers go up to "
-            f"{max(found)}, and {', '.join(map(str, missing[:SHOWN]))} "
-            f"{'is' if len(missing) == 1 else 'are'} missing, so it is not known how many there "
-            "are. Layers are counted from 0"
-        )
-    return [(layer, max(found) + 1) for layer in found]
+        stack = name[: match.start(LAYER)]
+        found.append((stack, int(text)))
+        stacks.setdefault(stack, set()).add(int(text))
+    for numbers in stacks.values():
+        missing = sorted({*range(max(numbers) + 1)} - numbers)
+        if missing:
+            raise ValueError(
+                f"{regex.owner} the regular expression {regex.text!r}, whose layers go up to "
+                f"{max(numbers)}, and {', '.join(map(str, missing[:SHOWN]))} "
+                f"{'is' if len(missing) == 1 else 'are'} missing, so it is not known how many "
+                "there are. Layers are counted from 0"
+            )
+    return [(layer, len(stacks[stack])) for stack, layer in found]
 
 
 # Not so strict for a mapping: of a dict of several kinds, mypy makes a dict of objects.
@@ -245,7 +250,7 @@ def initializer(number: int, identifier: Any) -> Any:
     try:
         found: typing.Initializer | None = initializers.get(identifier)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"Rules: rule {number}: {error}") from None
+        raise checks.in_name_of(f"Rules: rule {number}", error) from None
     if found is None:
         raise TypeError(
             f"Rules: rule {number} names no initializer: got None. To leave parameters as they "

@@ -11,6 +11,8 @@ from cthulhu.initializers import Initializer
 from cthulhu.initializers._torch import path_of
 from cthulhu.typing import Axes, DTypeLike, OutSharding, Shape
 
+RESERVED = frozenset({"key", "shape", "dtype"})
+
 
 class OfSiblings(Initializer):
     """What `FromSiblings` and the laws made of it share."""
@@ -44,8 +46,8 @@ class FromSiblings(OfSiblings):
 
     The other parameters are named by their paths, from where this one is: ``"v"`` is
     beside it, ``"../dense/kernel"`` one node up and down again, ``"/embed/table"``
-    starts at the root. They may stand before or after this one, be kept, be made of
-    siblings themselves, or lie on other devices.
+    starts at the root. They may stand before or after this one, be kept, or be made of
+    siblings themselves.
 
     Law: what `function` returns, rounded once. It is given arrays of at least float32
     that hold what the siblings hold; of stacked layers, those of its own layer.
@@ -75,6 +77,11 @@ class FromSiblings(OfSiblings):
             raise TypeError(
                 "FromSiblings: function must be a function (key, shape, dtype, **siblings); got "
                 f"{function!r}"
+            )
+        for name in RESERVED.intersection(siblings):
+            raise TypeError(
+                f"FromSiblings: {name} is an argument that the function has anyway; call the "
+                "sibling otherwise"
             )
         self.function = function
         self._siblings = {
@@ -208,7 +215,7 @@ class WeightNormScale(OfSiblings):
         v = siblings["v"]
         kept = checks.axes("WeightNormScale", "out_axis", self.out_axis, v.ndim)
         rest = tuple(axis for axis in range(v.ndim) if axis not in kept)
-        norms = jnp.sqrt(jnp.sum(jnp.square(v.astype(dtype)), rest, keepdims=True))
+        norms = jnp.sqrt(jnp.sum(jnp.square(jnp.abs(v)), rest, keepdims=True)).astype(dtype)
         bare = tuple(v.shape[axis] for axis in sorted(kept))
         if shape not in (bare, norms.shape):
             raise ValueError(

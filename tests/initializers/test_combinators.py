@@ -3,6 +3,10 @@
 import functools
 import json
 import math
+import os
+import pickle
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -477,3 +481,36 @@ def test_integers_can_be_blocked_stacked_and_masked() -> None:
     for init in (Blocked("ones", 2), Stacked("ones"), Masked("ones", [1, 0]), ZeroFirst("ones")):
         values = init(KEY, (2, 2), jnp.int32)
         assert values.dtype == jnp.int32
+
+
+def test_functions_of_ones_own_may_be_written_with_jax_numpy() -> None:
+    """Also where all is traced, as in a layer's init."""
+    mask = Masked("ones", lambda shape: jnp.tril(jnp.ones(shape)))
+    depth = ByDepth("ones", lambda layer, layers: 1 / jnp.sqrt(2.0 * layers), axis=0)
+    for init in (mask, depth):
+        same_bits(jax.jit(lambda key, init=init: init(key, (2, 2)))(KEY), init(KEY, (2, 2)))
+    assert depth(KEY, (2, 1)).tolist() == [[0.5], [0.5]]
+
+
+def test_a_function_must_keep_the_shape() -> None:
+    for init in ("random_normal", "orthogonal"):
+        with pytest.raises(ValueError, match="must be of each element: of an array of"):
+            Mapped(init, jnp.sum)(KEY, (3, 3))
+
+
+def test_a_mask_hashes_alike_in_every_process() -> None:
+    mask = Masked("ones", [[1, 0], [1, 1]])
+    check = """if True:
+        import pickle, sys
+        from cthulhu.initializers import Masked
+        mask = pickle.loads(sys.stdin.buffer.read())
+        print(mask in {mask: 1}, hash(mask) == hash(Masked("ones", [[1, 0], [1, 1]])))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", check],
+        input=pickle.dumps(mask),
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+    )
+    assert done.stdout.split() == [b"True", b"True"]

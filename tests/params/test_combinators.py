@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cthulhu import functional
-from cthulhu.initializers import Blocked, ByDepth, HeNormal, Orthogonal, Scaled, Stacked
+from cthulhu.initializers import ICNR, Blocked, ByDepth, HeNormal, Orthogonal, Scaled, Stacked
 from cthulhu.params import Plan, Rules, fast_init, init_params, plan, verify
 from cthulhu.random import fold_path
 from tests.cases import same_bits
@@ -189,3 +189,29 @@ def test_init_functions_show_them_by_name() -> None:
     rows = {row.path: row.initializer for row in plan(init, key).rows}
     assert rows["qkv"] == "Blocked(init=Orthogonal(), sizes=3)"
     assert rows["down"].startswith("ByDepth(init=GlorotUniform(), factor='1/sqrt(2 * L)'")
+
+
+def test_each_stack_counts_its_own_layers() -> None:
+    """Of an encoder and a decoder under one rule."""
+    counts = {"enc": 4, "dec": 2}
+    tree = {f"{name}/h_{at}": spec(2) for name, count in counts.items() for at in range(count)}
+    made = init_params(0, tree, [(r".*/h_(?P<layer>\d+)", ByDepth("ones", "1/L"))])
+    assert made["enc/h_1"].tolist() == [0.25, 0.25]
+    assert made["dec/h_1"].tolist() == [0.5, 0.5]
+
+
+def test_copies_lie_along_the_outputs_of_a_layout() -> None:
+    init = ICNR("he_normal", 2, "pixel_shuffle")
+    made = init_params(0, {"w": spec(16, 8, 4, 4)}, init, layout="out_in")["w"]
+    assert (made[:4] == made[:1]).all()
+    assert not (made[..., :1] == made[..., 1:2]).all()
+
+
+def test_errors_of_jax_come_through() -> None:
+    def refuse(key: jax.Array, shape: Any, dtype: Any) -> jax.Array:
+        return np.asarray(key)  # type: ignore[return-value]
+
+    with pytest.raises(jax.errors.TracerArrayConversionError):
+        jax.jit(lambda key: init_params(key, {"a": spec(2)}, Scaled(refuse, 2.0)))(
+            jax.random.key(0)
+        )

@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as P
 from cthulhu.fans import Layout
 from cthulhu.initializers import (
     Blocked,
+    ByDepth,
     HeNormal,
     Orthogonal,
     RandomUniform,
@@ -389,3 +390,30 @@ def test_programs_are_shared_by_equal_laws_and_siblings() -> None:
 )
 def test_what_cannot_be_seen_is_refused(refused: Refused) -> None:
     refused.check()
+
+
+def test_layers_that_by_depth_makes_are_seen_one_by_one() -> None:
+    """Whether the axis is said beside the rules or by the initializer itself."""
+    tree = {"v": spec(3, 16, 8), "g": spec(3, 8), "bias": spec(3, 8)}
+    for by_depth, stacked in (
+        (ByDepth("he_normal", "1/L"), {"v|g|bias": 0}),
+        (ByDepth("he_normal", "1/L", axis=0), {"g|bias": 0}),
+    ):
+        rules = {"v": by_depth, "g": WeightNormScale(), "bias": TorchBias(kernel="v")}
+        made = init_params(0, tree, rules, stacked=stacked)
+        np.testing.assert_allclose(made["g"], np.sqrt(np.square(made["v"]).sum(1)), rtol=1e-6)
+        assert 0.22 < np.abs(made["bias"]).max() <= 0.25
+    rules = {"v": "he_normal", "g": WeightNormScale()}
+    with pytest.raises(ValueError, match=r"'g' stacks 2 layers, and 'v', .* stacks 3$"):
+        init_params(0, {"v": spec(3, 16, 8), "g": spec(2, 8)}, rules, stacked=0)
+
+
+def test_complex_directions_have_real_lengths() -> None:
+    tree = {"v": spec(16, 8, dtype=np.complex64), "g": spec(8)}
+    made = init_params(0, tree, {"v": "lecun_normal", "g": WeightNormScale()})
+    np.testing.assert_allclose(made["g"], np.linalg.norm(made["v"], axis=0), rtol=1e-6)
+
+
+def test_a_sibling_is_called_otherwise_than_the_other_arguments() -> None:
+    with pytest.raises(TypeError, match="key is an argument that the function has anyway"):
+        FromSiblings(double, key="kernel")

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from cthulhu import initializers, verify
 from cthulhu.adapters.nnx import plan, reinit
+from cthulhu.initializers import ByDepth, Scaled, TorchBias
 from cthulhu.params import Keep, Rules, init_params
 from tests.cases import KEY, same_bits
 
@@ -264,3 +265,26 @@ def test_a_model_trains() -> None:
 
     losses = [float(step(model, optimizer)) for _ in range(100)]
     assert losses[-1] < losses[0] / 4
+
+
+def test_a_bias_sees_its_kernel() -> None:
+    layer = nnx.Linear(100, 3000, rngs=nnx.Rngs(0))
+    reinit(layer, 0, [("kernel", "he_normal"), ("bias", TorchBias())])
+    assert 0.099 < float(abs(layer.bias[...]).max()) <= 0.1
+    # Whatever makes the kernel: the layer tells its axes.
+    for rule in ("zeros", "orthogonal", Keep()):
+        heads = nnx.LinearGeneral(8, (2, 500), rngs=nnx.Rngs(0))
+        reinit(heads, 0, [("kernel", rule), ("bias", TorchBias())])
+        assert 0.34 < float(abs(heads.bias[...]).max()) <= 8**-0.5
+
+
+def test_a_stack_within_another_initializer_tells_its_layers() -> None:
+    @nnx.split_rngs(splits=3)
+    @nnx.vmap(in_axes=(0,), out_axes=0)
+    def stack(rngs: nnx.Rngs) -> nnx.Linear:
+        return nnx.Linear(4, 8, rngs=rngs)
+
+    model = stack(nnx.Rngs(0))
+    depth = Scaled(ByDepth("ones", "1/L", axis=0), 2.0)
+    reinit(model, 0, [("kernel", depth), ("bias", "ones")])
+    np.testing.assert_allclose(model.kernel[...], 2 / 3, rtol=1e-6)

@@ -246,3 +246,11 @@ def test_an_initializer_that_names_its_axes_keeps_them() -> None:
     state = {"a.weight": ((6, 4), F32)}
     init = initializers.HeNormal(in_axis=0, out_axis=1)
     assert plan(tree(state), init).rows[0].fan_in == 6
+
+
+def test_what_is_said_of_a_weight_counts_whatever_its_name() -> None:
+    shapes = {"attn.qkv_proj": ((24, 8), "float32"), "c.kernel": ((24, 8, 3), "float32")}
+    planned = plan(
+        tree(shapes), "glorot_normal", packed={"attn/qkv_proj": 3}, groups={"c/kernel": 3}
+    )
+    assert [(row.fan_in, row.fan_out) for row in planned.rows] == [(8, 8), (24, 24)]
