@@ -77,10 +77,10 @@ def test_values_are_normal_but_for_a_factor(name: str) -> None:
 def test_without_a_decomposition_the_scale_is_that_of_the_same_matrix(name: str) -> None:
     shape, options, _, (_, rows, columns) = LAYOUTS[name]
     stddev = math.sqrt(columns / rows) / (math.sqrt(rows) + math.sqrt(columns))
-    same_bits(
-        functional.spectral(KEY, shape, exact=False, **options),
-        jax.jit(jax.nn.initializers.normal(stddev), static_argnums=1)(KEY, shape),
-    )
+    ours = functional.spectral(KEY, shape, exact=False, **options)
+    theirs = jax.jit(jax.nn.initializers.normal(stddev), static_argnums=1)(KEY, shape)
+    # The last bits of normals are not the same in short loops, since JAX 0.11.
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(512, 512), (256, 1024), (2048, 128)], ids=str)
