@@ -27,14 +27,9 @@ every_spec = pytest.mark.parametrize("spec", SPECS, ids=str)
 every_kind = pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
 
 
-# Those that the rest is made of. Many laws in one program take a minute to compile, and some of
-# them differ in the last bits there, since JAX 0.11.
-CORE = [case for case in CASES if case.in_keras]
-
-
 def cases_for(spec: P) -> list[Case]:
-    """All initializers in one layout; in the others those that the rest is made of."""
-    return list(CASES) if spec == P("x", "y") else CORE
+    """All initializers in one layout; in the others one of those that have a law in common."""
+    return [case for case in CASES if case.witness or spec == P("x", "y")]
 
 
 def mesh_of(kind: AxisType) -> Mesh:
@@ -105,12 +100,12 @@ def test_jitted_values_are_the_same(spec: P, kind: AxisType) -> None:
             case.id: case.instance()(
                 key, shape_of(case), None, NamedSharding(mesh, spec_of(case, spec))
             )
-            for case in CORE
+            for case in cases_for(spec)
         }
 
     with jax.set_mesh(mesh):
         values = draw(KEY)
-    for case in CORE:
+    for case in cases_for(spec):
         assert is_laid_out(values[case.id], mesh, spec_of(case, spec)), case.id
         same_values(case, values[case.id])
 

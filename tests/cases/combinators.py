@@ -56,6 +56,7 @@ CASES: tuple[Case, ...] = (
         options={"init": initializers.HeNormal(), "factor": 0.5},
         traced={"factor": Traced((-1.0, 0.0, 2.5))},
         golden="3ec57120 3b15c269 3f76cdcf bf8536e9 3a4f2500 be6b0644",
+        witness=False,
         in_keras=False,
     ),
     Case(
@@ -103,6 +104,7 @@ CASES: tuple[Case, ...] = (
         options={"init": initializers.RandomNormal()},
         ranks=range(1, 6),
         golden="00000000 00000000 00000000 bde9697d 3898b966 bcadbf94",
+        witness=False,
         in_keras=False,
     ),
     Case(
@@ -115,6 +117,7 @@ CASES: tuple[Case, ...] = (
         options={"init": initializers.RandomNormal()},
         ranks=range(1, 6),
         golden="3d12c839 395cd2a6 3dcbde9d 00000000 00000000 00000000",
+        witness=False,
         in_keras=False,
     ),
     Case(

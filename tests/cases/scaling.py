@@ -178,6 +178,7 @@ CASES: tuple[Case, ...] = (
         ),
         golden="3e06c534 3a5c3c00 3e741934 be7a341c 39985000 bda83ab8",
         asks_rules=True,
+        witness=False,
         in_keras=False,
     ),
     Case(

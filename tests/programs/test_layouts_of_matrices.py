@@ -8,7 +8,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from cthulhu import fast_init, functional, init_params, plan
+from cthulhu import compat, fast_init, functional, init_params, plan
 from tests.cases import KEY, same_bits
 
 SHAPE = (3, 3, 16, 24)
@@ -39,7 +39,7 @@ def test_a_layout_changes_no_bit(function: Any) -> None:
         )
         for values in made:
             assert values.sharding.is_equivalent_to(sharding, len(SHAPE))
-            if function is functional.spectral:
+            if function is functional.spectral and compat.SHORT_LOOPS_DIFFER:
                 # It is divided by a norm, whose last bit follows the loops of the program.
                 np.testing.assert_allclose(values, expected, rtol=1e-6)
             else:
