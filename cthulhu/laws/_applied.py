@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from cthulhu._types import DType, HostArray, HostNumber, Number
-from cthulhu.laws._base import Elementwise, Law, Moments
+from cthulhu.laws._base import Elementwise, Law, Moments, OfLaw
 
 POINTS = 2**14  # Of an integral over a law.
 REACH = 9.0  # Standard deviations beyond which nothing is left of a law without bounds.
@@ -61,7 +61,7 @@ Function = str | Callable[[jax.Array], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
-class Applied(Law):
+class Applied(OfLaw):
     """A function of the values of a law, in the type of the computation.
 
     With the function ``"times"`` the first scalar is a factor.
@@ -76,7 +76,6 @@ class Applied(Law):
         Moments(mean=1.0, stddev=0.0)
     """
 
-    law: Law
     function: Function
 
     @property
@@ -94,11 +93,6 @@ class Applied(Law):
     def linear(self) -> tuple[str, ...]:  # type: ignore[override]
         """The factor."""
         return ("factor",) if self.function == "times" else ()
-
-    @property
-    def uses_key(self) -> bool:  # type: ignore[override]
-        """Whether the law does."""
-        return self.law.uses_key
 
     @property
     def identical(self) -> bool:  # type: ignore[override]

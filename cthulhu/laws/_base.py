@@ -187,6 +187,40 @@ class Elementwise(Law):
         raise NotImplementedError(f"{type(self).__name__} must implement distribution(...)")
 
 
+@dataclasses.dataclass(frozen=True)
+class OfLaw(Law):
+    """A law made of another, whose scalars it takes: what such laws share.
+
+    Args:
+        law: the other law.
+    """
+
+    law: Law
+
+    prefix: ClassVar[str]
+    """What comes before the other's name."""
+
+    @property
+    def name(self) -> str:
+        """What programs and messages call the law."""
+        return f"{self.prefix}_{self.law.name}"
+
+    @property
+    def scalars(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the other law."""
+        return self.law.scalars
+
+    @property
+    def linear(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the other law."""
+        return self.law.linear
+
+    @property
+    def uses_key(self) -> bool:  # type: ignore[override]
+        """Whether the other law does."""
+        return self.law.uses_key
+
+
 SHORT = 32
 """Where the innermost dimension is shorter than this, XLA:CPU writes loops that LLVM
 unrolls. Where those differ in their last bits, a draw is made flat, as a loop of its own."""

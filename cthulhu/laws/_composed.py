@@ -12,7 +12,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from cthulhu._types import DType, Number
-from cthulhu.laws._base import Law, Moments, each, values_alone
+from cthulhu.laws._base import Law, Moments, OfLaw, each, values_alone
 
 Shape = tuple[int, ...]
 
@@ -98,7 +98,7 @@ class OfFunction(Law):
 
 
 @dataclasses.dataclass(frozen=True)
-class Stack(Law):
+class Stack(OfLaw):
     """Layers along `axis`, each of a key of its own: ``jax.random.fold_in(key, layer)``.
 
     Args:
@@ -113,30 +113,11 @@ class Stack(Law):
         Moments(mean=0.0, stddev=5.0)
     """
 
-    law: Law
     axis: int
     layers: int
     factors: tuple[float, ...] | None = None
 
-    @property
-    def name(self) -> str:
-        """What programs and messages call the law."""
-        return f"stacked_{self.law.name}"
-
-    @property
-    def scalars(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of a layer."""
-        return self.law.scalars
-
-    @property
-    def linear(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of a layer."""
-        return self.law.linear
-
-    @property
-    def uses_key(self) -> bool:  # type: ignore[override]
-        """Whether a layer does."""
-        return self.law.uses_key
+    prefix = "stacked"
 
     def values(
         self, key: jax.Array | None, shape: Shape, dtype: DType, *scalars: Number
@@ -244,7 +225,7 @@ class Blocks(Law):
         """Those of the blocks, pooled."""
         return pooled(
             [
-                (math.prod(extent), law.moments(extent, *own) if 0 not in extent else None)
+                (math.prod(extent), law.moments(extent, *own))
                 for law, extent, own in self.parts(shape, scalars)
                 if 0 not in extent
             ]

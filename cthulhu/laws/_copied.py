@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from cthulhu._types import DType, Number
-from cthulhu.laws._base import Law, Moments, values_alone
+from cthulhu.laws._base import Moments, OfLaw, values_alone
 
 
 @dataclasses.dataclass(frozen=True)
-class Copied(Law):
+class Copied(OfLaw):
     """The values of a law, each several times along an axis.
 
     Args:
@@ -27,35 +27,16 @@ class Copied(Law):
         1.0
     """
 
-    law: Law
     copies: int
     axis: int
     apart: bool
 
-    @property
-    def name(self) -> str:
-        """What programs and messages call the law."""
-        return f"copied_{self.law.name}"
-
-    @property
-    def scalars(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of the law."""
-        return self.law.scalars
-
-    @property
-    def linear(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of the law."""
-        return self.law.linear
+    prefix = "copied"
 
     @property
     def identical(self) -> bool:  # type: ignore[override]
         """Whether the law's elements are."""
         return self.law.identical
-
-    @property
-    def uses_key(self) -> bool:  # type: ignore[override]
-        """Whether the law does."""
-        return self.law.uses_key
 
     def once(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of what is copied."""

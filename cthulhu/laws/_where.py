@@ -12,7 +12,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from cthulhu._types import DType, HostArray, Number
-from cthulhu.laws._base import Law, Moments, values_alone
+from cthulhu.laws._base import Moments, OfLaw, values_alone
 from cthulhu.laws._composed import Shape, hull, pooled
 
 SHOWN = 256  # Elements of a mask that are shown.
@@ -58,7 +58,7 @@ class Mask:
 
 
 @dataclasses.dataclass(frozen=True)
-class Where(Law):
+class Where(OfLaw):
     """The values of a law where a mask is true, 0 elsewhere.
 
     Args:
@@ -73,28 +73,9 @@ class Where(Law):
         Moments(mean=2.0, stddev=2.0)
     """
 
-    law: Law
     mask: Mask | str
 
-    @property
-    def name(self) -> str:
-        """What programs and messages call the law."""
-        return f"masked_{self.law.name}"
-
-    @property
-    def scalars(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of the law."""
-        return self.law.scalars
-
-    @property
-    def linear(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of the law."""
-        return self.law.linear
-
-    @property
-    def uses_key(self) -> bool:  # type: ignore[override]
-        """Whether the law does."""
-        return self.law.uses_key
+    prefix = "masked"
 
     def values(
         self, key: jax.Array | None, shape: Shape, dtype: DType, *scalars: Number
