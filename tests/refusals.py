@@ -191,6 +191,12 @@ BY_CHECK: dict[CodeType, tuple[Row, ...]] = {
         *INITIALIZER,
         ([], ValueError, r"must name at least one initializer; got \[\]$"),
     ),
+    code_of(checks.whole_or_none): (
+        (1.5, TypeError, r"must be an integer or None; got 1\.5$"),
+        ("3", TypeError, r"must be an integer or None; got '3'$"),
+        (True, TypeError, r"must be an integer or None; got True$"),
+        (-1, ValueError, r"must be at least 0; got -1$"),
+    ),
     code_of(options.single_axis): (
         ((0, 1), TypeError, r"must be an integer; got \(0, 1\)$"),
         (True, TypeError, r"must be an integer; got True$"),

@@ -19,7 +19,16 @@ from cthulhu.checks._numbers import (
     scalar,
     told_apart,
 )
-from cthulhu.checks._shapes import axes, axis_tuple, count, rank, shape, unordered, whole
+from cthulhu.checks._shapes import (
+    axes,
+    axis_tuple,
+    count,
+    rank,
+    shape,
+    unordered,
+    whole,
+    whole_or_none,
+)
 from cthulhu.checks._traced import holds_keys, is_key, is_traced
 from cthulhu.checks._words import choice, did_you_mean, extra, in_name_of
 
@@ -55,4 +64,5 @@ __all__ = [
     "told_apart",
     "unordered",
     "whole",
+    "whole_or_none",
 ]

@@ -120,6 +120,19 @@ def count(owner: str, argument: str, value: Any) -> int:
     return number
 
 
+def whole_or_none(owner: str, argument: str, value: Any) -> int | None:
+    """An integer of at least 0, or none."""
+    if value is None:
+        return None
+    try:
+        number = whole(value)
+    except TypeError:
+        raise TypeError(f"{owner}: {argument} must be an integer or None; got {value!r}") from None
+    if number < 0:
+        raise ValueError(f"{owner}: {argument} must be at least 0; got {number}")
+    return number
+
+
 def axis_tuple(owner: str, argument: str, value: Any) -> tuple[int, ...]:
     """Axes as a tuple of integers, of whatever rank."""
     try:

@@ -37,16 +37,6 @@ def depth_factor(owner: str, argument: str, value: Any) -> Any:
     return checks.choice(owner, argument, value, tuple(DEPTH))
 
 
-def written(value: Any) -> str:
-    """The name of a factor: a config holds no code."""
-    if not isinstance(value, str):
-        raise TypeError(
-            f"serialize: the function {value!r} cannot be saved; factors with a name can: "
-            f"{', '.join(map(repr, DEPTH))}"
-        )
-    return value
-
-
 def factor_at(owner: str, factor: Any, layer: int, layers: int) -> float:
     """The factor of a layer."""
     with jax.ensure_compile_time_eval():  # A function may be written with jax.numpy.
@@ -60,19 +50,6 @@ def factor_at(owner: str, factor: Any, layer: int, layers: int) -> float:
             f"{owner}: factor must give a finite number for each layer; it gave {value!r} for "
             f"layer {layer} of {layers}"
         )
-    return number
-
-
-def known_or_none(owner: str, argument: str, value: Any) -> int | None:
-    """A number of layers, or of a layer; or none."""
-    if value is None:
-        return None
-    try:
-        number = checks.whole(value)
-    except TypeError:
-        raise TypeError(f"{owner}: {argument} must be an integer or None; got {value!r}") from None
-    if number < 0:
-        raise ValueError(f"{owner}: {argument} must be at least 0; got {number}")
     return number
 
 
@@ -124,11 +101,13 @@ class ByDepth(nested.Combinator):
     """
 
     init: InitializerLike = dataclasses.field(metadata=nested.required())
-    factor: DepthFactor = dataclasses.field(metadata=options.required(depth_factor, write=written))
+    factor: DepthFactor = dataclasses.field(
+        metadata=options.required(depth_factor, write=options.name_of(DEPTH))
+    )
     _: dataclasses.KW_ONLY
     axis: int | None = options.option(None, axis_or_none)
-    layer: int | None = options.option(None, known_or_none)
-    layers: int | None = options.option(None, known_or_none)
+    layer: int | None = options.option(None, checks.whole_or_none)
+    layers: int | None = options.option(None, checks.whole_or_none)
     seed: int | None = options.seed()
 
     arguments: ClassVar = nested.ANY_DTYPE

@@ -6,7 +6,7 @@ the function, and never in an instance, which outlives the trace.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cthulhu import checks
@@ -75,6 +75,20 @@ def layout() -> Any:
         return value  # type: ignore[no-any-return]
 
     return option(None, check)
+
+
+def name_of(names: Iterable[str]) -> Write:
+    """What writes one of a few functions, which have names: a config holds no code."""
+
+    def write(value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        raise TypeError(
+            f"serialize: the function {value!r} cannot be saved; those with a name can: "
+            f"{', '.join(map(repr, names))}"
+        )
+
+    return write
 
 
 def written(field: Field, value: Any) -> Any:

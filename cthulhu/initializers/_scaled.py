@@ -79,16 +79,6 @@ def function_of(owner: str, argument: str, value: Any) -> Any:
     return value if callable(value) else checks.choice(owner, argument, value, tuple(FUNCTIONS))
 
 
-def written(value: Any) -> str:
-    """The name of a function: a config holds no code."""
-    if not isinstance(value, str):
-        raise TypeError(
-            f"serialize: the function {value!r} cannot be saved; those with a name can: "
-            f"{', '.join(map(repr, FUNCTIONS))}"
-        )
-    return value
-
-
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
 class Mapped(nested.Combinator):
@@ -121,7 +111,7 @@ class Mapped(nested.Combinator):
 
     init: InitializerLike = dataclasses.field(metadata=nested.required())
     fn: ElementwiseFunction = dataclasses.field(
-        metadata=options.required(function_of, write=written)
+        metadata=options.required(function_of, write=options.name_of(FUNCTIONS))
     )
     seed: int | None = options.seed()
 

@@ -209,19 +209,6 @@ class TorchLinear(NamedScaling):
     """
 
 
-def inputs(owner: str, argument: str, value: Any) -> int | None:
-    """A number of inputs, or none."""
-    if value is None:
-        return None
-    try:
-        number = checks.whole(value)
-    except TypeError:
-        raise TypeError(f"{owner}: {argument} must be an integer or None; got {value!r}") from None
-    if number < 0:
-        raise ValueError(f"{owner}: {argument} must be at least 0; got {number}")
-    return number
-
-
 def path_of(owner: str, argument: str, value: Any) -> str:
     """The path of another parameter."""
     if not isinstance(value, str) or not value:
@@ -269,7 +256,7 @@ class TorchBias(BuiltIn):
         https://doi.org/10.1007/3-540-49430-8_2
     """
 
-    fan_in: int | None = options.option(None, inputs)
+    fan_in: int | None = options.option(None, checks.whole_or_none)
     seed: int | None = options.seed()
     _: dataclasses.KW_ONLY
     kernel: str = options.option("kernel", path_of)

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from cthulhu._types import DType, Number
 from cthulhu.laws._base import Law, Moments, OfLaw, each, values_alone
+from cthulhu.random._bits import is_threefry
 
 Shape = tuple[int, ...]
 
@@ -61,12 +62,6 @@ def pooled(parts: list[tuple[float, Moments | None]]) -> Moments | None:
 def hull(intervals: list[tuple[float, float]]) -> tuple[float, float]:
     """The least interval that holds all of these."""
     return min(low for low, _ in intervals), max(high for _, high in intervals)
-
-
-def is_threefry(key: jax.Array) -> bool:
-    """Whether a key has the two words of threefry's."""
-    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    return bool((jax.random.key_data(key) if typed else key).shape[-1] == 2)
 
 
 @dataclasses.dataclass(frozen=True)

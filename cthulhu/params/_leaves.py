@@ -15,6 +15,7 @@ from cthulhu._types import DType, PyTree
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._by_depth import asks_for_layer
 from cthulhu.initializers._functions import definition_of
+from cthulhu.laws._composed import without
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._layout import TreeLayout, unbound, with_layout
 from cthulhu.params._rules import Keep, Rules
@@ -55,8 +56,7 @@ class Leaf:
     @property
     def shape_of_layer(self) -> tuple[int, ...]:
         """The shape of one layer, also where the initializer makes them all at once."""
-        axis = self.layer_axis
-        return self.shape if axis is None else self.shape[:axis] + self.shape[axis + 1 :]
+        return self.shape if self.layer_axis is None else without(self.shape, self.layer_axis)
 
     @property
     def layers(self) -> int | None:
@@ -66,9 +66,7 @@ class Leaf:
     @property
     def layer_shape(self) -> tuple[int, ...]:
         """The shape of one layer: what the initializer is asked for."""
-        if self.stack is None:
-            return self.shape
-        return self.shape[: self.stack] + self.shape[self.stack + 1 :]
+        return self.shape if self.stack is None else without(self.shape, self.stack)
 
     @property
     def nbytes(self) -> int:
@@ -153,6 +151,9 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
 def checked(owner: str, leaf: Leaf, layout: TreeLayout) -> Leaf:
     """A leaf whose parts fit each other, with its initializer in the layout of the model."""
     name = f"{owner}: {join(leaf.path)!r}"
+    if leaf.stack is not None:
+        (axis,) = checks.axes(name, "stacked", leaf.stack, len(leaf.shape))
+        leaf = dataclasses.replace(leaf, stack=axis)
     if leaf.kept:
         if isinstance(leaf.value, jax.ShapeDtypeStruct):
             raise ValueError(
@@ -163,9 +164,6 @@ def checked(owner: str, leaf: Leaf, layout: TreeLayout) -> Leaf:
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         raise TypeError(f"{name} holds PRNG keys, which no initializer makes; use Keep()")
     leaf = dataclasses.replace(leaf, dtype=checks.dtype(name, leaf.dtype))
-    if leaf.stack is not None:
-        (axis,) = checks.axes(name, "stacked", leaf.stack, len(leaf.shape))
-        leaf = dataclasses.replace(leaf, stack=axis)
     try:
         leaf = unstacked(leaf)
         initializer = with_layout(leaf.initializer, layout, leaf.layer_shape)

@@ -36,6 +36,9 @@ def related(
     Raises:
         ValueError: a sibling is missing, or leaves are made of each other in a circle.
     """
+    seeing = (OfSiblings, TorchBias, Combinator)
+    if not any(isinstance(leaf.initializer, seeing) for leaf in leaves):
+        return [planned(owner, leaf) for leaf in leaves]
     return Relations(owner, leaves, layout, layouts).found
 
 
@@ -50,25 +53,29 @@ class Relations:
         layouts: Mapping[Path, Layout],
     ) -> None:
         self.owner, self.layout, self.layouts = owner, layout, layouts
-        self.leaves = {join(leaf.path): leaf for leaf in leaves}
-        self.done: dict[str, Leaf] = {}
-        self.found = [self.leaf(name, ()) for name in self.leaves]
+        self.leaves = leaves
+        # Where two paths have one text, as of `("a/b",)` and `("a", "b")`, it is the first's.
+        self.places = {join(leaf.path): at for at, leaf in reversed(list(enumerate(leaves)))}
+        self.done: dict[int, Leaf] = {}
+        self.found = [self.leaf(at, ()) for at in range(len(leaves))]
 
-    def leaf(self, name: str, trail: tuple[str, ...]) -> Leaf:
+    def leaf(self, at: int, trail: tuple[int, ...]) -> Leaf:
         """A leaf with its siblings; `trail` are those that wait for it."""
-        if name in self.done:
-            return self.done[name]
-        if name in trail:
-            circle = " -> ".join(map(repr, (*trail[trail.index(name) :], name)))
+        if at in self.done:
+            return self.done[at]
+        if at in trail:
+            circle = " -> ".join(
+                repr(join(self.leaves[one].path)) for one in (*trail[trail.index(at) :], at)
+            )
             raise ValueError(
                 f"{self.owner}: these parameters are made of each other: {circle}; one of them "
                 "must have a law of its own"
             )
-        leaf, trail = self.leaves[name], (*trail, name)
+        leaf, trail = self.leaves[at], (*trail, at)
         initializer = leaf.initializer
         if isinstance(initializer, OfSiblings):
             paths = initializer.siblings.items()
-            siblings = tuple((one, self.leaf(self.path(leaf, path), trail)) for one, path in paths)
+            siblings = tuple((one, self.leaf(self.place(leaf, path), trail)) for one, path in paths)
             for _, sibling in siblings:
                 self.check_layers(leaf, sibling)
             leaf = dataclasses.replace(leaf, siblings=siblings)
@@ -76,8 +83,8 @@ class Relations:
             told = self.told(leaf, initializer)
             if told is not initializer:
                 leaf = dataclasses.replace(leaf, initializer=told)
-        self.done[name] = planned(self.owner, leaf)
-        return self.done[name]
+        self.done[at] = planned(self.owner, leaf)
+        return self.done[at]
 
     def check_layers(self, leaf: Leaf, sibling: Leaf) -> None:
         """Refuse stacked layers that see a sibling of other layers."""
@@ -88,25 +95,25 @@ class Relations:
                 f"{join(sibling.path)!r}, which each of them sees, stacks {sibling.shape[axis]}"
             )
 
-    def path(self, leaf: Leaf, relative: str) -> str:
-        """The name of a sibling."""
+    def place(self, leaf: Leaf, relative: str) -> int:
+        """The number of a sibling."""
         own = join(leaf.path)
         name = posixpath.normpath(posixpath.join("/", join(leaf.path[:-1]), relative))[1:]
-        if name not in self.leaves:
-            near = checks.did_you_mean(name, self.leaves)
+        if name not in self.places:
+            near = checks.did_you_mean(name, self.places)
             raise ValueError(
                 f"{self.owner}: {own!r}: {leaf.initializer!r} sees {relative!r}, which is "
                 f"{name!r}, and there is no such parameter{near}. Paths begin where the parameter "
                 "is; '../' goes up, and '/' at the start is the root"
             )
-        return name
+        return self.places[name]
 
     def told(self, leaf: Leaf, initializer: Any) -> Any:
         """An initializer that knows the fans of its kernel, if it or one within asks for them."""
         if isinstance(initializer, TorchBias):
             if initializer.fan_in is not None:
                 return initializer
-            kernel = self.leaves[self.path(leaf, initializer.kernel)]
+            kernel = self.leaves[self.place(leaf, initializer.kernel)]
             return dataclasses.replace(initializer, fan_in=self.inputs(initializer, kernel))
         if isinstance(initializer, OfSiblings):
             raise ValueError(

@@ -171,6 +171,12 @@ def is_fused(key: jax.Array) -> bool:
     return bool(jax.random.key_impl(key) == implementation())
 
 
+def is_threefry(key: jax.Array) -> bool:
+    """Whether a key has the two words of threefry's."""
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return bool((jax.random.key_data(key) if typed else key).shape[-1] == 2)
+
+
 def random_bits(
     key: jax.Array, shape: Sequence[int], bit_width: int = 32, start: Counter | None = None
 ) -> jax.Array:

@@ -332,7 +332,7 @@ def test_configs_hold_what_is_within() -> None:
         initializers.deserialize(config)
     with pytest.raises(TypeError, match=r"serialize: <function by_key.* a bare function has no"):
         initializers.serialize(Scaled(by_key, 2.0))
-    with pytest.raises(TypeError, match="cannot be saved; factors with a name can"):
+    with pytest.raises(TypeError, match=r"cannot be saved; those with a name can: .1/sqrt"):
         initializers.serialize(ByDepth("ones", lambda layer, layers: 1.0, axis=0))
     with pytest.raises(TypeError, match="cannot be saved; pass the mask that it makes"):
         initializers.serialize(Masked("ones", np.ones))

@@ -417,3 +417,21 @@ def test_complex_directions_have_real_lengths() -> None:
 def test_a_sibling_is_called_otherwise_than_the_other_arguments() -> None:
     with pytest.raises(TypeError, match="key is an argument that the function has anyway"):
         FromSiblings(double, key="kernel")
+
+
+def test_paths_of_one_text_are_leaves_of_their_own() -> None:
+    """As names of Haiku and of linen's weight norms, which have slashes."""
+    tree = {"a/b": spec(2), "a": {"b": spec(2)}, "c": spec(2)}
+    made = init_params(0, tree, {"c": Tied("a/b"), ".*": "random_normal"})
+    assert not np.array_equal(made["a/b"], made["a"]["b"])
+    first = made["a"]["b"] if next(iter(jax.tree.leaves(tree))) is tree["a"]["b"] else made["a/b"]
+    same_bits(made["c"], first)
+
+
+def test_kept_layers_are_counted_from_either_end() -> None:
+    """An axis of a parameter that stays as it is may be negative, as any other's."""
+    tree = {"kernel": jnp.ones((16, 4, 3)), "bias": spec(4, 3)}
+    rules = {"kernel": Keep(), "bias": TorchBias()}
+    planned = plan(tree, rules, stacked=-1)
+    (bias,) = (leaf for leaf in planned.leaves if not leaf.kept)
+    assert bias.initializer.fan_in == 16
