@@ -20,14 +20,14 @@ import jax.numpy as jnp
 from cthulhu import checks
 from cthulhu._types import DType, PyTree
 from cthulhu.fans import Layout
-from cthulhu.initializers import ICNR, Blocked, ByDepth, Initializer, Stacked
+from cthulhu.initializers import Blocked, ByDepth, Initializer, Stacked
 from cthulhu.initializers._builtin import BuiltIn
-from cthulhu.initializers._functions import definition_of
+from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.initializers._nested import Combinator
 from cthulhu.laws import Elementwise, Fill
 from cthulhu.params import Keep, Plan, Rules
 from cthulhu.params._cautions import caution
-from cthulhu.params._layout import TreeLayout, axes_of, has_default_axes, unbound
+from cthulhu.params._layout import TreeLayout, axes_of, has_default_axes
 from cthulhu.params._leaves import Leaf, checked, own_sharding, stack_axes
 from cthulhu.params._plan import laid_out
 from cthulhu.params._relations import related
@@ -129,10 +129,8 @@ def combined(initializer: Combinator, weight: Weight, shape: Shape, dtype: DType
     layout = weight.layout
     if isinstance(initializer, Blocked):
         weight = weight._replace(gates=1)  # Whoever says blocks knows them.
-    along_outputs = isinstance(initializer, Blocked | ICNR) and initializer.axis == -1
-    if along_outputs and layout is not None:
-        turned: Any = initializer
-        initializer = dataclasses.replace(turned, axis=gate_axis(layout))
+    if layout is not None:
+        initializer = initializer.with_outputs(gate_axis(layout))
     within = initializer.parts(tuple(shape))
     return initializer.of_parts([fitted(one, weight, extent, dtype) for one, extent in within])
 

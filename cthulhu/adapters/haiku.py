@@ -10,8 +10,7 @@ import jax
 
 from cthulhu import checks, initializers
 from cthulhu.initializers._builtin import BuiltIn
-from cthulhu.initializers._functions import definition_of
-from cthulhu.params._layout import unbound
+from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.typing import DTypeLike, Initializer, InitializerLike, Shape
 
 with checks.extra("cthulhu.adapters.haiku", "haiku"):

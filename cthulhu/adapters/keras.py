@@ -18,8 +18,7 @@ import numpy as np
 
 from cthulhu import checks, initializers, random
 from cthulhu.initializers import _keras, _registry
-from cthulhu.initializers._functions import definition_of
-from cthulhu.params._layout import unbound
+from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.random._scope import in_scope
 from cthulhu.typing import DTypeLike, InitializerLike, Shape
 

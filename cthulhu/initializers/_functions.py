@@ -1,6 +1,7 @@
 """The functions of `cthulhu.functional`, each derived from the class that defines it."""
 
 import dataclasses
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -121,6 +122,15 @@ def definition_of(thing: object) -> type[BuiltIn] | None:
     """The class that defines a function of `cthulhu.functional`; `None` for anything else."""
     found = getattr(thing, "definition", None) if inspect.isfunction(thing) else None
     return found if isinstance(found, type) and issubclass(found, BuiltIn) else None
+
+
+def unbound(initializer: Any) -> tuple[Any, dict[str, Any]]:
+    """An initializer without the `functools.partial` around it, and what that binds."""
+    options: dict[str, Any] = {}
+    while isinstance(initializer, functools.partial) and not initializer.args:
+        options = {**initializer.keywords, **options}
+        initializer = initializer.func
+    return initializer, options
 
 
 def signature_of(definition: type[BuiltIn]) -> inspect.Signature:

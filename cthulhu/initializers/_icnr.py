@@ -83,6 +83,7 @@ class ICNR(nested.Combinator):
     axis: int = options.option(-1, options.single_axis)
     seed: int | None = options.seed()
 
+    along_outputs = True
     arguments: ClassVar = {
         **nested.ANY_DTYPE,
         "shape": "``(*spatial, inputs, outputs)``, of rank 3, 4 or 5; with `axis`, the outputs "

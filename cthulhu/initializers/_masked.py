@@ -159,9 +159,38 @@ class Masked(nested.Combinator):
         return masked(init, of_shape(cls.name, mask, shape), shape, dtype, sharding)
 
 
+@dataclasses.dataclass(frozen=True, repr=False)
+class ZeroEntries(nested.Combinator):
+    """What has zeros at one end of an axis."""
+
+    init: InitializerLike = dataclasses.field(metadata=nested.required())
+    count: int = options.option(1, checks.count)
+    axis: int = options.option(0, options.single_axis)
+    seed: int | None = options.seed()
+
+    last: ClassVar[bool]
+    """Which end that is."""
+
+    arguments: ClassVar = nested.ANY_DTYPE
+
+    @classmethod
+    def plan(
+        cls,
+        shape: tuple[int, ...],
+        dtype: DTypeLike | None,
+        sharding: NamedSharding | None,
+        init: Any,
+        count: int,
+        axis: int,
+    ) -> Draw:
+        """The law of `init` under a mask along the axis."""
+        mask = along(cls.name, shape, axis, count, last=cls.last)
+        return masked(init, mask, shape, dtype, sharding)
+
+
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class ZeroFirst(nested.Combinator):
+class ZeroFirst(ZeroEntries):
     """Initializer that sets the first entries along an axis to 0.
 
     So begins the table of an embedding whose token 0 is padding.
@@ -185,12 +214,7 @@ class ZeroFirst(nested.Combinator):
         [[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
     """
 
-    init: InitializerLike = dataclasses.field(metadata=nested.required())
-    count: int = options.option(1, checks.count)
-    axis: int = options.option(0, options.single_axis)
-    seed: int | None = options.seed()
-
-    arguments: ClassVar = nested.ANY_DTYPE
+    last = False
     example = """
         The row of the padding token of torch's embeddings:
 
@@ -200,24 +224,10 @@ class ZeroFirst(nested.Combinator):
         ([0.0, 0.0], True)
     """
 
-    @classmethod
-    def plan(
-        cls,
-        shape: tuple[int, ...],
-        dtype: DTypeLike | None,
-        sharding: NamedSharding | None,
-        init: Any,
-        count: int,
-        axis: int,
-    ) -> Draw:
-        """The law of `init` under a mask along the axis."""
-        mask = along(cls.name, shape, axis, count, last=False)
-        return masked(init, mask, shape, dtype, sharding)
-
 
 @defined
 @dataclasses.dataclass(frozen=True, repr=False)
-class ZeroLast(nested.Combinator):
+class ZeroLast(ZeroEntries):
     """Initializer that sets the last entries along an axis to 0.
 
     So begin layers that have outputs of their own to learn later, as the logits of
@@ -242,12 +252,7 @@ class ZeroLast(nested.Combinator):
         [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]
     """
 
-    init: InitializerLike = dataclasses.field(metadata=nested.required())
-    count: int = options.option(1, checks.count)
-    axis: int = options.option(0, options.single_axis)
-    seed: int | None = options.seed()
-
-    arguments: ClassVar = nested.ANY_DTYPE
+    last = True
     example = """
         The last of twelve stacked layers, whose branch adds nothing at first:
 
@@ -256,17 +261,3 @@ class ZeroLast(nested.Combinator):
         >>> stack.sum((1, 2)).tolist()[-3:]
         [16.0, 16.0, 0.0]
     """
-
-    @classmethod
-    def plan(
-        cls,
-        shape: tuple[int, ...],
-        dtype: DTypeLike | None,
-        sharding: NamedSharding | None,
-        init: Any,
-        count: int,
-        axis: int,
-    ) -> Draw:
-        """The law of `init` under a mask along the axis."""
-        mask = along(cls.name, shape, axis, count, last=True)
-        return masked(init, mask, shape, dtype, sharding)

@@ -1,10 +1,9 @@
 """Options that are initializers, and what those initializers share that have one."""
 
 import dataclasses
-import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
@@ -16,7 +15,7 @@ from cthulhu.initializers import _options as options
 from cthulhu.initializers._base import Initializer
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._config import serialize
-from cthulhu.initializers._functions import definition_of
+from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.initializers._lookup import get
 from cthulhu.laws import Law
 from cthulhu.laws._applied import applied
@@ -35,12 +34,11 @@ ANY_DTYPE = {
 
 def initializer(owner: str, argument: str, value: Any) -> Any:
     """Whatever names an initializer, as an initializer without a seed."""
-    function = value.func if isinstance(value, functools.partial) else value
+    function, bound = unbound(value)
     definition = definition_of(function)
     try:
         if definition is not None:
             # As an instance it can be compared, saved, and given other axes.
-            bound = value.keywords if isinstance(value, functools.partial) else {}
             found: Any = definition(**bound)
         else:
             found = get(value)
@@ -122,6 +120,15 @@ def scaled(
 
 class Combinator(BuiltIn):
     """An initializer made of others: of `init`, which is one or several."""
+
+    along_outputs: ClassVar[bool] = False
+    """Whether it has an `axis` which is that of the outputs, by default the last."""
+
+    def with_outputs(self, axis: int) -> Self:
+        """The same for outputs along another axis, unless it names its own."""
+        if not self.along_outputs or self.axis != -1:  # type: ignore[attr-defined]
+            return self
+        return dataclasses.replace(self, axis=axis)  # type: ignore[type-var]
 
     @property
     def within(self) -> tuple[Any, ...]:

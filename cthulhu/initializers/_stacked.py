@@ -105,6 +105,7 @@ class Blocked(nested.Combinator):
     axis: int = options.option(-1, options.single_axis)
     seed: int | None = options.seed()
 
+    along_outputs = True
     arguments: ClassVar = nested.ANY_DTYPE
     example = """
         Biases of gates, of which the second forgets nothing at first:

@@ -7,9 +7,8 @@ from typing import Any, Literal
 from cthulhu import checks, initializers
 from cthulhu.fans import Fans, compute_fans
 from cthulhu.initializers._builtin import BuiltIn
-from cthulhu.initializers._functions import definition_of
+from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.initializers._nested import Combinator
-from cthulhu.initializers._stacked import Blocked
 from cthulhu.initializers._variance_scaling import FAN_AXES
 
 TreeLayout = Literal["in_out", "out_in"] | None
@@ -19,15 +18,6 @@ LAYOUTS = ("in_out", "out_in")
 FAN_OPTIONS = (*FAN_AXES, "layout")
 IN_OUT_ALONE = (initializers.ConvolutionOrthogonal, initializers.DeltaOrthogonal)
 AXES = ("in_axis", "out_axis", "batch_axis", "axis")
-
-
-def unbound(initializer: Any) -> tuple[Any, dict[str, Any]]:
-    """An initializer without the `functools.partial` around it, and what that binds."""
-    options: dict[str, Any] = {}
-    while isinstance(initializer, functools.partial) and not initializer.args:
-        options = {**initializer.keywords, **options}
-        initializer = initializer.func
-    return initializer, options
 
 
 def instance(initializer: Any) -> Any:
@@ -139,8 +129,7 @@ def with_layout(initializer: Any, layout: TreeLayout, shape: tuple[int, ...]) ->
 
 def combined(initializer: Combinator, shape: tuple[int, ...]) -> Any:
     """An initializer made of others, for weights that lie (out, in)."""
-    along_outputs = isinstance(initializer, Blocked | initializers.ICNR) and initializer.axis == -1
-    if along_outputs and len(shape) > 1:
-        initializer = dataclasses.replace(initializer, axis=0)  # type: ignore[type-var]
+    if len(shape) > 1:
+        initializer = initializer.with_outputs(0)
     inits = [with_layout(one, "out_in", extent) for one, extent in initializer.parts(shape)]
     return initializer.of_parts(inits)

@@ -14,10 +14,10 @@ from cthulhu import checks, initializers
 from cthulhu._types import DType, PyTree
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._by_depth import asks_for_layer
-from cthulhu.initializers._functions import definition_of
+from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.laws._composed import without
 from cthulhu.params import _patterns as patterns
-from cthulhu.params._layout import TreeLayout, unbound, with_layout
+from cthulhu.params._layout import TreeLayout, with_layout
 from cthulhu.params._rules import Keep, Rules
 from cthulhu.programs._build import Draw
 from cthulhu.programs._placement import leaf_shardings
