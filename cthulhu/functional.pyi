@@ -1229,7 +1229,7 @@ def masked(
     """Initializer that keeps the values of another one where a mask is true.
 
     Law: that of `init` where the mask is true, for the whole shape and with the same
-    key; 0 elsewhere. The scale makes nothing good for what is masked: see `Scaled`.
+    key; 0 elsewhere. What is masked is not made up for by a larger scale: see `Scaled`.
 
     Args:
         key: one PRNG key, typed or raw.

@@ -111,7 +111,7 @@ class Masked(nested.Combinator):
     """Initializer that keeps the values of another one where a mask is true.
 
     Law: that of `init` where the mask is true, for the whole shape and with the same
-    key; 0 elsewhere. The scale makes nothing good for what is masked: see `Scaled`.
+    key; 0 elsewhere. What is masked is not made up for by a larger scale: see `Scaled`.
 
     Args:
         init: an initializer, or whatever names one, without a seed of its own.
