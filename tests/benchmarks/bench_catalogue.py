@@ -8,7 +8,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import bench_draws
 import harness
 import jax
-from harness import COLORS, Goal, Report, Summary, ratio
+from harness import Goal, Report, Summary, ratio
 from matplotlib.figure import Figure
 
 from cthulhu import initializers
@@ -40,8 +40,8 @@ Square arrays in float32, drawn eagerly, against the uniform, the normal or the 
 the same shape that each is a function of. A cell is a median over rounds with its quartiles; above
 1×, an initializer is slower than the draw beneath it."""
 ALT = (
-    "A bar for each initializer: its time over that of the uniform, normal or truncated normal "
-    "beneath it, with a line at the goal. The table holds the same figures."
+    "A point for each initializer: its time over that of the uniform, normal or truncated normal "
+    "beneath it, on a logarithmic axis, with a line at the goal. The table holds the same figures."
 )
 GOAL = 1.3
 SIZE = 2048
@@ -144,16 +144,24 @@ def write(report, title, found):
 
 
 def picture(found):
-    """A bar for each initializer."""
-    figure = Figure(figsize=(8.4, 0.32 * len(found) + 1.2), layout="constrained")
+    """A point for each initializer, with its quartiles."""
+    figure = Figure(figsize=(8.4, 0.26 * len(found) + 1.0), layout="constrained")
     axis = figure.add_subplot()
-    names = list(found)
     against = [ratio(seconds["init"], seconds["beneath"]) for _, seconds in found.values()]
-    axis.barh(names, [one.median for one in against], color=COLORS["cthulhu"])
+    places = range(len(found))
     axis.axvline(1, color="#444444", linewidth=1)
     axis.axvline(GOAL, color="#444444", linestyle=":")
-    axis.invert_yaxis()
-    axis.set_xlabel("time / time of the draw beneath (dotted: the goal of elementwise ones)")
+    axis.hlines(places, [one.low for one in against], [one.high for one in against], "#0072B2")
+    axis.plot([one.median for one in against], places, "o", color="#0072B2", markersize=5)
+    axis.set_yticks(places, list(found), fontsize=9)
+    axis.set_ylim(len(found) - 0.4, -0.6)
+    axis.set_xscale("log")
+    axis.set_xticks([1, 2, 5, 10, 20, 50])
+    axis.set_xticks([], minor=True)
+    harness.plain_axis(axis.xaxis)
+    axis.grid(axis="both", color="#eeeeee")
+    axis.set_axisbelow(True)
+    axis.set_title("time / time of the draw beneath; dotted: the goal", loc="right", fontsize=11)
     return figure
 
 
