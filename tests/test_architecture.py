@@ -94,7 +94,7 @@ ORDER = {
     "cthulhu.params": (
         ("_keys", "_layout", "_patterns", "_progress", "_report", "_rows", "_siblings"),
         ("_naming", "_rules"),
-        ("_initplan",),
+        ("_fitting", "_initplan"),
         ("_leaves",),
         ("_cautions", "_making", "_relations"),
         ("_saved",),

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 from cthulhu import checks
 from cthulhu._types import KeyLike
-from cthulhu.adapters._layers import Weight, plan_of
+from cthulhu.adapters._layers import plan_of
 from cthulhu.fans import LAYOUTS, Layout
 from cthulhu.params import Plan
+from cthulhu.params._fitting import Weight
 from cthulhu.params._keys import leaf_keys
 from cthulhu.params._leaves import Stacked
 from cthulhu.params._rules import RulesLike

@@ -20,9 +20,10 @@ import numpy as np
 
 from cthulhu import checks
 from cthulhu._types import DType, HostArray, PyTree
-from cthulhu.adapters._layers import Weight, plan_of
+from cthulhu.adapters._layers import plan_of
 from cthulhu.fans import LAYOUTS, Layout
 from cthulhu.params import Plan
+from cthulhu.params._fitting import Weight
 from cthulhu.params._patterns import Pattern
 from cthulhu.params._rules import RulesLike
 from cthulhu.trees import Path, flatten, join
