@@ -93,8 +93,9 @@ ORDER = {
     ),
     "cthulhu.params": (
         ("_keys", "_layout", "_patterns", "_progress", "_report", "_rows", "_siblings"),
-        ("_naming", "_rules"),
-        ("_fitting", "_initplan"),
+        ("_configs", "_fitting", "_naming"),
+        ("_initplan", "_rule"),
+        ("_rules",),
         ("_leaves",),
         ("_cautions", "_making", "_relations"),
         ("_saved",),

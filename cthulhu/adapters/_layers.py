@@ -15,7 +15,9 @@ import jax.numpy as jnp
 
 from cthulhu import checks
 from cthulhu._types import PyTree
-from cthulhu.params import Keep, Plan, Rules
+from cthulhu.fans import LayoutLike
+from cthulhu.fans._layout import layout_of
+from cthulhu.params import Keep, Plan, Rule, Rules
 from cthulhu.params._cautions import caution
 from cthulhu.params._fitting import Weight, fitted, stacks_itself
 from cthulhu.params._layout import TreeLayout
@@ -62,26 +64,31 @@ def plan_of(
         for at, (path, value) in enumerate(zip(paths, values, strict=True))
         if needs_rule(owner, path, value) and path not in states
     ]
-    found = dict(zip(ruled, checked_rules.match([paths[at] for at in ruled]), strict=True))
+    found = dict(zip(ruled, checked_rules.resolve([paths[at] for at in ruled]), strict=True))
+    kept = Rule(".*", Keep())
     axes = stack_axes(owner, stacked, paths)
     leaves = []
     for at, (path, value) in enumerate(zip(paths, values, strict=True)):
-        weight, initializer, stack = weights.get(path), found.get(at, Keep()), axes[at]
-        if stack is None and not stacks_itself(initializer):
+        weight, rule, stack = weights.get(path), found.get(at, kept), axes[at]
+        if weight is not None and rule.layout is not None:
+            weight = weight._replace(layout=layout_of("Rule", "layout", rule.layout))
+        if stack is None and not stacks_itself(rule.initializer):
             stack = stack_of(owner, path, value, weight)
+        known: LayoutLike = (rule.layout or layout) if weight is None else weight.layout
         leaf = Leaf(
             path,
             tuple(value.shape),
             value.dtype,
             own_sharding(value),
-            initializer,
+            rule.initializer,
             stack,
             value,
+            layout=known,
+            role=rule.role,
         )
-        leaf = checked(owner, fit_leaf(owner, leaf, weight), None if weight else layout)
+        leaf = checked(owner, fit_leaf(owner, leaf, weight), known if weight is None else None)
         leaves.append(leaf)
-    layouts = {path: one.layout for path, one in weights.items() if one.layout is not None}
-    leaves = related(owner, leaves, layout, layouts)
+    leaves = related(owner, leaves)
     unknown = [leaf for leaf in leaves if leaf.path not in weights]
     caution(owner, unknown, layout, stacked, stacklevel=3)
     return Plan(tuple(leaves), frame)

@@ -4,7 +4,8 @@ from cthulhu.params._initplan import InitPlan
 from cthulhu.params._plan import Plan, init_params, plan
 from cthulhu.params._report import Mismatch, Report
 from cthulhu.params._rows import LeafPlan
-from cthulhu.params._rules import Keep, Rules
+from cthulhu.params._rule import Keep, Rule
+from cthulhu.params._rules import Rules
 from cthulhu.params._siblings import FromSiblings, RingNormalizer, Tied, WeightNormScale
 from cthulhu.params._verify import verify
 from cthulhu.tracing import count_programs, fast_init
@@ -18,6 +19,7 @@ __all__ = [
     "Plan",
     "Report",
     "RingNormalizer",
+    "Rule",
     "Rules",
     "Tied",
     "WeightNormScale",

@@ -14,13 +14,15 @@ import jax.numpy as jnp
 
 from cthulhu import checks
 from cthulhu._types import DType
-from cthulhu.fans import Layout
+from cthulhu.fans import Layout, LayoutLike
+from cthulhu.fans._layout import layout_of
 from cthulhu.initializers import Blocked, ByDepth, Initializer, Stacked
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.initializers._nested import Combinator
 from cthulhu.laws import Elementwise, Fill
-from cthulhu.params._layout import axes_of, has_default_axes
+from cthulhu.params._layout import LAYOUTS as TREE_LAYOUTS
+from cthulhu.params._layout import axes_of, has_default_axes, with_layout
 from cthulhu.typing import DTypeLike, Shape
 
 
@@ -121,6 +123,16 @@ def combined(initializer: Combinator, weight: Weight, shape: Shape, dtype: DType
         initializer = initializer.with_outputs(gate_axis(layout))
     within = initializer.parts(tuple(shape))
     return initializer.of_parts([fitted(one, weight, extent, dtype) for one, extent in within])
+
+
+def laid_out(initializer: Any, layout: LayoutLike, shape: Shape, dtype: DType) -> Any:
+    """An initializer for one layer's array of a layout; vectors have none."""
+    if layout is None or layout in TREE_LAYOUTS:
+        return with_layout(initializer, layout, tuple(shape))  # type: ignore[arg-type]
+    if len(shape) < 2:
+        return initializer
+    weight = Weight(len(shape), layout_of("Rule", "layout", layout))
+    return fitted(initializer, weight, shape, dtype)
 
 
 def stacks_itself(initializer: Any) -> bool:

@@ -12,13 +12,15 @@ from jax.sharding import NamedSharding, Sharding
 
 from cthulhu import checks, initializers
 from cthulhu._types import DType, PyTree
+from cthulhu.fans import LayoutLike
 from cthulhu.initializers._builtin import BuiltIn
 from cthulhu.initializers._by_depth import asks_for_layer
 from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.laws._composed import without
 from cthulhu.params import _patterns as patterns
-from cthulhu.params._layout import TreeLayout, with_layout
-from cthulhu.params._rules import Keep, Rules
+from cthulhu.params._fitting import laid_out
+from cthulhu.params._rule import Keep
+from cthulhu.params._rules import Rules
 from cthulhu.programs._build import Draw
 from cthulhu.programs._placement import leaf_shardings
 from cthulhu.trees import Frame, Path, flatten, frame_of, is_array, join
@@ -39,6 +41,8 @@ class Leaf:
     stack: int | None  # The axis along which layers are stacked, each with a key of its own.
     value: Any  # What `Keep` keeps.
     siblings: "tuple[tuple[str, Leaf], ...]" = ()  # What `OfSiblings` sees, by its arguments.
+    layout: LayoutLike = None  # What is known of its axes.
+    role: str | None = None  # What the rule says that it is.
 
     @property
     def kept(self) -> bool:
@@ -108,14 +112,24 @@ def leaves_of(
         placed = [own_sharding(value) for value in values]
     else:
         placed = leaf_shardings(shardings, frame.alone(values), owner)
-    found = rules.match(paths)
+    found = rules.resolve(paths)
     axes = stack_axes(owner, stacked, paths)
-    parts = zip(paths, values, placed, found, axes, strict=True)
-    leaves = [
-        Leaf(path, tuple(value.shape), value.dtype, sharding, initializer, axis, value)
-        for path, value, sharding, initializer, axis in parts
-    ]
-    return [checked(owner, leaf, rules.layout) for leaf in leaves], frame
+    leaves = []
+    for path, value, sharding, rule, axis in zip(paths, values, placed, found, axes, strict=True):
+        layout = rule.layout or rules.layout
+        leaf = Leaf(
+            path,
+            tuple(value.shape),
+            value.dtype,
+            sharding,
+            rule.initializer,
+            axis,
+            value,
+            layout=layout,
+            role=rule.role,
+        )
+        leaves.append(checked(owner, leaf, layout))
+    return leaves, frame
 
 
 def own_sharding(value: object) -> Sharding | None:
@@ -148,7 +162,7 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
     return axes
 
 
-def checked(owner: str, leaf: Leaf, layout: TreeLayout) -> Leaf:
+def checked(owner: str, leaf: Leaf, layout: LayoutLike) -> Leaf:
     """A leaf whose parts fit each other, with its initializer in the layout of the model."""
     name = f"{owner}: {join(leaf.path)!r}"
     if leaf.stack is not None:
@@ -166,7 +180,7 @@ def checked(owner: str, leaf: Leaf, layout: TreeLayout) -> Leaf:
     leaf = dataclasses.replace(leaf, dtype=checks.dtype(name, leaf.dtype))
     try:
         leaf = unstacked(leaf)
-        initializer = with_layout(leaf.initializer, layout, leaf.layer_shape)
+        initializer = laid_out(leaf.initializer, layout, leaf.layer_shape, leaf.dtype)
     except (TypeError, ValueError) as error:
         raise checks.in_name_of(name, error) from None
     return (

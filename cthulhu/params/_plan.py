@@ -277,7 +277,7 @@ def rules_plan(
 ) -> Plan[Tree]:
     """The plan of an initialization by rules."""
     leaves, frame = leaves_of(owner, tree, rules, shardings, stacked)
-    return Plan(tuple(related(owner, leaves, rules.layout)), frame)
+    return Plan(tuple(related(owner, leaves)), frame)
 
 
 def laid_out(owner: str, rules: RulesLike, layout: TreeLayout) -> Rules:

@@ -2,33 +2,25 @@
 
 import dataclasses
 import posixpath
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cthulhu import checks
-from cthulhu.fans import Layout, compute_fans
+from cthulhu.fans import compute_fans
 from cthulhu.initializers import ByDepth, TorchBias
 from cthulhu.initializers._nested import Combinator
-from cthulhu.params._layout import TreeLayout, fans_of
+from cthulhu.params._layout import fans_of
 from cthulhu.params._leaves import Leaf, planned
 from cthulhu.params._siblings import OfSiblings
-from cthulhu.trees import Path, join
+from cthulhu.trees import join
 
 
-def related(
-    owner: str,
-    leaves: Sequence[Leaf],
-    layout: TreeLayout,
-    layouts: Mapping[Path, Layout] = types.MappingProxyType({}),
-) -> list[Leaf]:
+def related(owner: str, leaves: Sequence[Leaf]) -> list[Leaf]:
     """Leaves that know their siblings, checked.
 
     Args:
         owner: who asks, for the message of an error.
         leaves: the parameters.
-        layout: the layout of kernels of which nothing else is known.
-        layouts: the layouts of those of which it is known.
 
     Returns:
         As many leaves.
@@ -39,21 +31,14 @@ def related(
     seeing = (OfSiblings, TorchBias, Combinator)
     if not any(isinstance(leaf.initializer, seeing) for leaf in leaves):
         return [planned(owner, leaf) for leaf in leaves]
-    return Relations(owner, leaves, layout, layouts).found
+    return Relations(owner, leaves).found
 
 
 class Relations:
     """The leaves of a tree, each found once, after those that it is made of."""
 
-    def __init__(
-        self,
-        owner: str,
-        leaves: Sequence[Leaf],
-        layout: TreeLayout,
-        layouts: Mapping[Path, Layout],
-    ) -> None:
-        self.owner, self.layout, self.layouts = owner, layout, layouts
-        self.leaves = leaves
+    def __init__(self, owner: str, leaves: Sequence[Leaf]) -> None:
+        self.owner, self.leaves = owner, leaves
         # Where two paths have one text, as of `("a/b",)` and `("a", "b")`, it is the first's.
         self.places = {join(leaf.path): at for at, leaf in reversed(list(enumerate(leaves)))}
         self.done: dict[int, Leaf] = {}
@@ -131,13 +116,11 @@ class Relations:
         shape = kernel.shape_of_layer
         if bias.layout is not None:
             return compute_fans(shape, layout=bias.layout).fan_in
-        initializer, known = kernel.initializer, self.layouts.get(kernel.path)
+        initializer = kernel.initializer
         if kernel.stack is None and isinstance(initializer, ByDepth):
             initializer = initializer.init
         fans = fans_of(initializer, shape)
-        if fans is None and known is not None:
-            fans = compute_fans(shape, layout=known)
         if fans is None:
-            turned = self.layout == "out_in" and len(shape) > 1
-            fans = compute_fans(shape, 1, 0) if turned else compute_fans(shape)
+            known = kernel.layout if len(shape) > 1 else None
+            fans = compute_fans(shape, layout=known)
         return fans.fan_in

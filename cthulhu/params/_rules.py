@@ -2,34 +2,21 @@
 
 import dataclasses
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from cthulhu import checks, initializers, typing
+from cthulhu import checks, typing
 from cthulhu.initializers._by_depth import asks_for_layer, at_layer
+from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _patterns as patterns
-from cthulhu.params._layout import LAYOUTS, TreeLayout, instance
+from cthulhu.params._layout import LAYOUTS, TreeLayout
+from cthulhu.params._rule import Keep, Rule, named
 from cthulhu.trees import Path, join
 
 SHOWN = 10  # Paths that a message lists.
 LAYER = "layer"  # The group of a regular expression that tells the layer.
-
-
-@dataclasses.dataclass(frozen=True)
-class Keep:
-    """In `Rules`, the mark of parameters that stay as they are.
-
-    Example:
-        Only the head of a trained model is initialized again:
-
-        >>> import jax, jax.numpy as jnp
-        >>> from cthulhu.params import Rules, init_params
-        >>> trained = {"body": jnp.full(3, 7.0), "head": jnp.full(3, 7.0)}
-        >>> rules = Rules([("head", "zeros"), (".*", Keep())])
-        >>> {name: x.tolist() for name, x in init_params(0, trained, rules).items()}
-        {'body': [7.0, 7.0, 7.0], 'head': [0.0, 0.0, 0.0]}
-    """
 
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False)
@@ -42,8 +29,9 @@ class Rules:
 
     Args:
         rules: pairs of a regular expression and whatever
-            `cthulhu.initializers.get` takes, or `Keep`; or a mapping of them; or
-            one initializer for all parameters, which is the rule ``".*"``.
+            `cthulhu.initializers.get` takes, or `Keep`; a `Rule` where a pair does
+            not say enough; or a mapping of such pairs; or one initializer for all
+            parameters, which is the rule ``".*"``.
         layout: how the model's weights lie: ``"out_in"``, as in Equinox and
             PyTorch, or ``"in_out"``, as in Flax, Haiku and Keras. It sets the axes
             of inputs and outputs where an initializer leaves them at their
@@ -62,7 +50,7 @@ class Rules:
         Rules(rules=(('.*', HeNormal()),), layout='out_in')
     """
 
-    rules: tuple[tuple[str, Any], ...]
+    rules: tuple[Rule, ...]
     layout: TreeLayout = None
 
     def __init__(self, rules: "RulesLike", *, layout: TreeLayout = None) -> None:
@@ -73,6 +61,9 @@ class Rules:
         object.__setattr__(self, "layout", layout)
         checked = []
         for number, pair in enumerate(listed(rules), 1):
+            if isinstance(pair, Rule):
+                checked.append(pair)
+                continue
             if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
                 single = isinstance(pair, str) and isinstance(rules, tuple)
                 raise TypeError(
@@ -81,13 +72,94 @@ class Rules:
                 )
             pattern, identifier = pair
             patterns.check(f"Rules: rule {number} is", pattern)
-            checked.append((pattern, initializer(number, identifier)))
+            checked.append(Rule(pattern, named(f"Rules: rule {number}", identifier)))
         object.__setattr__(self, "rules", tuple(checked))
 
     def __repr__(self) -> str:
         """The constructor call, without what is at its default."""
+        rules = tuple(
+            rule if rule.further() else (rule.pattern, rule.initializer) for rule in self.rules
+        )
         layout = "" if self.layout is None else f", layout={self.layout!r}"
-        return f"Rules(rules={self.rules!r}{layout})"
+        return f"Rules(rules={rules!r}{layout})"
+
+    def extend(self, rules: "RulesLike", *, before: bool = False) -> "Rules":
+        """These rules and others, as new rules.
+
+        Args:
+            rules: what `Rules` are made of. If they have a `layout`, it is kept rule by
+                rule where it differs.
+            before: whether the others come first, and so win where both match.
+
+        Returns:
+            `Rules`, of the layout of these; of the others', if these have none.
+
+        Raises:
+            TypeError, ValueError: as for `Rules`.
+
+        Example:
+            >>> rules = Rules([(".*/kernel", "he_normal"), (".*", "zeros")])
+            >>> rules = rules.extend([("head/kernel", "zeros")], before=True)
+            >>> rules.match([("body", "kernel"), ("body", "bias"), ("head", "kernel")])
+            [HeNormal(), Zeros(), Zeros()]
+        """
+        other = rules if isinstance(rules, Rules) else Rules(rules)
+        layout = self.layout or other.layout
+        parts = [
+            [
+                dataclasses.replace(rule, layout=part.layout)
+                if rule.layout is None and part.layout not in (None, layout)
+                else rule
+                for rule in part.rules
+            ]
+            for part in ((other, self) if before else (self, other))
+        ]
+        return Rules([*parts[0], *parts[1]], layout=layout)
+
+    def to_json(self) -> str:
+        """The rules as JSON, which `from_json` reads.
+
+        Raises:
+            TypeError: an initializer is a function of yours, or another that no config
+                holds.
+        """
+        records = []
+        for number, rule in enumerate(self.rules, 1):
+            try:
+                records.append(rule.to_record())
+            except TypeError as error:
+                raise checks.in_name_of(f"Rules.to_json: rule {number}", error) from None
+        return json.dumps({"rules": records, "layout": self.layout})
+
+    @classmethod
+    def from_json(cls, text: str, *, custom_objects: CustomObjects = None) -> "Rules":
+        """Read rules that `to_json` wrote. No code is run but the initializers' own.
+
+        Args:
+            text: what `to_json` returned.
+            custom_objects: your own initializers' classes, by name.
+
+        Returns:
+            Equal rules.
+
+        Raises:
+            ValueError: `text` is not what `to_json` wrote, or names an initializer that
+                is unknown.
+
+        Example:
+            >>> rules = Rules([(".*/bias", "zeros"), (".*", "he_normal")], layout="out_in")
+            >>> Rules.from_json(rules.to_json()) == rules
+            True
+        """
+        record = json.loads(text)
+        try:
+            rules = [Rule.from_record(one, custom_objects) for one in record["rules"]]
+            return cls(rules, layout=record["layout"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"Rules.from_json: text must be what Rules.to_json wrote; it is other JSON "
+                f"({error!r})"
+            ) from None
 
     def match(self, paths: Sequence[Path]) -> list[Any]:
         """Find the initializer of each path.
@@ -100,17 +172,22 @@ class Rules:
 
         Raises:
             ValueError: a parameter that no rule matches, or a rule that matches
-                nothing or comes after others that take all it matches.
+                nothing or comes after others that take all it matches, and is not
+                optional; or a parameter that rules give two roles.
         """
+        return [rule.initializer for rule in self.resolve(paths)]
+
+    def resolve(self, paths: Sequence[Path]) -> list[Rule]:
+        """The rule of each path, as `match`, with an initializer that knows its layer."""
         regexes = [
-            patterns.Pattern(f"Rules: rule {number} is", pattern)
-            for number, (pattern, _) in enumerate(self.rules, 1)
+            patterns.Pattern(f"Rules: rule {number} is", rule.pattern)
+            for number, rule in enumerate(self.rules, 1)
         ]
         names = [join(path) for path in paths]
         taken = [0] * len(regexes)
         reached = [0] * len(regexes)
         found: list[int] = []
-        unmatched = []
+        unmatched, doubtful = [], []
         for name in names:
             matching = [at for at, regex in enumerate(regexes) if regex.matches(name)]
             for at in matching:
@@ -120,40 +197,50 @@ class Rules:
                 found.append(matching[0])
             else:
                 unmatched.append(name)
+            roles = [self.rules[at].role for at in matching]
+            if roles and roles[0] is not None and {*roles} - {roles[0], None}:
+                doubtful.append((name, sorted({*roles} - {None})))
         if unmatched:
             globs = [self._glob_hint(at, names) for at, count in enumerate(reached) if not count]
             raise ValueError(self._describe_unmatched(unmatched) + "".join(globs))
-        dead = [at for at, count in enumerate(taken) if not count]
+        if doubtful:
+            raise ValueError(describe_doubtful(doubtful))
+        dead = [at for at, count in enumerate(taken) if not count and not self.rules[at].optional]
         if dead:
             raise ValueError(self._describe_dead(dead, reached, names))
-        initializers_found = [self.rules[at][1] for at in found]
-        for at, (_, initializer) in enumerate(self.rules):
-            if asks_for_layer(initializer):
+        rules = [self.rules[at] for at in found]
+        for at, rule in enumerate(self.rules):
+            if asks_for_layer(rule.initializer):
                 mine = [number for number, one in enumerate(found) if one == at]
                 layers = layers_of(regexes[at], [names[number] for number in mine])
                 for number, layer in zip(mine, layers or (), strict=bool(layers)):
-                    initializers_found[number] = self._at_layer(at, *layer)
-        return initializers_found
+                    rules[number] = self._at_layer(at, *layer)
+        return rules
 
-    def _at_layer(self, at: int, layer: int, layers: int) -> Any:
-        """The initializer of a rule, which now knows its layer."""
+    def _at_layer(self, at: int, layer: int, layers: int) -> Rule:
+        """A rule whose initializer now knows its layer."""
+        rule = self.rules[at]
         try:
-            return at_layer(self.rules[at][1], layer, layers)
+            known = at_layer(rule.initializer, layer, layers)
         except ValueError as error:
             raise ValueError(f"Rules: rule {at + 1}: {error}") from None
+        return dataclasses.replace(rule, initializer=known)
 
     def _describe_unmatched(self, names: list[str]) -> str:
         listed = "\n".join(f"  {name}" for name in names[:SHOWN])
         rest = f"\n  … and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        roles = sorted({rule.role for rule in self.rules if rule.role is not None})
+        known = f"\nThe roles that the rules know are {', '.join(roles)}" if roles else ""
         return (
             f"Rules: {len(names)} of the parameters match no rule (a rule must match the whole "
             f'path):\n{listed}{rest}\nAdd rules for them; (".*", …) at the end takes all the rest'
+            f"{known}"
         )
 
     def _describe_dead(self, dead: list[int], reached: list[int], names: list[str]) -> str:
         lines = []
         for at in dead:
-            pattern = self.rules[at][0]
+            pattern = self.rules[at].pattern
             if reached[at]:
                 why = "all it matches is taken by rules before it; move it up"
             else:
@@ -166,7 +253,7 @@ class Rules:
 
     def _glob_hint(self, at: int, names: list[str]) -> str:
         """What to write for a rule that would match if it were a glob."""
-        pattern = self.rules[at][0]
+        pattern = self.rules[at].pattern
         written = patterns.glob_as_regex(pattern)
         if written is None:
             return ""
@@ -174,6 +261,17 @@ class Rules:
         if not any(map(meant.matches, names)):
             return ""
         return f". Rule {at + 1}, {pattern!r}, looks like a glob; write {written!r}"
+
+
+def describe_doubtful(doubtful: list[tuple[str, list[str]]]) -> str:
+    """What to say of parameters that several rules know, each as something else."""
+    lines = [f"  {name}: {' or '.join(roles)}" for name, roles in doubtful[:SHOWN]]
+    if len(doubtful) > SHOWN:
+        lines.append(f"  … and {len(doubtful) - SHOWN} more")
+    return (
+        f"Rules: {len(doubtful)} of the parameters have several roles:\n" + "\n".join(lines) + "\n"
+        "Say which with a rule of your own before them: rules.extend([…], before=True)"
+    )
 
 
 def layers_of(regex: patterns.Pattern, names: list[str]) -> list[tuple[int, int]] | None:
@@ -210,7 +308,7 @@ def layers_of(regex: patterns.Pattern, names: list[str]) -> list[tuple[int, int]
 
 
 # Not so strict for a mapping: of a dict of several kinds, mypy makes a dict of objects.
-Pairs: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, typing.InitializerLike | Keep]]
+Pairs: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, typing.InitializerLike | Keep] | Rule]
 
 RulesLike: TypeAlias = Rules | Pairs | typing.InitializerLike | Keep
 """What `Rules` are made of, or `Rules`."""
@@ -241,19 +339,3 @@ def one_layout(owner: str, rules: Rules, layout: TreeLayout) -> TreeLayout:
             "say it once"
         )
     return layout or rules.layout
-
-
-def initializer(number: int, identifier: Any) -> Any:
-    """What a rule names."""
-    if isinstance(identifier, Keep) or identifier is Keep:
-        return Keep()
-    try:
-        found: typing.Initializer | None = initializers.get(identifier)
-    except (TypeError, ValueError) as error:
-        raise checks.in_name_of(f"Rules: rule {number}", error) from None
-    if found is None:
-        raise TypeError(
-            f"Rules: rule {number} names no initializer: got None. To leave parameters as they "
-            "are, use Keep()"
-        )
-    return instance(found)

@@ -1,6 +1,5 @@
 """Plans as JSON: what is written beside the rows, and what can be read back of it."""
 
-import functools
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,15 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Sharding
 
-from cthulhu import functional
 from cthulhu._types import PyTree
-from cthulhu.initializers import Initializer, deserialize, serialize
-from cthulhu.initializers._functions import definition_of
 from cthulhu.initializers._lookup import CustomObjects
+from cthulhu.params._configs import read, written
 from cthulhu.params._leaves import Leaf, checked
 from cthulhu.params._relations import related
 from cthulhu.params._rows import LeafPlan
-from cthulhu.params._siblings import OWN
 from cthulhu.programs._placement import leaf_shardings
 from cthulhu.random import path_digest
 from cthulhu.trees import Frame, Path, frame_of, join
@@ -44,14 +40,8 @@ class Saved(NamedTuple):
 
 def recipe(leaf: Leaf) -> dict[str, Any]:
     """What a row does not say of a leaf: its initializer is `None` where JSON holds none."""
-    initializer, options = leaf.unbound
-    config: dict[str, Any] | None = None
     try:
-        if isinstance(initializer, Initializer) and not options:
-            config = serialize(initializer)
-        elif (definition := definition_of(initializer)) is not None:
-            config = {"function": definition.name, "options": options}
-        json.dumps(config)
+        config = None if leaf.kept else written(leaf.initializer)
     except (TypeError, ValueError):
         config = None
     return {"path": list(leaf.path), "stack": leaf.stack, "initializer": config}
@@ -93,23 +83,15 @@ def restored(
         spec = specs[at]
         leaf = Leaf(paths[at], spec.shape, spec.dtype, layout, found[at], stacks[at], spec)
         leaves.append(checked(OWNER, leaf, None))
-    return related(OWNER, leaves, None), frame_of(tree), None
+    return related(OWNER, leaves), frame_of(tree), None
 
 
 def initializer(config: Any, custom_objects: CustomObjects) -> Any:
     """The initializer of a config; `None` if there is none, or its class is unknown."""
-    if config is None:
+    try:
+        return None if config is None else read(config, custom_objects)
+    except ValueError:
         return None
-    if "function" not in config:
-        try:
-            return deserialize(config, {**OWN, **(custom_objects or {})})
-        except ValueError:
-            return None
-    name, options = config["function"], config["options"]
-    if name not in functional.__all__:
-        return None
-    function = getattr(functional, name)
-    return functools.partial(function, **options) if options else function
 
 
 def checked_path(row: LeafPlan, path: Sequence[str]) -> Path:

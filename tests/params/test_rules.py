@@ -92,7 +92,7 @@ SINGLE = {
 @pytest.mark.parametrize("name", SINGLE)
 def test_one_initializer_is_the_rule_for_all(name):
     identifier, _ = SINGLE[name]
-    assert [pattern for pattern, _ in Rules(identifier).rules] == [".*"]
+    assert [rule.pattern for rule in Rules(identifier).rules] == [".*"]
     tree = {"a": {"w": np.full((3, 4), 7, np.float32)}, "b": np.full((4, 4), 7, np.float32)}
     expected = init_params(0, tree, [(".*", identifier)])
     jax.tree.map(same_bits, init_params(0, tree, identifier), expected)
