@@ -18,6 +18,8 @@ REPEATED_GROUP = re.compile(r"\)[*+?{]")
 OPEN_ENDED = re.compile(r"[*+}]")
 MOST_OPEN_ENDED = 3
 
+LAYER = "layer"  # The group of a regular expression that tells the layer.
+
 
 def check(owner: str, pattern: str) -> None:
     """Refuse an invalid regular expression; a glob is told from one.
@@ -90,3 +92,36 @@ class Pattern:
         finally:
             self.left -= time.monotonic() - start
         return found
+
+
+def layers_of(regex: Pattern, names: list[str]) -> list[tuple[int, int]] | None:
+    """The layer of each path and how many there are; `None` if the pattern does not say.
+
+    The pattern says so by a group of the name ``layer``. What stands before the number
+    tells one stack from another, as those of an encoder and of a decoder.
+    """
+    if LAYER not in regex.named:
+        return None
+    found: list[tuple[str, int]] = []
+    stacks: dict[str, set[int]] = {}
+    for name in names:
+        match = regex.match(name)
+        text = match and match[LAYER]
+        if match is None or text is None or not text.isdecimal():
+            raise ValueError(
+                f"{regex.owner} the regular expression {regex.text!r}, whose group {LAYER!r} must "
+                rf"match a number, as (?P<{LAYER}>\d+) does; in {name!r} it matches {text!r}"
+            )
+        stack = name[: match.start(LAYER)]
+        found.append((stack, int(text)))
+        stacks.setdefault(stack, set()).add(int(text))
+    for numbers in stacks.values():
+        missing = sorted({*range(max(numbers) + 1)} - numbers)
+        if missing:
+            raise ValueError(
+                f"{regex.owner} the regular expression {regex.text!r}, whose layers go up to "
+                f"{max(numbers)}, and {', '.join(map(str, missing[:10]))} "
+                f"{'is' if len(missing) == 1 else 'are'} missing, so it is not known how many "
+                "there are. Layers are counted from 0"
+            )
+    return [(layer, len(stacks[stack])) for stack, layer in found]

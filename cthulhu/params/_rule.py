@@ -29,6 +29,13 @@ class Keep:
     """
 
 
+@dataclasses.dataclass(frozen=True)
+class Lawless:
+    """In `Rules`, the mark of parameters whose role is known, and no law for it."""
+
+    why: str
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Rule:
     """One of `Rules`, where a pair (regular expression, initializer) does not say enough.
@@ -93,7 +100,10 @@ class Rule:
         further = self.further()
         if isinstance(self.layout, Layout):
             further["layout"] = dataclasses.asdict(self.layout)
-        config = None if self.initializer == Keep() else written(self.initializer)
+        if isinstance(self.initializer, Lawless):
+            config: Any = {"lawless": self.initializer.why}
+        else:
+            config = None if self.initializer == Keep() else written(self.initializer)
         return {"pattern": self.pattern, "initializer": config, **further}
 
     @classmethod
@@ -102,8 +112,13 @@ class Rule:
         options = dict(record)
         if isinstance(options.get("layout"), Mapping):
             options["layout"] = Layout(**options["layout"])
-        initializer = options.pop("initializer")
-        found = Keep() if initializer is None else read(initializer, custom_objects)
+        config = options.pop("initializer")
+        if config is None:
+            found: Any = Keep()
+        elif "lawless" in config:
+            found = Lawless(config["lawless"])
+        else:
+            found = read(config, custom_objects)
         return cls(options.pop("pattern"), found, **options)
 
 
@@ -111,6 +126,8 @@ def named(owner: str, identifier: Any) -> Any:
     """What a rule names."""
     if isinstance(identifier, Keep) or identifier is Keep:
         return Keep()
+    if isinstance(identifier, Lawless):
+        return identifier
     try:
         found: typing.Initializer | None = initializers.get(identifier)
     except (TypeError, ValueError) as error:

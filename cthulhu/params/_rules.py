@@ -12,11 +12,10 @@ from cthulhu.initializers._by_depth import asks_for_layer, at_layer
 from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._layout import LAYOUTS, TreeLayout
-from cthulhu.params._rule import Keep, Rule, named
+from cthulhu.params._rule import Keep, Lawless, Rule, named
 from cthulhu.trees import Path, join
 
 SHOWN = 10  # Paths that a message lists.
-LAYER = "layer"  # The group of a regular expression that tells the layer.
 
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False)
@@ -197,14 +196,21 @@ class Rules:
                 found.append(matching[0])
             else:
                 unmatched.append(name)
-            roles = [self.rules[at].role for at in matching]
-            if roles and roles[0] is not None and {*roles} - {roles[0], None}:
-                doubtful.append((name, sorted({*roles} - {None})))
+            roles = {role for at in matching if (role := self.rules[at].role) is not None}
+            if len(roles) > 1 and self.rules[matching[0]].role is not None:
+                doubtful.append((name, sorted(roles)))
         if unmatched:
             globs = [self._glob_hint(at, names) for at, count in enumerate(reached) if not count]
             raise ValueError(self._describe_unmatched(unmatched) + "".join(globs))
         if doubtful:
             raise ValueError(describe_doubtful(doubtful))
+        lawless = [
+            (name, self.rules[at].initializer.why)
+            for name, at in zip(names, found, strict=True)
+            if isinstance(self.rules[at].initializer, Lawless)
+        ]
+        if lawless:
+            raise ValueError(describe_lawless(lawless))
         dead = [at for at, count in enumerate(taken) if not count and not self.rules[at].optional]
         if dead:
             raise ValueError(self._describe_dead(dead, reached, names))
@@ -212,7 +218,7 @@ class Rules:
         for at, rule in enumerate(self.rules):
             if asks_for_layer(rule.initializer):
                 mine = [number for number, one in enumerate(found) if one == at]
-                layers = layers_of(regexes[at], [names[number] for number in mine])
+                layers = patterns.layers_of(regexes[at], [names[number] for number in mine])
                 for number, layer in zip(mine, layers or (), strict=bool(layers)):
                     rules[number] = self._at_layer(at, *layer)
         return rules
@@ -227,13 +233,12 @@ class Rules:
         return dataclasses.replace(rule, initializer=known)
 
     def _describe_unmatched(self, names: list[str]) -> str:
-        listed = "\n".join(f"  {name}" for name in names[:SHOWN])
-        rest = f"\n  … and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        listed = cut([f"  {name}" for name in names])
         roles = sorted({rule.role for rule in self.rules if rule.role is not None})
         known = f"\nThe roles that the rules know are {', '.join(roles)}" if roles else ""
         return (
             f"Rules: {len(names)} of the parameters match no rule (a rule must match the whole "
-            f'path):\n{listed}{rest}\nAdd rules for them; (".*", …) at the end takes all the rest'
+            f'path):\n{listed}\nAdd rules for them; (".*", …) at the end takes all the rest'
             f"{known}"
         )
 
@@ -263,48 +268,28 @@ class Rules:
         return f". Rule {at + 1}, {pattern!r}, looks like a glob; write {written!r}"
 
 
+def cut(lines: list[str]) -> str:
+    """The first of many lines."""
+    rest = [f"  … and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join([*lines[:SHOWN], *rest])
+
+
 def describe_doubtful(doubtful: list[tuple[str, list[str]]]) -> str:
     """What to say of parameters that several rules know, each as something else."""
-    lines = [f"  {name}: {' or '.join(roles)}" for name, roles in doubtful[:SHOWN]]
-    if len(doubtful) > SHOWN:
-        lines.append(f"  … and {len(doubtful) - SHOWN} more")
+    lines = cut([f"  {name}: {' or '.join(roles)}" for name, roles in doubtful])
     return (
-        f"Rules: {len(doubtful)} of the parameters have several roles:\n" + "\n".join(lines) + "\n"
+        f"Rules: {len(doubtful)} of the parameters have several roles:\n{lines}\n"
         "Say which with a rule of your own before them: rules.extend([…], before=True)"
     )
 
 
-def layers_of(regex: patterns.Pattern, names: list[str]) -> list[tuple[int, int]] | None:
-    """The layer of each path and how many there are; `None` if the pattern does not say.
-
-    The pattern says so by a group of the name ``layer``. What stands before the number
-    tells one stack from another, as those of an encoder and of a decoder.
-    """
-    if LAYER not in regex.named:
-        return None
-    found: list[tuple[str, int]] = []
-    stacks: dict[str, set[int]] = {}
-    for name in names:
-        match = regex.match(name)
-        text = match and match[LAYER]
-        if match is None or text is None or not text.isdecimal():
-            raise ValueError(
-                f"{regex.owner} the regular expression {regex.text!r}, whose group {LAYER!r} must "
-                rf"match a number, as (?P<{LAYER}>\d+) does; in {name!r} it matches {text!r}"
-            )
-        stack = name[: match.start(LAYER)]
-        found.append((stack, int(text)))
-        stacks.setdefault(stack, set()).add(int(text))
-    for numbers in stacks.values():
-        missing = sorted({*range(max(numbers) + 1)} - numbers)
-        if missing:
-            raise ValueError(
-                f"{regex.owner} the regular expression {regex.text!r}, whose layers go up to "
-                f"{max(numbers)}, and {', '.join(map(str, missing[:SHOWN]))} "
-                f"{'is' if len(missing) == 1 else 'are'} missing, so it is not known how many "
-                "there are. Layers are counted from 0"
-            )
-    return [(layer, len(stacks[stack])) for stack, layer in found]
+def describe_lawless(lawless: list[tuple[str, str]]) -> str:
+    """What to say of parameters whose role has no law."""
+    lines = cut([f"  {name}: {why}" for name, why in lawless])
+    return (
+        f"Rules: for {len(lawless)} of the parameters there is no law:\n{lines}\n"
+        "Add rules for them: rules.extend([…], before=True)"
+    )
 
 
 # Not so strict for a mapping: of a dict of several kinds, mypy makes a dict of objects.
