@@ -1,5 +1,25 @@
 """What implementations call the parameters of models: a file for each."""
 
-from cthulhu.recipes.names import transformers
+from cthulhu.recipes.names import (
+    gemma,
+    gpt,
+    maxtext,
+    recurrentgemma,
+    t5x,
+    torchtitan,
+    transformers,
+    transformers_others,
+    whisper,
+)
 
-__all__ = ["transformers"]
+__all__ = [
+    "gemma",
+    "gpt",
+    "maxtext",
+    "recurrentgemma",
+    "t5x",
+    "torchtitan",
+    "transformers",
+    "transformers_others",
+    "whisper",
+]
