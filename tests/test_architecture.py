@@ -108,6 +108,7 @@ ORDER = {
         ("_roles",),
         ("_recipe",),
         ("_naming", "_shared"),
+        ("families.llama", "families.mamba", "names.transformers"),
         ("families.*", "names.*"),
         ("families", "names"),
         ("_rules",),

@@ -1,6 +1,8 @@
 """What big_vision, Gemma's own package and Flax's examples call Gemma's parameters."""
 
-from cthulhu.fans import Layout
+from typing import Any
+
+from cthulhu.fans import Layout, LayoutLike
 from cthulhu.recipes._naming import naming
 
 # (heads, inputs, head size), or two or three of them; (heads, head size, outputs).
@@ -9,9 +11,9 @@ SEVERAL = Layout(-2, (-4, -3, -1))
 HALVES = Layout(-2, (-3, -1))
 
 
-def names(prefix: str, layer: str, stack: int | None = None) -> list[tuple[object, ...]]:
+def names(prefix: str, layer: str, stack: int | None = None) -> list[Any]:
     """The names that all three share: prefix is that of the model, layer of a layer."""
-    of_layer: list[tuple[object, ...]] = [
+    of_layer: list[tuple[str, str, LayoutLike]] = [
         ("attn/q_einsum/(w|kernel)", "attention.query", HEADS),
         ("attn/kv_einsum/(w|kernel)", "attention.kv", SEVERAL),
         ("attn/qkv_einsum/(w|kernel)", "attention.qkv", SEVERAL),

@@ -1,11 +1,16 @@
 """What MaxText calls the parameters of its decoders, scanned and not."""
 
+from typing import Any
+
+from cthulhu.fans import LayoutLike
 from cthulhu.recipes._naming import naming
 
+MODEL = r"(params/){0,2}"
 
-def names(layer: str, stack: int | None = None) -> list[tuple[object, ...]]:
+
+def names(layer: str, stack: int | None = None) -> list[Any]:
     """The names, with those of a layer after its own."""
-    of_layer: list[tuple[object, ...]] = [
+    of_layer: list[tuple[str, str, LayoutLike]] = [
         ("self_attention/query/kernel", "attention.query", "attention_qkv"),
         ("self_attention/key/kernel", "attention.key", "attention_qkv"),
         ("self_attention/value/kernel", "attention.value", "attention_qkv"),
@@ -20,10 +25,13 @@ def names(layer: str, stack: int | None = None) -> list[tuple[object, ...]]:
         ("(self_attention/)?[a-z_]*norm[a-z_]*/scale", "norm.scale", None),
     ]
     return [
-        (r"(params/){0,2}token_embedder/embedding", "embedding"),
-        *((rf"(params/){{0,2}}decoder/{layer}{n}", *rest, stack) for n, *rest in of_layer),
-        (r"(params/){0,2}decoder/decoder_norm/scale", "norm.scale"),
-        (r"(params/){0,2}decoder/logits_dense/kernel", "head"),
+        (MODEL + "token_embedder/embedding", "embedding"),
+        *(
+            (f"{MODEL}decoder/{layer}{name}", role, layout, stack)
+            for name, role, layout in of_layer
+        ),
+        (MODEL + "decoder/decoder_norm/scale", "norm.scale"),
+        (MODEL + "decoder/logits_dense/kernel", "head"),
     ]
 
 
