@@ -40,8 +40,8 @@ def corrected(stddev: float) -> Any:
     return cut(stddev / 0.87962566103423978)
 
 
-def uniform(limit: float) -> Any:
-    return stats.uniform(-limit, 2 * limit)
+def uniform(limit: float, mean: float = 0.0) -> Any:
+    return stats.uniform(mean - limit, 2 * limit)
 
 
 def by_layer(factor: Callable[[int], float], law: Callable[[float], Any], stddev: float) -> Any:
@@ -156,6 +156,29 @@ FORMULAS = {
             **each("experts.gate experts.in", corrected((8 * 32) ** -0.5)),
             "experts.out": corrected((8 * D) ** -0.5),
             "norm.scale": 1.0,
+        },
+    ),
+    "qwen3next:maxtext": Formulas(
+        {"head_size": 32, "width": D, "experts": 8, "expert_hidden": 32},
+        {
+            **{**LLAMA_SIZES, "experts": 8, "expert_hidden": 32, "conv": 4},
+            **{"inner": 128, "ssm_keys": 64, "ssm_heads": 64, "ssm_head_size": 2},
+        },
+        {
+            "embedding": normal(1.0),
+            "attention.query": normal((D * 32) ** -0.5),
+            **each("attention.key attention.value", normal(D**-0.5)),
+            "attention.out": normal((H * 32) ** -0.5),
+            **each("router head mlp.gate mlp.in experts.shared_gate", corrected(D**-0.5)),
+            **each("ssm.in ssm.gates", corrected(D**-0.5)),
+            "ssm.conv": corrected(4**-0.5),
+            "ssm.out": corrected(128**-0.5),
+            "mlp.out": corrected(F**-0.5),
+            **each("experts.gate experts.in", corrected((8 * 32) ** -0.5)),
+            "experts.out": corrected((8 * D) ** -0.5),
+            "ssm.A_log": Through(np.exp, uniform(8.0, 8.0)),
+            **each("ssm.dt.bias norm.gated.scale", 1.0),
+            "norm.scale": 0.0,
         },
     ),
     "llama3:torchtitan": Formulas(
@@ -279,7 +302,7 @@ FORMULAS = {
         },
         mamba(
             **{
-                "ssm.A_log": Through(np.exp, stats.uniform(1, 15)),
+                "ssm.A_log": Through(np.exp, uniform(7.5, 8.5)),
                 "norm.gated.scale": 1.0,
             }
         ),

@@ -148,7 +148,7 @@ LLAMA_TORCH = {
 }
 GEMMA = {
     "attn/q_einsum/w": (H, D, K),
-    "attn/kv_einsum/w": (2, 1, D, K),
+    "attn/kv_einsum/w": (2, 3, D, K),
     "attn/attn_vec_einsum/w": (H, K, D),
     "mlp/gating_einsum": (2, D, F),
     "mlp/linear": (F, D),
