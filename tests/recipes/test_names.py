@@ -273,6 +273,19 @@ MODELS = {
             "nanogpt",
         ),
     ),
+    "checkpoints of mixtral": Named(
+        lambda: within(
+            "model/layers/{}/",
+            {
+                "block_sparse_moe/gate/weight": (8, D),
+                "block_sparse_moe/experts/7/w1/weight": (24, D),
+                "block_sparse_moe/experts/7/w2/weight": (D, 24),
+                "block_sparse_moe/experts/7/w3/weight": (24, D),
+            },
+        ),
+        *("mixtral:maxtext", MIXED),
+        {role: MIXTRAL[role] for role in MIXTRAL if role.startswith(("router", "experts"))},
+    ),
     "torchtitan": Named(
         lambda: within("layers/{}/", LLAMA_TORCH, tok_embeddings__weight=(V, D)),
         *("llama:maxtext", {"head_size": K}),
