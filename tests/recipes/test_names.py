@@ -15,6 +15,7 @@ from cthulhu import recipes
 from cthulhu.params import plan
 from cthulhu.trees import join
 
+CUT = 0.98657846  # The stddev of a standard normal law that is cut at 3.
 D, F, H, K, V, L = 64, 192, 4, 32, 100, 2
 
 
@@ -295,6 +296,84 @@ MODELS = {
             if role.split(".")[-1] not in ("key", "value", "head")
         },
     ),
+    "experts of torchtitan": Named(
+        lambda: within(
+            "layers/{}/moe/",
+            {
+                "router/gate/weight": (8, D),
+                "routed_experts/inner_experts/w1_EFD": (8, 24, D),
+                "routed_experts/inner_experts/w2_EDF": (8, D, 24),
+                "routed_experts/inner_experts/w3_EFD": (8, 24, D),
+                "expert_bias_E": (8,),
+            },
+        ),
+        *("deepseek3:torchtitan", {"width": D}),
+        {
+            "router": 0.02 / 2**0.5,
+            "experts.gate": 0.02,
+            "experts.in": 0.02 / 2**0.5,
+            "experts.out": 0.02 / 2**0.5,
+        },
+    ),
+    "olmo_core": Named(
+        lambda: within(
+            "blocks/{}/",
+            {
+                "attention/w_q/weight": (H * K, D),
+                "attention/w_out/weight": (D, H * K),
+                "feed_forward/w1/weight": (F, D),
+                "feed_forward/w2/weight": (D, F),
+                "feed_forward/w3/weight": (F, D),
+                "feed_forward_norm/weight": (D,),
+            },
+            lm_head__norm__weight=(D,),
+        ),
+        *("olmo:llama_depth", {"width": D}),
+        {
+            "attention.query": 0.02 * CUT,
+            "attention.out": 0.02 * CUT / 2**0.5,
+            "mlp.gate": 0.02 * CUT,
+            "mlp.in": 0.02 * CUT / 2**0.5,
+            "mlp.out": 0.02 * CUT / 2**0.5,
+        },
+    ),
+    # Within ±1 / sqrt(inputs), of stddev 1 / sqrt(3 inputs); so are biases, by their kernels.
+    "whisper": Named(
+        lambda: within(
+            "encoder/blocks/{}/",
+            {
+                "attn/query/weight": (D, D),
+                "attn/query/bias": (D,),
+                "mlp/2/weight": (D, F),
+                "mlp/2/bias": (D,),
+                "attn_ln/bias": (D,),
+            },
+            encoder__conv1__weight=(D, 20, 3),
+            encoder__conv1__bias=(D,),
+        ),
+        *("whisper", {}),
+        {"attention.query": (3 * D) ** -0.5, "mlp.out": (3 * F) ** -0.5, "stem": (3 * 60) ** -0.5},
+    ),
+    "mamba": Named(
+        lambda: within(
+            "backbone/layers/{}/mixer/",
+            {
+                "in_proj/weight": (256, D),
+                "conv1d/weight": (128, 1, 4),
+                "conv1d/bias": (128,),
+                "dt_proj/weight": (128, 8),
+                "out_proj/weight": (D, 128),
+                "A_log": (128, 16),
+            },
+        ),
+        *("mamba", {}),
+        {
+            "ssm.in": (3 * D) ** -0.5,
+            "ssm.conv": (3 * 4) ** -0.5,
+            "ssm.dt": (3 * 8) ** -0.5,
+            "ssm.out": (3 * 128 * L) ** -0.5,
+        },
+    ),
     "big_vision": Named(
         lambda: within("llm/layers/{}/", GEMMA, **{f"llm__{n}": s for n, s in GEMMA_ENDS.items()}),
         *("gemma:bigvision", {"width": D}, BY_INPUTS),
@@ -356,9 +435,21 @@ def test_kernels_have_the_fans_of_their_roles(name: str) -> None:
         assert leaf.role is not None
         assert leaf.draw is not None
         kernel = len(leaf.shape) > 1 and leaf.role.split(".")[0] not in ("embedding", "position")
-        if kernel and not leaf.role.endswith(("bias", "scale")):
+        if kernel and not leaf.role.endswith(("bias", "scale", "A_log")):
             found.setdefault(leaf.role, leaf.draw.moments().stddev)
     assert found == {role: pytest.approx(stddev, rel=1e-5) for role, stddev in row.kernels.items()}
+
+
+def test_biases_have_the_scale_of_the_kernels_beside_them() -> None:
+    row = MODELS["whisper"]
+    found = {
+        leaf.role: leaf.draw.moments().stddev
+        for leaf in plan(row.model(), recipes.rules(row.recipe)).leaves
+        if leaf.draw is not None
+    }
+    assert found["norm.bias"] == 0
+    for role in row.kernels:
+        assert found[f"{role}.bias"] == pytest.approx(found[role])
 
 
 @pytest.mark.parametrize("name", MODELS)
