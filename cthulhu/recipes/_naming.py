@@ -49,6 +49,8 @@ class Naming:
             in Flax; ``"out_in"``, as in PyTorch; or another that a `cthulhu.params.Rule`
             takes. Tables, biases and scales have none.
         kernel: what the kernel beside a bias is called; default ``"kernel"``.
+        default: whether rules have it where no naming is asked for; not one whose paths
+            are another's, and lie otherwise.
 
     Raises:
         ValueError: a regular expression is invalid, or a layout is unknown.
@@ -71,6 +73,7 @@ class Naming:
     names: Sequence[Name | tuple[str, str] | tuple[str, str, LayoutLike]]
     layout: LayoutLike = "in_out"
     kernel: str = "kernel"
+    default: bool = True
 
     def __post_init__(self) -> None:
         """Check the names, and bring them to their canonical form."""
@@ -132,20 +135,21 @@ NAMINGS: dict[str, dict[str, Naming]] = {}
 """The namings of each family, by the name of the implementation."""
 
 
-def naming(family: str, implementation: str, *names: Any, **options: Any) -> Naming:
-    """A naming of a family's models."""
+def naming(families: str, implementation: str, *names: Any, **options: Any) -> Naming:
+    """A naming of the models of a family, or of several, named one after the other."""
     made = Naming(names, **options)
-    known = NAMINGS.setdefault(family, {})
-    assert implementation not in known, (family, implementation)
-    known[implementation] = made
+    for family in families.split():
+        known = NAMINGS.setdefault(family, {})
+        assert implementation not in known, (family, implementation)
+        known[implementation] = made
     return made
 
 
 def chosen(owner: str, family: str, asked: "Naming | str | None") -> list[Naming]:
-    """The namings that may serve: one that is asked for, or all of a family."""
+    """The namings that may serve: one that is asked for, or all that are a family's defaults."""
     known = NAMINGS.get(family, {})
     if isinstance(asked, Naming):
         return [asked]
     if asked is None:
-        return list(known.values())
+        return [one for one in known.values() if one.default]
     return [known[checks.choice(owner, "naming", asked, known)]]

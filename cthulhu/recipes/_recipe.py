@@ -134,11 +134,13 @@ class Family:
         name: its name.
         roles: the roles that such a model has, one after the other.
         sizes: those of a published model.
+        shapes: those of roles that have another one here than elsewhere.
     """
 
     name: str
     roles: tuple[str, ...]
     sizes: Mapping[str, int]
+    shapes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     variants: dict[str, Variant] = dataclasses.field(default_factory=dict)
 
     def variant(self, *names: str) -> Callable[[Table], Table]:
@@ -158,9 +160,11 @@ class Family:
 FAMILIES: dict[str, Family] = {}
 
 
-def family(name: str, roles: str, **sizes: int) -> Family:
+def family(
+    name: str, roles: str, *, shapes: Mapping[str, str] | None = None, **sizes: int
+) -> Family:
     """A new family."""
-    made = FAMILIES[name] = Family(name, tuple(roles.split()), sizes)
+    made = FAMILIES[name] = Family(name, tuple(roles.split()), sizes, shapes or {})
     return made
 
 

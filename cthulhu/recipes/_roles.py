@@ -83,9 +83,11 @@ ROLES: Mapping[str, Role] = {
     "experts.gate": Role(KERNEL, "experts width expert_hidden"),
     "experts.gate_in": Role(KERNEL, "experts width 2*expert_hidden"),
     "experts.out": Role(KERNEL, "experts expert_hidden width"),
+    "experts.shared_gate": Role(KERNEL, "width 1"),
     # Norms, and scales of branches.
     "norm.scale": Role(SCALE, "width"),
     "norm.last.scale": Role(SCALE, "width"),
+    "norm.gated.scale": Role(SCALE, "inner"),
     "layer_scale": Role(SCALE, "width"),
     "grn.scale": Role(SCALE, "hidden"),
     "statistics.mean": Role("statistic", "width"),
@@ -93,6 +95,7 @@ ROLES: Mapping[str, Role] = {
     "statistics.count": Role("statistic", ""),
     # State-space and other recurrent layers.
     "ssm.in": Role(KERNEL, "width 2*inner"),
+    "ssm.gates": Role(KERNEL, "width 2*heads"),
     "ssm.conv": Role(KERNEL, "conv 1 inner"),
     "ssm.x": Role(KERNEL, "inner dt_rank+2*state"),
     "ssm.dt": Role(KERNEL, "dt_rank inner"),
@@ -116,6 +119,7 @@ ROLES: Mapping[str, Role] = {
     "pooler": Role(KERNEL, "width width", by_layer=False),
     "head.transform": Role(KERNEL, "width width", by_layer=False),
     "head": Role(KERNEL, "width vocabulary", by_layer=False),
+    "classifier": Role(KERNEL, "width classes", by_layer=False),
     # Low-rank adapters.
     "lora.a": Role(KERNEL, "width rank"),
     "lora.b": Role(KERNEL, "rank width"),
@@ -163,9 +167,13 @@ def is_by_layer(role: str) -> bool:
     return ROLES[parent_of(role) or role].by_layer if role != "norm.bias" else True
 
 
-def shape_of(role: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    """The shape of a role, for sizes."""
+def shape_of(role: str, sizes: Mapping[str, int], others: Mapping[str, str]) -> tuple[int, ...]:
+    """The shape of a role, for sizes; some have another one than most."""
+    if role in others:
+        return tuple(extent(text, sizes) for text in others[role].split())
     if role in ROLES:
         return ROLES[role].extents(sizes)
     parent = parent_of(role)
-    return ROLES["norm.scale"].extents(sizes) if parent is None else shape_of(parent, sizes)[-1:]
+    if parent is None:
+        return ROLES["norm.scale"].extents(sizes)
+    return shape_of(parent, sizes, others)[-1:]

@@ -58,7 +58,8 @@ def rules(
     Args:
         recipe: its name, or a `Recipe`.
         naming: what the model's parameters are called: the name of an implementation, as
-            `namings` lists them, or a `Naming` of your own. Default: any of the family's.
+            `namings` lists them, or a `Naming` of your own. Default: any of the family's,
+            but those that call other layouts by the same names.
         **hyperparameters: what the recipe's laws depend on and shapes do not tell. The
             number of layers is told by the paths, if it is not given.
 
@@ -128,7 +129,7 @@ def tree_of(
     """The tree of some roles of a family, for sizes."""
     tree: dict[str, Any] = {}
     for role in roles:
-        spec = jax.ShapeDtypeStruct(shape_of(role, sizes), jnp.dtype(dtype))
+        spec = jax.ShapeDtypeStruct(shape_of(role, sizes, family.shapes), jnp.dtype(dtype))
         layers = range(sizes.get("layers", 1)) if is_by_layer(role) else [None]
         for layer in layers:
             above = [] if layer is None else ["layers", str(layer)]

@@ -1,8 +1,19 @@
 """What several families share: the laws of frameworks' own layers, and shorthands."""
 
+import dataclasses
 from typing import Any
 
-from cthulhu.initializers import TorchBias, TorchLinear, TruncatedNormal, VarianceScaling
+import numpy as np
+
+from cthulhu._types import HostArray
+from cthulhu.initializers import (
+    Masked,
+    TorchBias,
+    TorchLinear,
+    TruncatedNormal,
+    VarianceScaling,
+    ZeroFirst,
+)
 
 
 def cut(stddev: float, at: float = 2.0) -> Any:
@@ -18,6 +29,25 @@ def torch_cut(stddev: float) -> Any:
 def fan_in_normal(scale: float = 1.0) -> Any:
     """A normal law of variance ``scale / fan_in``, which is not truncated."""
     return VarianceScaling(scale, "fan_in", "untruncated_normal")
+
+
+@dataclasses.dataclass(frozen=True)
+class AllBut:
+    """The mask of a table without one row."""
+
+    row: int
+
+    def __call__(self, shape: tuple[int, ...]) -> HostArray:
+        """False in the row."""
+        kept: HostArray = np.arange(shape[0])[:, None] != self.row
+        return kept
+
+
+def padded(initializer: Any, padding: int | None) -> Any:
+    """A table whose row for padding is 0, as torch's ``Embedding(padding_idx=…)``."""
+    if padding is None:
+        return initializer
+    return Masked(initializer, AllBut(padding)) if padding else ZeroFirst(initializer)
 
 
 TORCH_KERNEL, TORCH_BIAS = TorchLinear(), TorchBias()
