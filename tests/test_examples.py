@@ -33,6 +33,16 @@ def test_every_example_is_tested():
     assert tested == {f"test_example_{path.stem}" for path in EXAMPLES.glob("*.py")}
 
 
+def test_example_gpt2(capsys):
+    gpt2 = load("gpt2")
+    curves = gpt2.main(steps=12)
+    assert len(curves) == 3
+    for losses in curves.values():
+        assert abs(losses[0] - np.log(len(gpt2.VOCABULARY))) < 0.1
+        assert losses[-1] < losses[0] - 0.3
+    assert "by gpt2:openai, 9 parameters are otherwise" in capsys.readouterr().out
+
+
 def test_example_stream_checkpoint(tmp_path, capsys):
     report = load("stream_checkpoint").main(tmp_path)
     assert [wrong.path for wrong in report.mismatches] == ["Dense_3/kernel"]
