@@ -64,27 +64,30 @@ def named(
             found = [at for at, name in enumerate(names) if regex.matches(name)]
             if not found:
                 near = checks.did_you_mean(pattern, (*names, *sorted(first)))
+                below = (
+                    f"; for all below it, write {f'{pattern}/.*'!r}" if pattern in first else near
+                )
                 raise ValueError(
-                    f"{owner}: where names {pattern!r}, which matches no parameter{near}. A "
-                    "regular expression must match the whole path; a tree begins as the parameters "
-                    "do"
+                    f"{owner}: where names {pattern!r}, which matches no parameter{below}. A "
+                    "regular expression must match the whole path; a tree of masks begins as the "
+                    "parameters do"
                 )
             if mask is not None:
                 yield pattern, mask, found
         return
-    below: dict[Path, list[int]] = {}
+    under: dict[Path, list[int]] = {}
     for at, path in enumerate(paths):
         for depth in range(len(path) + 1):
-            below.setdefault(path[:depth], []).append(at)
+            under.setdefault(path[:depth], []).append(at)
     for node, mask in zip(*flatten(where)[:2], strict=True):
         # What an Equinox module holds besides parameters may have a mask that names nothing.
-        if node not in below and mask is not False:
+        if node not in under and mask is not False:
             near = checks.did_you_mean(join(node), names)
             raise ValueError(
                 f"{owner}: where has a mask at {join(node)!r}, and no parameter is there, or "
                 f"below{near}"
             )
-        yield join(node), mask, below.get(node, ())
+        yield join(node), mask, under.get(node, ())
 
 
 def check_broadcasts(owner: str, name: str, mask: tuple[int, ...], shape: tuple[int, ...]) -> None:

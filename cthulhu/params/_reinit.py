@@ -138,7 +138,11 @@ def reinit(
     masks = masks_of("reinit", where, [leaf.path for leaf in leaves], shapes)
     for leaf, mask in zip(leaves, masks, strict=True):
         check(leaf, mask)
-    caution("reinit", leaves, rules.layout, stacked, stacklevel=2)
+    only = [
+        leaf if mask is not None else dataclasses.replace(leaf, present=True)
+        for leaf, mask in zip(leaves, masks, strict=True)
+    ]
+    caution("reinit", only, rules.layout, stacked, stacklevel=2)
     drawn = iter(draw(key, leaves, masks))
     values = [
         leaf.value if mask is None else put_where(mask, next(drawn), leaf.value)
@@ -213,7 +217,7 @@ def reset(optimizer: Any, opt_state: PyTree, params: PyTree, slots: PyTree) -> P
             transform_non_params=lambda _: ELSE,
             is_leaf=is_masked,
         )
-    except (AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # Whatever an optimizer does with a placeholder for parameters.
         raise TypeError(
             "reinit: optax.tree_utils.tree_map_params does not tell what in the state of this "
             f"optimizer is like the parameters: {error}"

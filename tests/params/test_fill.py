@@ -173,10 +173,11 @@ def test_what_is_made_of_others_sees_those_that_are_there() -> None:
 class Model(eqx.Module):
     body: eqx.nn.Linear
     head: eqx.nn.Linear
-    activation: Any = jax.nn.relu
-    rate: float = 0.5
+    activation: Any
+    rate: float
 
     def __init__(self) -> None:
+        self.activation, self.rate = jax.nn.relu, 0.5
         first, second = jax.random.split(jax.random.key(0))
         self.body = eqx.nn.Linear(4, 3, key=first)
         self.head = eqx.nn.Linear(3, 2, key=second)
@@ -425,6 +426,12 @@ REFUSED = (
         lambda: fill({**FULL, "b": {"c": FULL["a"], "d": spec(2)}}, KEY, never, like=ONE),
         ValueError,
         r"^fill: params holds 2 that like has not, and nothing is dropped:\n  b/c\n  b/d\nTake",
+    ),
+    Refused(
+        "lost to what is no parameter",
+        lambda: fill({"rate": jnp.ones(())}, KEY, never, like=TREES["Equinox"]()),
+        ValueError,
+        r"^fill: params holds 1 that like has not, and nothing is dropped:\n  rate\n",
     ),
     Refused(
         "other shapes",
