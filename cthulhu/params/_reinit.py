@@ -6,7 +6,7 @@ from typing import Any, TypeVar, overload
 import jax
 import numpy as np
 
-from cthulhu import compat
+from cthulhu import checks, compat
 from cthulhu._types import Array, KeyLike, PyTree
 from cthulhu.params import _making as making
 from cthulhu.params._cautions import caution
@@ -79,10 +79,12 @@ def reinit(
             traced. The same key makes the same values again: fold in the step.
         rules: `Rules`, or what they are made of, for the whole tree. `Keep` leaves
             parameters as they are, and no mask may name them.
-        where: which elements: a mapping of path regexes to masks; or a tree of masks
-            that begins as `params` does, of any framework, where a mask counts for
-            all below it, and what has none has `None`. A mask is `True`, or an array of
-            booleans. If several name a parameter, what one of them names is drawn.
+        where: which elements: a mapping of path regexes to masks; or a tree of masks, or a
+            part of one, whose paths are those of `params` or begin them, of any framework. A
+            mask of a node counts for all below it. A mapping whose keys are names at the
+            top of `params` is a tree. A mask is `True`, or an array of booleans, and `None`
+            and `False` name nothing. Where several name one parameter, what one of them
+            names is drawn.
         opt_state: the state of the optimizer, of which every part that is like the
             parameters gets its initial values where they are drawn; counters, and the
             corrections of bias that come of them, stay as they are. What has another
@@ -202,7 +204,8 @@ ELSE = Slot(None, ())  # What is like no parameter.
 
 def reset(optimizer: Any, opt_state: PyTree, params: PyTree, slots: PyTree) -> PyTree:
     """The state of an optimizer, with its initial values where the parameters are new."""
-    import optax
+    with checks.extra("reinit: opt_state", "optax"):
+        import optax
 
     def is_masked(node: object) -> bool:
         return isinstance(node, optax.MaskedNode)
