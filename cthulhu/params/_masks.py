@@ -36,7 +36,7 @@ def masks_of(
         ValueError: a mask names no parameter, or does not broadcast to it.
         TypeError: a mask is not of booleans.
     """
-    masks: list[Mask] = [None] * len(paths)
+    masks: list[Any] = [None] * len(paths)
     for name, mask, found in named(owner, where, paths):
         if not isinstance(mask, bool) and getattr(mask, "dtype", None) != np.bool_:
             got = f"dtype {mask.dtype}" if hasattr(mask, "dtype") else repr(mask)
@@ -46,8 +46,8 @@ def masks_of(
             )
         for at in found:
             check_broadcasts(owner, join(paths[at]), np.shape(mask), shapes[at])
-            masks[at] = either(masks[at], settled(mask), shapes[at])
-    return masks
+            masks[at] = mask if masks[at] is None else either(masks[at], mask, shapes[at])
+    return [None if mask is None else settled(mask) for mask in masks]
 
 
 def named(
@@ -114,13 +114,12 @@ def settled(mask: bool | Array) -> Mask:
     return True if values.all() else mask
 
 
-def either(first: Mask, second: Mask, shape: tuple[int, ...]) -> Mask:
+def either(first: bool | Array, second: bool | Array, shape: tuple[int, ...]) -> Array:
     """What one of two masks names, or both do."""
-    if first is None or second is None:
-        return second if first is None else first
-    if first is True or second is True:
-        return True
-    return jnp.logical_or(jnp.broadcast_to(first, shape), jnp.broadcast_to(second, shape))
+    # Of masks that are known it stays known, also inside a program, whether they name anything.
+    numpy: Any = jnp if checks.is_traced(first) or checks.is_traced(second) else np
+    named: Array = numpy.broadcast_to(first, shape) | numpy.broadcast_to(second, shape)
+    return named
 
 
 @jax.jit
