@@ -434,6 +434,10 @@ def test_factored_moments_begin_again_with_the_whole_of_their_parameter(
         if again:
             same_bits(new, getattr(fresh, name)["hidden"]["kernel"])
         assert getattr(after, name)["out"]["kernel"] is getattr(before, name)["out"]["kernel"]
+    # Masks that are known are known inside a program too.
+    renew = functools.partial(reinit, rules=RULES, where=where, optimizer=FACTORED)
+    jitted = jax.jit(lambda params, state: renew(params, KEY, opt_state=state))
+    jax.tree.map(same_bits, jitted(params, state), (made, reset))
 
 
 @pytest.mark.parametrize("kind", ["Equinox", "nnx.State", "FrozenDict"])
