@@ -91,14 +91,15 @@ def check(
     frame = frame_of(params)
     paths, values, _ = flatten(params)
     found = dict(zip(frame.parameters(paths), frame.parameters(values), strict=True))
-    seen: list[tuple[Leaf, list[Look], list[Flag]]] = []
+    begun = []
     for leaf in planned.leaves:
         value = found.pop(leaf.path, None)
         flag = misfit(leaf, value)
-        seen.append((leaf, [] if flag else looks(leaf, value), [flag] if flag else []))
+        begun.append((leaf, [] if flag else looks(leaf, value), [flag] if flag else []))
     if found:
         names = ", ".join(repr(join(path)) for path in list(found)[:10])
         raise ValueError(f"{OWNER}: the plan knows nothing of {names}")
+    seen = [(leaf, [look() for look in parts], flags) for leaf, parts, flags in begun]
     return concluded(seen, rate)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from cthulhu.audit import _drawn as drawn
 from cthulhu.audit._audit import Flag
 from cthulhu.audit._observed import Observed, lies_on_host, observe
 from cthulhu.audit._tests import Expected, Test, expected_of, tests
-from cthulhu.laws._base import Section
+from cthulhu.laws._base import Moments, Section
 from cthulhu.laws._composed import Stack
 from cthulhu.params._leaves import Leaf
 from cthulhu.params._making import drawn_for, on_host
@@ -40,17 +40,28 @@ class Look:
         return next((one for one in self.tests if one.name == name), None)
 
 
-def looks(leaf: Leaf, value: Array) -> list[Look]:
-    """Look at all parts of a parameter."""
+def looks(leaf: Leaf, value: Array) -> list[Callable[[], Look]]:
+    """Begin to look at all parts of a parameter; each function waits for one."""
     array: Array = np.asarray(value) if lies_on_host(value) else value
     if leaf.kept or leaf.draw is None:
-        look = Look(None, observe(real(array), 0.0))
-        if not leaf.kept and look.seen.size and not look.seen.bad:
-            look.tests = drawn.compare(
-                np.asarray(real(array)), functools.partial(made, leaf), resolution(leaf.dtype)
-            )
-        return [look]
-    return [part(leaf, section, real(taken(array, section))) for section in sections(leaf)]
+        values = real(array)
+        return [functools.partial(whole, leaf, values, observe(values, 0.0))]
+    found: list[Callable[[], Look]] = []
+    for section in sections(leaf):
+        values = real(taken(array, section))
+        moments = section.law.moments(section.shape, *section.scalars)
+        seen = observe(values, 0.0 if moments is None else moments.mean)
+        found.append(functools.partial(part, leaf, section, values, moments, seen))
+    return found
+
+
+def whole(leaf: Leaf, values: Array, seen: Callable[[], Observed]) -> Look:
+    """Look at a parameter whose law is not known."""
+    look = Look(None, seen())
+    if not leaf.kept and look.seen.size and not look.seen.bad:
+        draw = functools.partial(made, leaf)
+        look.tests = drawn.compare(np.asarray(values), draw, resolution(leaf.dtype))
+    return look
 
 
 def taken(array: Array, section: Section) -> Array:
@@ -76,11 +87,16 @@ def sections(leaf: Leaf) -> Iterator[Section]:
     yield from law.sections(leaf.shape, *scalars)
 
 
-def part(leaf: Leaf, section: Section, values: Array) -> Look:
+def part(
+    leaf: Leaf,
+    section: Section,
+    values: Array,
+    moments: Moments | None,
+    seen: Callable[[], Observed],
+) -> Look:
     """Look at one part, which has this law."""
     law, scalars = section.law, section.scalars
-    moments = law.moments(section.shape, *scalars)
-    look = Look(section, observe(values, 0.0 if moments is None else moments.mean))
+    look = Look(section, seen())
     if not look.seen.size or look.seen.bad:
         return look
     if not law.uses_key:

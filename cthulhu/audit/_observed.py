@@ -6,7 +6,8 @@ reduced by a program where they lie, under whatever sharding, and numbers come t
 
 import functools
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,21 +49,24 @@ class Observed(NamedTuple):
         return self.sample.size == self.size
 
 
-def observe(array: Array, mean: float) -> Observed:
-    """Look at an array of real numbers.
+NOTHING = Observed(0, 0.0, 0.0, 0.0, math.inf, -math.inf, 0, np.zeros(0))
+
+
+def observe(array: Array, mean: float) -> Callable[[], Observed]:
+    """Begin to look at an array of real numbers.
 
     Args:
         array: the array.
         mean: what its mean should be.
 
     Returns:
-        What was seen.
+        A function that waits for what was seen: devices work while more is begun.
     """
     if not math.prod(array.shape):
-        return Observed(0, 0.0, 0.0, 0.0, math.inf, -math.inf, 0, np.zeros(0))
+        return lambda: NOTHING
     if lies_on_host(array):
-        return on_host(np.asarray(array), mean)
-    return on_device(array, mean)
+        return functools.partial(on_host, np.asarray(array), mean)
+    return functools.partial(on_device, reduced(array, np.float32(mean)), array.shape, mean)
 
 
 def lies_on_host(array: Array) -> bool:
@@ -158,40 +162,40 @@ def positions(size: int) -> HostArray:
     return found
 
 
-def on_device(array: Array, mean: float) -> Observed:
-    """Look at an array where it lies."""
-    shape = tuple(array.shape)
-    places = np.unravel_index(positions(math.prod(shape)), shape) if shape else ()
-    numbers, sample = reduce(array, tuple(map(np.asarray, places)), np.float32(mean))
-    offset, squares, low, high, bad = (float(number) for number in numbers)
-    count = math.prod(shape)
-    good = count - int(bad)
-    found = np.asarray(sample)
+def on_device(found: tuple[jax.Array, jax.Array], shape: tuple[int, ...], mean: float) -> Observed:
+    """What was seen of an array where it lies."""
+    numbers, sample = np.asarray(found[0], np.float64), np.asarray(found[1])
+    offset, squares, low, high, bad = numbers.tolist()
+    size = math.prod(shape)
+    good = size - int(bad)
     if not good:
-        return Observed(count, math.nan, math.nan, math.nan, math.nan, math.nan, count, found)
+        return Observed(size, *(math.nan,) * 5, size, sample)
     shift, square = offset / good, squares / good
     stddev = math.sqrt(max(0.0, square - shift * shift))
-    return Observed(count, mean + shift, stddev, square, low, high, int(bad), found)
+    return Observed(size, mean + shift, stddev, square, low, high, int(bad), sample)
 
 
 @jax.jit
-def reduce(
-    array: jax.Array, places: tuple[jax.Array, ...], mean: jax.Array
-) -> tuple[list[Any], jax.Array]:
+def reduced(array: jax.Array, mean: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The sums of the distances from a mean and of their squares, the extremes, and a sample."""
     compute = compute_dtype(array.dtype)
     wide = array.astype(compute)
     finite = jnp.isfinite(wide)
     distance = jnp.where(finite, wide - mean.astype(compute), 0)
-    # Of rows first: a sum of many numbers loses the small ones.
-    sums = [total(one) for one in (distance, jnp.square(distance))]
-    low = jnp.min(jnp.where(finite, wide, jnp.inf))
-    high = jnp.max(jnp.where(finite, wide, -jnp.inf))
-    return [*sums, low, high, jnp.sum(~finite)], wide[places]
+    numbers = [
+        total(distance),
+        total(jnp.square(distance)),
+        jnp.min(jnp.where(finite, wide, jnp.inf)),
+        jnp.max(jnp.where(finite, wide, -jnp.inf)),
+        # Beyond 2**24 float32 counts in steps; what is not finite is not counted on.
+        jnp.sum(~finite).astype(compute),
+    ]
+    places = np.unravel_index(positions(array.size), array.shape) if array.ndim else ()
+    return jnp.stack(numbers), wide[tuple(map(np.asarray, places))]
 
 
 def total(values: jax.Array) -> jax.Array:
-    """A sum along one axis after the other."""
+    """A sum along one axis after the other: of many numbers at once, the small ones are lost."""
     while values.ndim:
         values = jnp.sum(values, axis=-1)
     return values
