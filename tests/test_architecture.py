@@ -96,14 +96,14 @@ ORDER = {
     ),
     "cthulhu.params": (
         ("_keys", "_layout", "_patterns", "_progress", "_report", "_rows", "_siblings"),
-        ("_configs", "_fitting", "_naming"),
+        ("_configs", "_fitting", "_masks", "_naming"),
         ("_initplan", "_rule"),
         ("_rules",),
         ("_leaves",),
         ("_cautions", "_making", "_relations"),
         ("_saved",),
         ("_plan",),
-        ("_verify",),
+        ("_fill", "_reinit", "_verify"),
     ),
     "cthulhu.recipes": (
         ("_roles",),
