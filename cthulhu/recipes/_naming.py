@@ -1,7 +1,7 @@
 """`Naming`: what an implementation calls the parameters of a model."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cthulhu import checks
@@ -25,6 +25,8 @@ class Name(NamedTuple):
         role: what the parameter is.
         layout: which axes are inputs and outputs; default: as the naming says.
         stack: the axis along which layers are stacked; default none.
+        kernel: what the kernel is called that the law depends on, where it is not the one
+            beside it; default: as the naming says.
 
     Example:
         >>> Name(r"h/(?P<layer>\d+)/attn/c_proj/weight", "attention.out").role
@@ -35,6 +37,7 @@ class Name(NamedTuple):
     role: str
     layout: LayoutLike = None
     stack: int | None = None
+    kernel: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Naming:
             in Flax; ``"out_in"``, as in PyTorch; or another that a `cthulhu.params.Rule`
             takes. Tables, biases and scales have none.
         kernel: what the kernel beside a bias is called; default ``"kernel"``.
+        default: whether rules have it where no naming is asked for; not one whose paths
+            are another's, and lie otherwise.
 
     Raises:
         ValueError: a regular expression is invalid, or a layout is unknown.
@@ -71,6 +76,7 @@ class Naming:
     names: Sequence[Name | tuple[str, str] | tuple[str, str, LayoutLike]]
     layout: LayoutLike = "in_out"
     kernel: str = "kernel"
+    default: bool = True
 
     def __post_init__(self) -> None:
         """Check the names, and bring them to their canonical form."""
@@ -103,7 +109,7 @@ class Naming:
         if found is None:
             why = f"the recipe {recipe.name!r} has no law for the role {role!r}"
             return Rule(name.pattern, Lawless(why), optional=True, role=role)
-        initializer = with_kernel(found.initializer, self.kernel)
+        initializer = with_kernel(found.initializer, name.kernel or self.kernel)
         if name.stack is not None:
             initializer = stacked(initializer, name.stack)
         layout = name.layout
@@ -128,24 +134,64 @@ def stacked(initializer: Any, axis: int) -> Any:
     return Stacked(initializer, axis)
 
 
+BATCH_STATISTICS = (
+    (r"(.*/)?running_mean", "statistics.mean"),
+    (r"(.*/)?running_var", "statistics.variance"),
+    (r"(.*/)?num_batches_tracked", "statistics.count"),
+)
+"""What torch's batch norms call what they count."""
+
 NAMINGS: dict[str, dict[str, Naming]] = {}
 """The namings of each family, by the name of the implementation."""
 
 
-def naming(family: str, implementation: str, *names: Any, **options: Any) -> Naming:
-    """A naming of a family's models."""
+Modules = Mapping[str, str | tuple[str, LayoutLike]]
+"""The role of each module, by a regular expression of its path; with its layout, if it has one."""
+
+
+def pairs(
+    names: Modules,
+    *,
+    kernel: str = "weight",
+    scale: str = "weight",
+    stack: int | None = None,
+) -> list[Name]:
+    """The names of modules that hold a kernel, or a scale, and mostly a bias.
+
+    Args:
+        names: the role of the kernel, or of the scale, of each module.
+        kernel: what a kernel is called.
+        scale: what the scale of a norm is called.
+        stack: the axis along which layers are stacked.
+
+    Returns:
+        Two names for each.
+    """
+    found = []
+    for path, said in names.items():
+        role, layout = (said, None) if isinstance(said, str) else said
+        is_scale = kind_of(role) == "scale"
+        bias = f"{role.split('.')[0]}.bias" if is_scale else f"{role}.bias"
+        found.append(Name(f"{path}/{scale if is_scale else kernel}", role, layout, stack))
+        found.append(Name(f"{path}/bias", bias, stack=stack))
+    return found
+
+
+def naming(families: str, implementation: str, *names: Any, **options: Any) -> Naming:
+    """A naming of the models of a family, or of several, named one after the other."""
     made = Naming(names, **options)
-    known = NAMINGS.setdefault(family, {})
-    assert implementation not in known, (family, implementation)
-    known[implementation] = made
+    for family in families.split():
+        known = NAMINGS.setdefault(family, {})
+        assert implementation not in known, (family, implementation)
+        known[implementation] = made
     return made
 
 
 def chosen(owner: str, family: str, asked: "Naming | str | None") -> list[Naming]:
-    """The namings that may serve: one that is asked for, or all of a family."""
+    """The namings that may serve: one that is asked for, or all that are a family's defaults."""
     known = NAMINGS.get(family, {})
     if isinstance(asked, Naming):
         return [asked]
     if asked is None:
-        return list(known.values())
+        return [one for one in known.values() if one.default]
     return [known[checks.choice(owner, "naming", asked, known)]]

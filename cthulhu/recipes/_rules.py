@@ -58,7 +58,8 @@ def rules(
     Args:
         recipe: its name, or a `Recipe`.
         naming: what the model's parameters are called: the name of an implementation, as
-            `namings` lists them, or a `Naming` of your own. Default: any of the family's.
+            `namings` lists them, or a `Naming` of your own. Default: any of the family's,
+            but those that call other layouts by the same names.
         **hyperparameters: what the recipe's laws depend on and shapes do not tell. The
             number of layers is told by the paths, if it is not given.
 
@@ -83,7 +84,8 @@ def rules(
     owner = "recipes.rules"
     found = recipe_of(owner, recipe, hyperparameters)
     family = family_of(found)
-    every = [by_roles(family)] if naming in (None, BY_ROLES) else []
+    by_default = naming is None and not family.framework
+    every = [by_roles(family)] if by_default or naming == BY_ROLES else []
     if naming != BY_ROLES:
         every += chosen(owner, family.name, naming)
     return Rules([rule for one in every for rule in one.rules(found)])
@@ -128,7 +130,7 @@ def tree_of(
     """The tree of some roles of a family, for sizes."""
     tree: dict[str, Any] = {}
     for role in roles:
-        spec = jax.ShapeDtypeStruct(shape_of(role, sizes), jnp.dtype(dtype))
+        spec = jax.ShapeDtypeStruct(shape_of(role, sizes, family.shapes), jnp.dtype(dtype))
         layers = range(sizes.get("layers", 1)) if is_by_layer(role) else [None]
         for layer in layers:
             above = [] if layer is None else ["layers", str(layer)]

@@ -1,5 +1,31 @@
 """The tables: a file for each family of models."""
 
-from cthulhu.recipes.families import gpt2
+from cthulhu.recipes.families import (
+    convnext,
+    dit,
+    equinox_default,
+    flax_default,
+    gpt2,
+    haiku_default,
+    keras_default,
+    lora,
+    resnet,
+    torch_default,
+    unet,
+    vit,
+)
 
-__all__ = ["gpt2"]
+__all__ = [
+    "convnext",
+    "dit",
+    "equinox_default",
+    "flax_default",
+    "gpt2",
+    "haiku_default",
+    "keras_default",
+    "lora",
+    "resnet",
+    "torch_default",
+    "unet",
+    "vit",
+]
