@@ -38,6 +38,7 @@ FLOORS = {
     "cthulhu.models": 8,
     "cthulhu.adapters": 8,
     "cthulhu.recipes": 8,
+    "cthulhu.audit": 9,
     "cthulhu": 10,
 }
 
@@ -112,6 +113,14 @@ ORDER = {
         ("families", "names"),
         ("_rules",),
         ("_show",),
+    ),
+    "cthulhu.audit": (
+        ("_audit", "_copies", "_observed"),
+        ("_tests",),
+        ("_drawn",),
+        ("_looks",),
+        ("_faults",),
+        ("_check",),
     ),
     "cthulhu.adapters": (
         ("_layers",),

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Iterable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,27 @@ class Moments(NamedTuple):
 
     mean: float
     stddev: float
+
+
+class Section(NamedTuple):
+    """A part of an array that has a law of its own, independent of the rest.
+
+    Args:
+        place: where it is: a slice, or a number, for each axis.
+        law: its law.
+        shape: its shape.
+        scalars: the scalars of its law.
+
+    Example:
+        >>> from cthulhu.laws import Uniform
+        >>> [part.shape for part in Uniform().sections((4, 2), 1.0, 0.0, 1.0)]
+        [(4, 2)]
+    """
+
+    place: "tuple[slice | int, ...]"
+    law: "Law"
+    shape: tuple[int, ...]
+    scalars: tuple[Any, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +121,23 @@ class Law:
     def support(self, *scalars: ArrayLike) -> tuple[float, float]:
         """The least interval that holds every value, of concrete scalars."""
         return (-np.inf, np.inf)
+
+    def sections(self, shape: tuple[int, ...], *scalars: Any) -> list[Section]:
+        """The parts of an array that are independent, each with its law: here the whole."""
+        return [Section((slice(None),) * len(shape), self, shape, scalars)]
+
+    def defect(self, values: jax.Array, *scalars: ArrayLike) -> jax.Array | None:
+        """How far values are from what all that the law draws have; `None` if that is nothing.
+
+        Args:
+            values: an array.
+            *scalars: concrete numbers.
+
+        Returns:
+            A number relative to the size of the values: 0 but for rounding if the law
+            drew them.
+        """
+        return None
 
 
 @dataclasses.dataclass(frozen=True)

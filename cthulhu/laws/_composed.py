@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from cthulhu._types import DType, Number
-from cthulhu.laws._base import Law, Moments, OfLaw, each, values_alone
+from cthulhu.laws._base import Law, Moments, OfLaw, Section, each, values_alone
 from cthulhu.random._bits import is_threefry
 
 Shape = tuple[int, ...]
@@ -62,6 +62,29 @@ def pooled(parts: list[tuple[float, Moments | None]]) -> Moments | None:
 def hull(intervals: list[tuple[float, float]]) -> tuple[float, float]:
     """The least interval that holds all of these."""
     return min(low for low, _ in intervals), max(high for _, high in intervals)
+
+
+def within(index: list[slice | int], sections: list[Section]) -> list[Section]:
+    """The sections of a part of an array, as those of the whole."""
+    return [section._replace(place=nested(index, section.place)) for section in sections]
+
+
+def nested(outer: Sequence[slice | int], inner: Sequence[slice | int]) -> tuple[slice | int, ...]:
+    """Where a part of a part is: what one index takes of what another took."""
+    rest = iter(inner)
+    found: list[slice | int] = []
+    for one in outer:
+        if isinstance(one, int):
+            found.append(one)
+            continue
+        then, start = next(rest), one.start or 0
+        if isinstance(then, int):
+            found.append(start + then)
+        elif then == slice(None):
+            found.append(one)
+        else:
+            found.append(slice(start + then.start, start + then.stop))
+    return tuple(found)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +173,20 @@ class Stack(OfLaw):
         ends = [0.0 if not f else f * end for f in factors for end in (low, high)]
         return (min(ends, default=0.0), max(ends, default=0.0))
 
+    def sections(self, shape: Shape, *scalars: Any) -> list[Section]:
+        """The layers, where a factor goes into the scalars."""
+        if self.factors is not None and not self.law.linear:
+            return super().sections(shape, *scalars)
+        found = []
+        for layer in range(self.layers):
+            own = scalars
+            if self.factors is not None:
+                own = times(self.law, scalars, np.float32(self.factors[layer]))
+            index: list[slice | int] = [slice(None)] * len(shape)
+            index[self.axis] = layer
+            found += within(index, self.law.sections(without(shape, self.axis), *own))
+        return found
+
 
 @dataclasses.dataclass(frozen=True)
 class Blocks(Law):
@@ -215,6 +252,16 @@ class Blocks(Law):
         if len({block.dtype for block in blocks}) > 1:  # Constants come in the type asked for.
             blocks = [block.astype(dtype) for block in blocks]
         return jnp.concatenate(blocks, axis=self.axis)
+
+    def sections(self, shape: Shape, *scalars: Any) -> list[Section]:
+        """The blocks."""
+        found, start = [], 0
+        for (law, extent, own), size in zip(self.parts(shape, scalars), self.sizes, strict=True):
+            index: list[slice | int] = [slice(None)] * len(shape)
+            index[self.axis] = slice(start, start + size)
+            found += within(index, law.sections(extent, *own))
+            start += size
+        return found
 
     def moments(self, shape: Shape, *scalars: ArrayLike) -> Moments | None:
         """Those of the blocks, pooled."""

@@ -102,8 +102,10 @@ def standard(x: HostArray, mean: float, stddev: float) -> HostArray:
     """The distribution function of a normal law."""
     if not stddev:
         return (x >= mean).astype(float)
-    below: HostArray = np.vectorize(math.erf, [float])((x - mean) / stddev / math.sqrt(2))
-    return (1 + below) / 2
+    from scipy import special
+
+    below: HostArray = special.ndtr((np.asarray(x, float) - mean) / stddev)
+    return below
 
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)

@@ -69,6 +69,25 @@ class Orthogonal(Matrices):
         (gain,) = real_parts(scalars)
         return -abs(gain), abs(gain)
 
+    def defect(self, values: jax.Array, *scalars: ArrayLike) -> jax.Array | None:
+        """By how much the matrices change the norms of a few vectors, beside their gain."""
+        shape = values.shape
+        (gain,) = real_parts(scalars)
+        if 0 in shape or not gain:
+            return None
+        stack, rows, columns = self.extent(shape)
+        matrices = jnp.transpose(values, self.order(shape)).reshape(*stack, rows, columns)
+        if rows < columns:
+            matrices = jnp.swapaxes(matrices, -1, -2)
+        few = min(rows, columns)
+        vectors = jax.random.rademacher(jax.random.key(0), (few, PROBES), values.dtype)
+        norms = jnp.linalg.norm(matrices @ vectors, axis=-2) / (abs(gain) * math.sqrt(few))
+        return jnp.max(jnp.abs(norms - 1))
+
+
+PROBES = 8
+"""The vectors whose norms are looked at."""
+
 
 @dataclasses.dataclass(frozen=True)
 class DeltaOrthogonal(Law):

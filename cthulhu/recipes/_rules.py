@@ -167,6 +167,9 @@ def get(recipe: str, **hyperparameters: Any) -> Recipe:
 def available() -> list[str]:
     """The names of all recipes.
 
+    Returns:
+        A list of names, family by family.
+
     Example:
         >>> from cthulhu import recipes
         >>> {"gpt2", "gpt2:openai"} <= set(recipes.available())

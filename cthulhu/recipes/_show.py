@@ -42,6 +42,11 @@ class Shown(View):
     Args:
         recipe: the recipe.
         entries: a line for each role of the family.
+
+    Example:
+        >>> from cthulhu import recipes
+        >>> recipes.show("gpt2").entries[0].role
+        'embedding'
     """
 
     def __init__(self, recipe: Recipe, entries: Sequence[Entry]) -> None:
@@ -149,6 +154,11 @@ class Comparison(View):
         recipes: the two.
         differences: a line for each role that they initialize otherwise.
         same: the roles that they initialize in the same way.
+
+    Example:
+        >>> from cthulhu import recipes
+        >>> recipes.compare("gpt2", "gpt2:hf").differences
+        ()
     """
 
     def __init__(

@@ -1,0 +1,197 @@
+"""What is there: the sums and extremes of an array, in one pass, and a sample of its values.
+
+Arrays that lie on the host are read in blocks that fit its caches, by all cores; others are
+reduced by a program where they lie, under whatever sharding, and numbers come to the host.
+"""
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cthulhu._types import Array, HostArray
+from cthulhu.caches import bounded
+from cthulhu.programs import _pool as pool
+from cthulhu.programs._build import compute_dtype
+
+BLOCK = 2**15  # Elements of a block on the host: 128 KiB in float32.
+SAMPLE = 2**12  # Elements of a sample.
+RUN = 64  # Neighbours of which a sample is made: fewer lines of memory to fetch.
+
+
+class Observed(NamedTuple):
+    """The values of an array, or of a part of one."""
+
+    size: int
+    mean: float
+    stddev: float
+    squares: float
+    """The mean square of the distance from the mean that was expected."""
+    low: float
+    high: float
+    bad: int
+    """The values that are no finite numbers."""
+    sample: HostArray
+    """Some of the values; all, if they are few."""
+
+    @property
+    def constant(self) -> bool:
+        """Whether all values are one number."""
+        return self.size > 0 and not self.bad and self.low == self.high
+
+    @property
+    def whole(self) -> bool:
+        """Whether the sample is all there is."""
+        return self.sample.size == self.size
+
+
+def observe(array: Array, mean: float) -> Observed:
+    """Look at an array of real numbers.
+
+    Args:
+        array: the array.
+        mean: what its mean should be.
+
+    Returns:
+        What was seen.
+    """
+    if not math.prod(array.shape):
+        return Observed(0, 0.0, 0.0, 0.0, math.inf, -math.inf, 0, np.zeros(0))
+    if lies_on_host(array):
+        return on_host(np.asarray(array), mean)
+    return on_device(array, mean)
+
+
+def lies_on_host(array: Array) -> bool:
+    """Whether the values can be read without a copy."""
+    if not isinstance(array, jax.Array):
+        return True
+    if len(array.sharding.device_set) > 1:
+        return False
+    return all(device.platform == "cpu" for device in array.devices())
+
+
+def on_host(array: HostArray, mean: float) -> Observed:
+    """Look at an array of the host."""
+    flat = array.reshape(-1)  # A copy, if it is a part of another.
+    blocks = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
+    if len(blocks) > 4:
+        share = -(-len(blocks) // (4 * max(1, pool.workers()._max_workers)))
+        jobs = [blocks[start : start + share] for start in range(0, len(blocks), share)]
+        parts = list(pool.workers().map(sums, jobs))
+    else:
+        parts = [sums(blocks)]
+    total, squares, low, high = np.array(parts).T
+    sample = flat[positions(flat.size)]
+    if not math.isfinite(squares.sum()):
+        return irregular(flat, mean, sample)
+    return summary(flat.size, total.sum(), squares.sum(), low.min(), high.max(), 0, mean, sample)
+
+
+@functools.cache
+def ones() -> HostArray:
+    """A block of ones: a product with them is a sum, and faster than one."""
+    return np.ones(BLOCK, np.float32)
+
+
+def sums(blocks: list[HostArray]) -> tuple[float, float, float, float]:
+    """The sum, the sum of squares and the extremes of blocks."""
+    total = squares = 0.0
+    low, high = math.inf, -math.inf
+    for block in blocks:
+        values = block if block.dtype == np.float64 else block.astype(np.float32, copy=False)
+        total += float(np.dot(values, ones()[: values.size].astype(values.dtype, copy=False)))
+        squares += float(np.dot(values, values))
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+    return total, squares, low, high
+
+
+def irregular(flat: HostArray, mean: float, sample: HostArray) -> Observed:
+    """Look at an array that has values which are no numbers, or whose squares overflow."""
+    wide = flat.astype(np.float64)
+    finite = wide[np.isfinite(wide)]
+    bad = flat.size - finite.size
+    if not finite.size:
+        return Observed(flat.size, math.nan, math.nan, math.nan, math.nan, math.nan, bad, sample)
+    parts = finite.sum(), np.square(finite).sum(), finite.min(), finite.max()
+    return summary(finite.size, *parts, bad, mean, sample)._replace(size=flat.size)
+
+
+def summary(
+    count: int,
+    total: float,
+    squares: float,
+    low: float,
+    high: float,
+    bad: int,
+    mean: float,
+    sample: HostArray,
+) -> Observed:
+    """What sums tell."""
+    average = float(total) / count
+    square = float(squares) / count
+    return Observed(
+        count,
+        average,
+        math.sqrt(max(0.0, square - average * average)),
+        max(0.0, square - 2 * mean * average + mean * mean),
+        float(low),
+        float(high),
+        bad,
+        sample,
+    )
+
+
+@bounded(1024)
+def positions(size: int) -> HostArray:
+    """The places of a sample among so many elements: runs, spread evenly and irregularly."""
+    if size <= SAMPLE:
+        return np.arange(size)
+    runs = SAMPLE // RUN
+    generator = np.random.default_rng(size)
+    each = (size - RUN) / runs
+    starts = (np.arange(runs) + generator.random(runs)) * each
+    found: HostArray = (starts.astype(np.int64)[:, None] + np.arange(RUN)).reshape(-1)
+    return found
+
+
+def on_device(array: Array, mean: float) -> Observed:
+    """Look at an array where it lies."""
+    shape = tuple(array.shape)
+    places = np.unravel_index(positions(math.prod(shape)), shape) if shape else ()
+    numbers, sample = reduce(array, tuple(map(np.asarray, places)), np.float32(mean))
+    offset, squares, low, high, bad = (float(number) for number in numbers)
+    count = math.prod(shape)
+    good = count - int(bad)
+    found = np.asarray(sample)
+    if not good:
+        return Observed(count, math.nan, math.nan, math.nan, math.nan, math.nan, count, found)
+    shift, square = offset / good, squares / good
+    stddev = math.sqrt(max(0.0, square - shift * shift))
+    return Observed(count, mean + shift, stddev, square, low, high, int(bad), found)
+
+
+@jax.jit
+def reduce(
+    array: jax.Array, places: tuple[jax.Array, ...], mean: jax.Array
+) -> tuple[list[Any], jax.Array]:
+    """The sums of the distances from a mean and of their squares, the extremes, and a sample."""
+    compute = compute_dtype(array.dtype)
+    wide = array.astype(compute)
+    finite = jnp.isfinite(wide)
+    distance = jnp.where(finite, wide - mean.astype(compute), 0)
+    # Of rows first: a sum of many numbers loses the small ones.
+    sums = [total(one) for one in (distance, jnp.square(distance))]
+    low = jnp.min(jnp.where(finite, wide, jnp.inf))
+    high = jnp.max(jnp.where(finite, wide, -jnp.inf))
+    return [*sums, low, high, jnp.sum(~finite)], wide[places]
+
+
+def total(values: jax.Array) -> jax.Array:
+    """A sum along one axis after the other."""
+    while values.ndim:
+        values = jnp.sum(values, axis=-1)
+    return values
