@@ -94,16 +94,16 @@ class Pattern:
         return found
 
 
-def layers_of(regex: Pattern, names: list[str]) -> list[tuple[int, int]] | None:
+def layers_of(regex: Pattern, names: list[str], every: list[str]) -> list[tuple[int, int]] | None:
     """The layer of each path and how many there are; `None` if the pattern does not say.
 
     The pattern says so by a group of the name ``layer``. What stands before the number
-    tells one stack from another, as those of an encoder and of a decoder.
+    tells one stack from another, as those of an encoder and of a decoder. A stack has
+    layers that lack what the pattern is for, as experts: `every` path tells how many.
     """
     if LAYER not in regex.named:
         return None
     found: list[tuple[str, int]] = []
-    stacks: dict[str, set[int]] = {}
     for name in names:
         match = regex.match(name)
         text = match and match[LAYER]
@@ -112,9 +112,8 @@ def layers_of(regex: Pattern, names: list[str]) -> list[tuple[int, int]] | None:
                 f"{regex.owner} the regular expression {regex.text!r}, whose group {LAYER!r} must "
                 rf"match a number, as (?P<{LAYER}>\d+) does; in {name!r} it matches {text!r}"
             )
-        stack = name[: match.start(LAYER)]
-        found.append((stack, int(text)))
-        stacks.setdefault(stack, set()).add(int(text))
+        found.append((name[: match.start(LAYER)], int(text)))
+    stacks = {stack: numbers_after(stack, every) for stack, _ in found}
     for numbers in stacks.values():
         missing = sorted({*range(max(numbers) + 1)} - numbers)
         if missing:
@@ -125,3 +124,9 @@ def layers_of(regex: Pattern, names: list[str]) -> list[tuple[int, int]] | None:
                 "there are. Layers are counted from 0"
             )
     return [(layer, len(stacks[stack])) for stack, layer in found]
+
+
+def numbers_after(stack: str, names: list[str]) -> set[int]:
+    """The numbers that follow the same beginning."""
+    rests = (name[len(stack) :] for name in names if name.startswith(stack))
+    return {int(found[0]) for rest in rests if (found := re.match(r"\d+", rest))}

@@ -218,7 +218,7 @@ class Rules:
         for at, rule in enumerate(self.rules):
             if asks_for_layer(rule.initializer):
                 mine = [number for number, one in enumerate(found) if one == at]
-                layers = patterns.layers_of(regexes[at], [names[number] for number in mine])
+                layers = patterns.layers_of(regexes[at], [names[one] for one in mine], names)
                 for number, layer in zip(mine, layers or (), strict=bool(layers)):
                     rules[number] = self._at_layer(at, *layer)
         return rules

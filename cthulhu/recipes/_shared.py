@@ -1,8 +1,19 @@
 """What several families share: the laws of frameworks' own layers, and shorthands."""
 
+import dataclasses
 from typing import Any
 
-from cthulhu.initializers import TorchBias, TorchLinear, TruncatedNormal, VarianceScaling
+import numpy as np
+
+from cthulhu._types import HostArray
+from cthulhu.initializers import (
+    Masked,
+    TorchBias,
+    TorchLinear,
+    TruncatedNormal,
+    VarianceScaling,
+    ZeroFirst,
+)
 from cthulhu.programs._draws import TRUNCATED_STDDEV
 from cthulhu.typing import Mode
 
@@ -30,6 +41,25 @@ def cut_fan(mode: Mode = "fan_in") -> Any:
 def packed_glorot(parts: int) -> Any:
     """What Glorot uniform means for one of the square kernels that it counted together."""
     return VarianceScaling(2 / (1 + parts), "fan_avg", "uniform")
+
+
+@dataclasses.dataclass(frozen=True)
+class AllBut:
+    """The mask of a table without one row."""
+
+    row: int
+
+    def __call__(self, shape: tuple[int, ...]) -> HostArray:
+        """False in the row."""
+        kept: HostArray = np.arange(shape[0])[:, None] != self.row
+        return kept
+
+
+def padded(initializer: Any, padding: int | None) -> Any:
+    """A table whose row for padding is 0, as torch's ``Embedding(padding_idx=…)``."""
+    if padding is None:
+        return initializer
+    return Masked(initializer, AllBut(padding)) if padding else ZeroFirst(initializer)
 
 
 TORCH_KERNEL, TORCH_BIAS = TorchLinear(), TorchBias()

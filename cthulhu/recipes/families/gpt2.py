@@ -7,6 +7,8 @@ from cthulhu.recipes._recipe import Row, changed, family, row
 
 OPENAI = "openai/gpt-2, src/model.py"
 NANOGPT = "karpathy/nanoGPT, model.py"
+LITGPT = "Lightning-AI/litgpt, litgpt/pretrain.py"
+NEOX = "EleutherAI/gpt-neox, configs/20B.yml, megatron/model/init_functions.py"
 
 GPT2 = family(
     "gpt2",
@@ -27,7 +29,7 @@ GPT2 = family(
 )
 
 
-@GPT2.variant("", "hf", "nanogpt")
+@GPT2.variant("", "hf", "nanogpt", "megatron")
 def ports(*, stddev: float = 0.02, layers: int | None = None) -> Sequence[Row]:
     """GPT-2 as its ports train it: what ends a residual branch is scaled by 1/sqrt(2 L)."""
     normal = RandomNormal(stddev=stddev)
@@ -52,4 +54,28 @@ def released() -> Sequence[Row]:
         row("position", RandomNormal(stddev=0.01), OPENAI),
         row("bias", "zeros", OPENAI),
         row("scale", "ones", OPENAI),
+    )
+
+
+@GPT2.variant("neox")
+def neox(*, width: int, layers: int | None = None) -> Sequence[Row]:
+    """GPT-NeoX 20B's: sqrt(2 / (5 d)), and 2 / (L sqrt(d)) for what ends a residual branch."""
+    return by_width(NEOX, width, 2 / width**0.5, layers)
+
+
+@GPT2.variant("litgpt")
+def tiny_llama(*, width: int, layers: int | None = None) -> Sequence[Row]:
+    """TinyLlama's, as GPT-NeoX's, but half as wide at the end of a residual branch."""
+    return by_width(LITGPT, width, 1 / width**0.5, layers)
+
+
+def by_width(source: str, width: int, end: float, layers: int | None) -> Sequence[Row]:
+    """The lines of both; `end` is the scale at a branch's end, for a model of one layer."""
+    normal = RandomNormal(stddev=(2 / (5 * width)) ** 0.5)
+    out = ByDepth(RandomNormal(stddev=end), "1/L", layers=layers)
+    return (
+        row("embedding position kernel head", normal, source),
+        row("attention.out mlp.out", out, source),
+        row("bias", "zeros", source),
+        row("scale", "ones", source),
     )

@@ -7,9 +7,17 @@ from cthulhu.recipes.names import (
     facebook,
     flax_examples,
     frameworks,
+    gemma,
+    gpt,
+    maxtext,
+    recurrentgemma,
+    t5x,
     timm,
+    torchtitan,
     transformers,
+    transformers_others,
     transformers_vision,
+    whisper,
 )
 
 __all__ = [
@@ -19,7 +27,15 @@ __all__ = [
     "facebook",
     "flax_examples",
     "frameworks",
+    "gemma",
+    "gpt",
+    "maxtext",
+    "recurrentgemma",
+    "t5x",
     "timm",
+    "torchtitan",
     "transformers",
+    "transformers_others",
     "transformers_vision",
+    "whisper",
 ]
