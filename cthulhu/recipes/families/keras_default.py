@@ -13,11 +13,15 @@ NORM = "keras-team/keras, keras/src/layers/normalization"
 KERAS = family(
     "keras_default",
     roles="""
-        kernel bias table recurrent.input recurrent.kernel recurrent.kernel.bias norm.scale
+        kernel bias table attention.query attention.key attention.value attention.out
+        recurrent.input recurrent.kernel recurrent.kernel.bias norm.scale
     """,
     framework=True,
     width=512,
     hidden=2048,
+    heads=8,
+    kv_heads=8,
+    head_size=64,
     vocabulary=32000,
 )
 
@@ -26,7 +30,6 @@ KERAS = family(
 def layers() -> Sequence[Row]:
     """Layers of Keras: Glorot uniform, orthogonal from state to state, forget gates at 1."""
     return (
-        # Fans are counted as of a convolution, also of attention's (features, heads, size).
         row("kernel", GlorotUniform(), CORE),
         row("bias", "zeros", CORE),
         row("table", RandomUniform(minval=-0.05, maxval=0.05), EMBEDDING),
