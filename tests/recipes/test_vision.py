@@ -127,7 +127,9 @@ REFERENCES = {
         "mlp.in mlp.in.bias mlp.out mlp.out.bias head.transform",
     ),
     "timm's ConvNeXt": Reference(
-        made_by_timm("convnext_atto", dims=(D, 80, 80, 80), depths=(1, 1, 1, 1), head_init_scale=0.1),
+        made_by_timm(
+            "convnext_atto", dims=(D, 80, 80, 80), depths=(1, 1, 1, 1), head_init_scale=0.1
+        ),
         *("convnext", {"head_scale": 0.1}, "convnext:hf", "head", {}),
     ),
     # A cut at a hundred standard deviations makes no difference.

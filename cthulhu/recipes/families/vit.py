@@ -52,7 +52,7 @@ def released(*, head_bias: float = 0.0) -> Sequence[Row]:
         row("kernel", GlorotUniform(), JAX),
         row("bias", "zeros", JAX),
         row("mlp.in.bias mlp.out.bias", RandomNormal(stddev=1e-6), JAX),
-        row("scale", "ones", JAX),
+        row("norm.scale", "ones", JAX),
         row("head.transform", LecunNormal(), JAX),
         row("head", "zeros", JAX),
         row("head.bias", Constant(head_bias), JAX),
@@ -87,7 +87,7 @@ def timm(*, fix_init: bool = False, layer_scale: float = 1e-5) -> Sequence[Row]:
         row("kernel", normal, TIMM),
         row("attention.out mlp.out", out, TIMM),
         row("bias", "zeros", TIMM),
-        row("scale", "ones", TIMM),
+        row("norm.scale", "ones", TIMM),
         row("layer_scale", Constant(layer_scale), TIMM),
     )
 
@@ -132,5 +132,5 @@ def transformers(*, stddev: float = 0.02) -> Sequence[Row]:
         row("position token.class", torch_cut(stddev), HF),
         row("token.mask", "zeros", HF),
         row("bias", "zeros", HF),
-        row("scale", "ones", HF),
+        row("norm.scale", "ones", HF),
     )
