@@ -6,7 +6,13 @@ from cthulhu.params._report import Mismatch, Report
 from cthulhu.params._rows import LeafPlan
 from cthulhu.params._rule import Keep, Rule
 from cthulhu.params._rules import Rules
-from cthulhu.params._siblings import FromSiblings, RingNormalizer, Tied, WeightNormScale
+from cthulhu.params._siblings import (
+    FromSiblings,
+    OrthogonalTo,
+    RingNormalizer,
+    Tied,
+    WeightNormScale,
+)
 from cthulhu.params._verify import verify
 from cthulhu.tracing import count_programs, fast_init
 
@@ -16,6 +22,7 @@ __all__ = [
     "Keep",
     "LeafPlan",
     "Mismatch",
+    "OrthogonalTo",
     "Plan",
     "Report",
     "RingNormalizer",

@@ -9,7 +9,7 @@ from cthulhu.fans import LayoutLike
 from cthulhu.fans._layout import layout_of
 from cthulhu.initializers import ByDepth, Stacked, TorchBias
 from cthulhu.initializers._nested import Combinator
-from cthulhu.params import Keep, Rule
+from cthulhu.params import Keep, OrthogonalTo, Rule
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._rule import Lawless
 from cthulhu.recipes._recipe import Recipe
@@ -25,8 +25,8 @@ class Name(NamedTuple):
         role: what the parameter is.
         layout: which axes are inputs and outputs; default: as the naming says.
         stack: the axis along which layers are stacked; default none.
-        kernel: what the kernel is called that the law depends on, where it is not the one
-            beside it; default: as the naming says.
+        kernel: the path of the kernel that the law depends on, from where this parameter
+            is, if it is not the one beside it; default: as the naming says.
 
     Example:
         >>> Name(r"h/(?P<layer>\d+)/attn/c_proj/weight", "attention.out").role
@@ -110,6 +110,9 @@ class Naming:
             why = f"the recipe {recipe.name!r} has no law for the role {role!r}"
             return Rule(name.pattern, Lawless(why), optional=True, role=role)
         initializer = with_kernel(found.initializer, name.kernel or self.kernel)
+        if isinstance(initializer, OrthogonalTo):
+            path, turned = name.kernel or initializer.a, (name.layout or self.layout) == "out_in"
+            initializer = OrthogonalTo(path, initializer.gain, axis=int(turned))
         if name.stack is not None:
             initializer = stacked(initializer, name.stack)
         layout = name.layout

@@ -250,3 +250,14 @@ def test_a_norm_that_is_called_as_a_kernel_is_no_kernel() -> None:
     layers = torch.nn.Sequential(torch.nn.Linear(D, D), torch.nn.LayerNorm(D))
     with pytest.raises(ValueError, match=r"'1/weight' has the role 'kernel' by its name.*\(64,\)"):
         plan(tree(layers.state_dict()), recipes.rules("torch_default"))
+
+
+def test_the_roles_of_a_framework_are_no_names_unless_asked_for() -> None:
+    """A layer of a model may be called as a role is, and mean something else."""
+    linear = torch.nn.Linear(D, 3 * D).state_dict()
+    params = tree({f"layers.0.attention.qkv.{name}": one for name, one in linear.items()})
+    planned = plan(params, recipes.rules("torch_default"))
+    assert [leaf.role for leaf in planned.leaves] == ["kernel.bias", "kernel"]
+    shapes = recipes.shapes("torch_default")
+    asked = plan(shapes, recipes.rules("torch_default", naming="roles"))
+    assert "attention.qkv.bias" in {leaf.role for leaf in asked.leaves}

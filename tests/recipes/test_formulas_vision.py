@@ -282,3 +282,13 @@ def test_the_positions_of_dit_are_those_of_its_grid() -> None:
     angles = [np.outer(place, frequencies) for place in (x, y)]
     table = np.hstack([wave(angle) for angle in angles for wave in (np.sin, np.cos)])
     np.testing.assert_allclose(params["position/table"], table, atol=1e-6)
+
+
+def test_the_factors_of_an_orthogonal_adapter_have_the_product_zero() -> None:
+    params, roles = made("lora:orthogonal", {})
+    assert set(roles.values()) == set(LORA)
+    a, b = (np.asarray(params[f"layers/0/lora/{part}/kernel"]) for part in "ab")
+    assert np.abs(a @ b).max() < 1e-6
+    for factor in (a, b):
+        assert np.linalg.matrix_rank(factor) == 4
+        assert factor.std() == pytest.approx(0.1 / math.sqrt(2), rel=0.15)

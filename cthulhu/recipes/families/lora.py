@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cthulhu.initializers import HeUniform, LoraA, OrthogonalPair, RandomNormal
+from cthulhu.params import OrthogonalTo
 from cthulhu.recipes._recipe import Row, changed, family, row
 
 PEFT = "microsoft/LoRA, loralib/layers.py; huggingface/peft, tuners/lora/layer.py"
@@ -38,11 +39,11 @@ def gaussian() -> Sequence[Row]:
 
 @LORA.variant("orthogonal")
 def orthogonal() -> Sequence[Row]:
-    """LoRA of PEFT with init_lora_weights="orthogonal": neither A nor B is 0."""
+    """LoRA of PEFT with init_lora_weights="orthogonal": B A is 0, and neither of them."""
     return changed(
         peft(),
         row("lora.a", OrthogonalPair("A"), PEFT),
-        row("lora.b", OrthogonalPair("B"), PEFT),
+        row("lora.b", OrthogonalTo("../a/kernel"), PEFT),
     )
 
 

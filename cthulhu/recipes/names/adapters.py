@@ -1,6 +1,6 @@
 """What PEFT and nnx call the factors of low-rank adapters; what is beneath them stays."""
 
-from cthulhu.recipes._naming import naming
+from cthulhu.recipes._naming import Name, naming
 
 BASE = r"(?!(.*/)?lora[/_]).*"
 
@@ -8,7 +8,9 @@ naming(
     "lora",
     "peft",
     (r".*/lora_A/[^/]+/weight", "lora.a"),
-    (r".*/lora_B/[^/]+/weight", "lora.b"),
+    Name(r".*/lora_B/default/weight", "lora.b", kernel="../../lora_A/default/weight"),
+    # Where B depends on A, an adapter of another name needs a line of its own.
+    (r".*/lora_B/(?!default/)[^/]+/weight", "lora.b"),
     (r".*/lora_B/[^/]+/bias", "lora.b.bias"),
     (r".*/lora_embedding_A/[^/]+", "lora.embedding.a"),
     (r".*/lora_embedding_B/[^/]+", "lora.embedding.b"),
@@ -21,6 +23,6 @@ naming(
     "lora",
     "nnx",
     (r"(.*/)?lora_a", "lora.a"),
-    (r"(.*/)?lora_b", "lora.b"),
+    Name(r"(.*/)?lora_b", "lora.b", kernel="lora_a"),
     (BASE, "base"),
 )
