@@ -237,7 +237,7 @@ RAISE_NOTHING = frozenset(
         *(f"cthulhu.laws.{name}" for name in laws.__all__),
         *(f"cthulhu.initializers.{case.cls.__name__}" for case in CASES if not case.arguments),
     }
-)
+) - {"cthulhu.recipes.Naming"}
 
 SETTERS = frozenset(
     {

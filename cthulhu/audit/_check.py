@@ -1,6 +1,7 @@
 """`check`: whether parameters have the laws that they should, whoever made them."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -147,24 +148,25 @@ def concluded(seen: list[tuple[Leaf, list[Look], list[Flag]]], rate: float) -> A
     repeated = copies(samples(seen))
     leaves = []
     for name, (leaf, parts, before) in zip(names, seen, strict=True):
-        flags = list(before)
         least: float | None = None
+        by_part = [before]
         for at, look in enumerate(parts):
             values = [next(adjusted) for _ in look.tests]
             wrong = {test.name for test, p in zip(look.tests, values, strict=True) if p < rate}
             least = min([*values, *([] if least is None else [least])], default=None)
-            flags += look.flags
+            flags = list(look.flags)
             if look.seen.bad:
                 text = f"{look.seen.bad} of {look.seen.size} values are no finite numbers"
                 flags.append(Flag("non-finite", text))
             thin = narrow(look, leaf.dtype)
             if thin is not None:
                 flags.append(thin)
-            if wrong and thin is None:
+            elif wrong:
                 flags += faults(leaf, look, wrong, layers, name)
             if (copy := repeated.get(label(name, at))) is not None:
                 flags.append(Flag("duplicate", f"is a copy of {copy}"))
-        leaves.append(row(name, leaf, parts, least, flags))
+            by_part.append(flags)
+        leaves.append(row(name, leaf, parts, least, merged(by_part)))
     return Audit(tuple(leaves), rate, len(raw))
 
 
@@ -196,11 +198,10 @@ def samples(
 
 
 def row(
-    name: str, leaf: Leaf, parts: list[Look], least: float | None, flags: list[Flag]
+    name: str, leaf: Leaf, parts: list[Look], least: float | None, flags: tuple[Flag, ...]
 ) -> LeafAudit:
     """What is said of one parameter."""
     told = describe(leaf)
-    unique = tuple(dict.fromkeys(merged(flags)))
     common = LeafAudit(
         name,
         leaf.role,
@@ -209,7 +210,7 @@ def row(
         told.initializer,
         told.mean,
         told.stddev,
-        flags=unique,
+        flags=flags,
         note="kept, so only looked at for numbers that are not finite" if leaf.kept else "",
     )
     counted = [look for look in parts if look.seen.size]
@@ -247,12 +248,21 @@ def count_of(look: Look, number: float) -> int:
     return round(share * look.seen.size)
 
 
-def merged(flags: list[Flag]) -> Iterator[Flag]:
-    """Flags of one kind in many parts as one."""
-    by_kind: dict[str, list[Flag]] = {}
-    for flag in flags:
-        by_kind.setdefault(flag.kind, []).append(flag)
-    for own in by_kind.values():
-        distinct = list(dict.fromkeys(own))
-        more = f" (and so in {len(distinct) - 1} more parts)" if len(distinct) > 1 else ""
-        yield distinct[0]._replace(detail=distinct[0].detail + more)
+def joined(flags: list[Flag]) -> list[Flag]:
+    """Flags of one part, of each kind one."""
+    kinds = dict.fromkeys(flag.kind for flag in flags)
+    return [
+        Flag(kind, "; ".join(dict.fromkeys(f.detail for f in flags if f.kind == kind)))
+        for kind in kinds
+    ]
+
+
+def merged(parts: list[list[Flag]]) -> tuple[Flag, ...]:
+    """The flags of a parameter: those of one kind in many parts as one."""
+    found: dict[str, list[str]] = {}
+    for flag in itertools.chain.from_iterable(map(joined, parts)):
+        found.setdefault(flag.kind, []).append(flag.detail)
+    return tuple(
+        Flag(kind, details[0] + (f" (and {len(details) - 1} parts more)" if details[1:] else ""))
+        for kind, details in found.items()
+    )
