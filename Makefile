@@ -6,6 +6,10 @@ JOBS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
+# Tests against other libraries, which are large.
+PEERS := tests/peers
+REFERENCES := $(shell grep -l importorskip tests/recipes/*.py)
+
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -13,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test peers lint format stubs types doctest docs bench clean
+.PHONY: help demo test peers recipes lint format stubs types doctest docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -22,11 +26,14 @@ demo: $(INSTALLED)/demo ## Train a small model on real images, once per initiali
 	@$(BIN)/python examples/quickstart.py
 
 test: $(INSTALLED)/test ## Run the test suite (PYTEST_ARGS="..." adds options)
-	@$(BIN)/python -m pytest -n $(JOBS) --ignore tests/peers $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) $(addprefix --ignore ,$(PEERS) $(REFERENCES)) $(PYTEST_ARGS)
 
 peers: $(INSTALLED)/peers ## Run the tests against other libraries, PyTorch among them, which is large
-	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/peers \
-		$$(grep -rl 'importorskip("torch")' tests --exclude-dir peers)
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) $(PEERS) \
+		$$(grep -rl 'importorskip("torch")' tests --exclude-dir peers --exclude-dir recipes)
+
+recipes: $(INSTALLED)/recipes ## Compare the recipes with the models of transformers, timm and others
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/recipes
 
 lint: $(INSTALLED)/lint ## Check style and format
 	@$(BIN)/ruff check --quiet .

@@ -110,6 +110,7 @@ ORDER = {
         ("_recipe",),
         ("_naming", "_shared"),
         ("families.llama", "families.mamba", "names.transformers"),
+        ("families.mixtral",),
         ("families.*", "names.*"),
         ("families", "names"),
         ("_rules",),

@@ -61,6 +61,23 @@ def test_the_path_tells_the_layer(pattern: str) -> None:
             np.testing.assert_allclose(values, base * np.float32(factor), rtol=3e-7)
 
 
+def test_layers_that_lack_what_a_rule_is_for_are_counted() -> None:
+    """As the dense layers before those with experts; each encoder and decoder by itself."""
+    tree = {
+        **{f"encoder_{n}": {"dense": spec(2)} for n in range(5)},
+        **{f"decoder_{n}": {"dense": spec(2)} for n in range(2)},
+        **{f"decoder_{n}": {"experts": spec(2)} for n in (2, 3)},
+    }
+    pattern = r"[a-z]+_(?P<layer>\d+)/experts"
+    rules = [
+        (pattern, ByDepth("ones", lambda layer, layers: layer / layers)),
+        (".*/dense", "zeros"),
+    ]
+    made = init_params(0, tree, rules)
+    assert float(made["decoder_2"]["experts"][0]) == 2 / 4
+    assert float(made["decoder_3"]["experts"][0]) == 3 / 4
+
+
 def test_what_is_within_others_learns_its_layer_too() -> None:
     pattern = r"layers_(?P<layer>\d)/.*"
     rule = Scaled(Blocked([ByDepth("he_normal", "1/L"), "zeros"], 2), 2.0)

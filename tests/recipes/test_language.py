@@ -30,7 +30,7 @@ class Reference(NamedTuple):
     build: Callable[[], Any]
     recipe: str
     options: dict[str, Any]
-    sibling: str | None
+    sibling: str
     sibling_options: dict[str, Any]
     flagged: str
 
@@ -153,8 +153,8 @@ REFERENCES = {
     ),
     "mixtral": Reference(
         model("MixtralForCausalLM", "MixtralConfig", {**DECODER, "num_local_experts": 4}),
-        *("mixtral:hf", {}, None, {}),
-        "",
+        *("mixtral:hf", {}, "mixtral:nanotron", {"stddev": 0.02}),
+        "attention.out experts.out",
     ),
     "deepseek3": Reference(
         model("DeepseekV3ForCausalLM", "DeepseekV3Config", DEEPSEEK),
@@ -183,8 +183,11 @@ REFERENCES = {
     ),
     "qwen3next": Reference(
         model("Qwen3NextForCausalLM", "Qwen3NextConfig", QWEN),
-        *("qwen3next", {}, None, {}),
-        "",
+        *("qwen3next", {}, "qwen3next:maxtext"),
+        {"head_size": 32, "width": D, "experts": 4, "expert_hidden": 64},
+        # Decays that differ below 0.01, of which there is one in 1,600, cannot be told.
+        f"embedding {KERNELS} mlp.gate router experts.gate_in experts.out experts.shared_gate "
+        "ssm.in ssm.gates ssm.conv ssm.out head",
     ),
 }
 
@@ -206,8 +209,6 @@ def test_the_reference_has_the_laws_of_its_recipe(made: tuple[Reference, Any]) -
 
 def test_another_recipe_is_told_by_the_roles_where_it_differs(made: tuple[Reference, Any]) -> None:
     row, params = made
-    if row.sibling is None:
-        pytest.skip("the family has one recipe")
     found = check(params, row.sibling, rate=RATE, **row.sibling_options).leaves
     assert {leaf.role for leaf in found if not leaf.ok} == set(row.flagged.split())
     assert {leaf.role for leaf in found if leaf.ok}.isdisjoint(row.flagged.split())
@@ -219,7 +220,8 @@ def test_the_recipe_draws_what_the_reference_draws(made: tuple[Reference, Any]) 
     rules = recipes.rules(row.recipe, **row.options)
     _, ours, _ = flatten(init_params(0, params, rules))
     for path, one, other in zip(paths, ours, theirs, strict=True):
-        if one.size == 1 or np.ptp(np.asarray(one)) == 0 or join(path).endswith("A_log"):
-            continue
-        found = stats.ks_2samp(np.ravel(one), np.ravel(other), method="asymp")
-        assert found.pvalue > RATE / len(paths), join(path)
+        if np.ptp(np.asarray(one)) == 0:
+            np.testing.assert_array_equal(one, other, err_msg=join(path))
+        else:
+            found = stats.ks_2samp(np.ravel(one), np.ravel(other), method="asymp")
+            assert found.pvalue > RATE / len(paths), join(path)

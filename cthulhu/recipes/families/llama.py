@@ -8,6 +8,7 @@ from cthulhu.recipes._shared import cut, fan_in_normal, padded, torch_cut
 
 HF = "huggingface/transformers, modeling_utils.py"
 MAXTEXT = "AI-Hypercomputer/maxtext, layers/{attentions,embeddings,linears}.py"
+NANOTRON = "huggingface/nanotron, scaling/parametrization.py"
 TORCHTITAN = "pytorch/torchtitan, models/llama3/__init__.py"
 
 NARROW = torch_cut(0.02)
@@ -66,6 +67,22 @@ def maxtext(*, head_size: int) -> Sequence[Row]:
         row("kernel", LecunNormal(), MAXTEXT),
         row("bias", "zeros", MAXTEXT),
         row("scale", "ones", MAXTEXT),
+    )
+
+
+@LLAMA.variant("nanotron")
+def nanotron(*, stddev: float = 0.025, layers: int | None = None) -> Sequence[Row]:
+    """Llama as nanotron makes it: what ends a residual branch is scaled by 1/sqrt(2 L)."""
+    normal = RandomNormal(stddev=stddev)
+    return (
+        row("embedding kernel", normal, NANOTRON),
+        row(
+            "attention.out mlp.out experts.out",
+            ByDepth(normal, "1/sqrt(2 * L)", layers=layers),
+            NANOTRON,
+        ),
+        row("bias", "zeros", NANOTRON),
+        row("scale", "ones", NANOTRON),
     )
 
 

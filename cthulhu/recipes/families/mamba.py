@@ -38,12 +38,18 @@ def hugging_face(*, stddev: float = 0.1) -> Sequence[Row]:
 
 
 def rows(source: str, layers: int | None, residuals: int) -> Sequence[Row]:
-    """The lines that Mamba and Mamba-2 have in common; `residuals` is 2 with an MLP."""
-    depth = {1: "1/sqrt(L)", 2: "1/sqrt(2 * L)"}[residuals]
+    """The lines that Mamba and Mamba-2 have in common."""
+    # It is 2 in a MixerModel whose blocks have an MLP. The language model around it makes
+    # these kernels again, as if they had none.
+    depths = {1: "1/sqrt(L)", 2: "1/sqrt(2 * L)"}
+    if residuals not in depths:
+        raise ValueError(
+            f"recipes: residuals must be how many branches a block adds, 1 or 2; got {residuals!r}"
+        )
     return (
         row("embedding", RandomNormal(stddev=0.02), source),
         row("kernel", TORCH_KERNEL, source),
-        row("ssm.out mlp.out", ByDepth(TORCH_KERNEL, depth, layers=layers), source),
+        row("ssm.out mlp.out", ByDepth(TORCH_KERNEL, depths[residuals], layers=layers), source),
         row("bias", "zeros", source),
         row("ssm.conv.bias", TORCH_BIAS, source),  # The biases of Linear alone are made 0.
         row("ssm.dt.bias", InverseSoftplusUniform(), source),

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from cthulhu.initializers import Mapped, RandomNormal, RandomUniform
-from cthulhu.recipes._recipe import Row, family, row
+from cthulhu.recipes._recipe import Row, changed, family, row
+from cthulhu.recipes.families import mixtral
 
+MAXTEXT = "AI-Hypercomputer/maxtext, models/qwen3.py"
 HF = "huggingface/transformers, models/qwen3_next/modeling_qwen3_next.py"
 
 QWEN3NEXT = family(
@@ -54,4 +56,18 @@ def hugging_face(*, stddev: float = 0.02) -> Sequence[Row]:
         # Norms multiply by 1 + scale, but for the one that the gate is of.
         row("scale", "zeros", HF),
         row("norm.gated.scale", "ones", HF),
+    )
+
+
+@QWEN3NEXT.variant("maxtext")
+def maxtext(*, head_size: int, width: int, experts: int, expert_hidden: int) -> Sequence[Row]:
+    """Qwen3-Next as MaxText makes it: as its Mixtral, and a head may hardly decay at all."""
+    return changed(
+        mixtral.maxtext(
+            head_size=head_size, width=width, experts=experts, expert_hidden=expert_hidden
+        ),
+        row("ssm.A_log", Mapped(RandomUniform(1e-9, 16.0), "log"), MAXTEXT),
+        row("ssm.dt.bias", "ones", MAXTEXT),
+        row("scale", "zeros", MAXTEXT),
+        row("norm.gated.scale", "ones", MAXTEXT),
     )

@@ -29,6 +29,7 @@ naming(
     (ATTENTION + "wkv_a/weight", "attention.kv_down"),
     (ATTENTION + "wkv_b/weight", "attention.kv_up"),
     (LAYER + "moe/router/gate/weight", "router"),
+    (LAYER + "moe/expert_bias(_E)?", "router.correction"),
     (EXPERTS + "w1(_EFD)?", "experts.gate", "torch_linear"),
     (EXPERTS + "w2(_EDF)?", "experts.out", "torch_linear"),
     (EXPERTS + "w3(_EFD)?", "experts.in", "torch_linear"),

@@ -59,13 +59,20 @@ DECODER = (
 )
 MLP = (
     (LAYER + "mlp/(shared_experts?/)?gate_proj/weight", "mlp.gate"),
+    (LAYER + "mlp/(shared_experts?/)?gate_proj/bias", "mlp.gate.bias"),
     (LAYER + "mlp/(shared_experts?/)?up_proj/weight", "mlp.in"),
+    (LAYER + "mlp/(shared_experts?/)?up_proj/bias", "mlp.in.bias"),
     (LAYER + "mlp/(shared_experts?/)?down_proj/weight", "mlp.out"),
+    (LAYER + "mlp/(shared_experts?/)?down_proj/bias", "mlp.out.bias"),
 )
+# All experts in one array; and, as in checkpoints, each by itself.
 EXPERTS = (
-    (LAYER + "mlp/gate/weight", "router"),
+    (LAYER + "(mlp|block_sparse_moe)/gate/weight", "router"),
     (LAYER + "mlp/experts/gate_up_proj", "experts.gate_in", "torch_linear"),
     (LAYER + "mlp/experts/down_proj", "experts.out", "torch_linear"),
+    (LAYER + r"(mlp|block_sparse_moe)/experts/\d+/(gate_proj|w1)/weight", "experts.gate"),
+    (LAYER + r"(mlp|block_sparse_moe)/experts/\d+/(up_proj|w3)/weight", "experts.in"),
+    (LAYER + r"(mlp|block_sparse_moe)/experts/\d+/(down_proj|w2)/weight", "experts.out"),
 )
 naming("llama llama3 olmo", "transformers", *DECODER, *MLP, (NORM, "norm.scale"), **TORCH)
 naming("gemma", "transformers", *DECODER, *MLP, (NORM, "norm.scale"), **TORCH)
