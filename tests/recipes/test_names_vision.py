@@ -52,14 +52,21 @@ def glorot(inputs: int, outputs: int) -> float:
     return math.sqrt(2 / (inputs + outputs))
 
 
-def transformer(path: str, attention: int) -> list[Parameter]:
-    """A block of a Vision Transformer in linen, of four heads."""
-    heads, square = f"{path}/MultiHeadDotProductAttention_{attention}", glorot(D, D)
+def heads(path: str) -> list[Parameter]:
+    """The attention of linen and nnx, of four heads."""
+    square = glorot(D, D)
     return [
-        *dense(f"{heads}/query", (D, 4, 24), "attention.query", square, bias=(4, 24)),
-        *dense(f"{heads}/key", (D, 4, 24), "attention.key", square, bias=(4, 24)),
-        *dense(f"{heads}/value", (D, 4, 24), "attention.value", square, bias=(4, 24)),
-        *dense(f"{heads}/out", (4, 24, D), "attention.out", square),
+        *dense(f"{path}/query", (D, 4, 24), "attention.query", square, bias=(4, 24)),
+        *dense(f"{path}/key", (D, 4, 24), "attention.key", square, bias=(4, 24)),
+        *dense(f"{path}/value", (D, 4, 24), "attention.value", square, bias=(4, 24)),
+        *dense(f"{path}/out", (4, 24, D), "attention.out", square),
+    ]
+
+
+def transformer(path: str, attention: int) -> list[Parameter]:
+    """A block of a Vision Transformer in linen."""
+    return [
+        *heads(f"{path}/MultiHeadDotProductAttention_{attention}"),
         *dense(f"{path}/MlpBlock_0/Dense_0", (D, F), "mlp.in", glorot(D, F)),
         *dense(f"{path}/MlpBlock_0/Dense_1", (F, D), "mlp.out", glorot(D, F)),
         *dense(f"{path}/LayerNorm_0", (D,), "norm.scale"),
@@ -202,6 +209,52 @@ MODELS: dict[str, tuple[str, str, dict[str, Any], list[Parameter]]] = {
             *module("head/fc", (80, D), "head", 0.01),
         ],
     ),
+    "ViT of Bonsai": (
+        *("vit:jax", "bonsai", {}),
+        [
+            Parameter("pos_embeddings/cls_token", (1, 1, D), "token.class"),
+            Parameter("pos_embeddings/pos_embeddings", (1, 37, D), "position", 0.02),
+            *dense("pos_embeddings/projection", (4, 4, 5, D), "patch", 1 / math.sqrt(80)),
+            *heads("layers/0/attention"),
+            *dense("layers/0/linear1", (D, F), "mlp.in", glorot(D, F)),
+            *dense("layers/0/linear2", (F, D), "mlp.out", glorot(D, F)),
+            *dense("layers/0/layernorm_before", (D,), "norm.scale"),
+            *dense("ln", (D,), "norm.scale"),
+            *dense("classifier", (D, 80), "head", 0.0),
+        ],
+    ),
+    "ResNet of Bonsai": (
+        *("resnet:flax", "bonsai", {}),
+        [
+            Parameter("stem/conv/kernel", (7, 7, 3, D), "stem", 1 / math.sqrt(147)),
+            Parameter("layer0/blocks/0/conv1/kernel", (3, 3, D, D), "conv", (9 * D) ** -0.5),
+            Parameter("layer0/blocks/0/downsample/conv/kernel", (1, 1, D, F), "downsample"),
+            *dense("stem/bn", (D,), "norm.scale"),
+            *dense("layer0/blocks/0/bn1", (D,), "norm.scale"),
+            *dense("layer0/blocks/0/bn2", (D,), "norm.last.scale"),
+            *dense("layer0/blocks/0/downsample/bn", (F,), "norm.scale"),
+            *dense("fc", (D, 80), "head", 1 / math.sqrt(D)),
+            Parameter("stem/bn/mean", (D,), "statistics.mean"),
+            Parameter("layer0/blocks/0/bn2/var", (D,), "statistics.variance"),
+        ],
+    ),
+    "ViT of Equinox": (
+        *("vit:jax", "equinox", {}),
+        [
+            Parameter("cls_token", (1, D), "token.class"),
+            Parameter("positional_embedding", (37, D), "position", 0.02),
+            *module("patch_embedding/linear", (D, 80), "patch", 1 / math.sqrt(80)),
+            *module("attention_blocks/0/attention/query_proj", (D, D), "attention.query"),
+            *module("attention_blocks/0/attention/key_proj", (D, D), "attention.key"),
+            *module("attention_blocks/0/attention/value_proj", (D, D), "attention.value"),
+            *module("attention_blocks/0/attention/output_proj", (D, D), "attention.out"),
+            *module("attention_blocks/0/linear1", (F, D), "mlp.in", glorot(D, F)),
+            *module("attention_blocks/0/linear2", (D, F), "mlp.out", glorot(D, F)),
+            *module("attention_blocks/0/layer_norm", (D,), "norm.scale"),
+            *module("mlp/layers/0", (D,), "norm.scale"),
+            *module("mlp/layers/1", (80, D), "head", 0.0),
+        ],
+    ),
     "DiT": (
         *("dit", "facebook", {"width": D, "grid": 6, "patch": 2, "channels": 5}),
         [
@@ -276,7 +329,7 @@ def nested(parameters: Sequence[Parameter]) -> dict[str, Any]:
 def test_paths_have_their_roles_and_kernels_the_fans_of_their_layout(name: str) -> None:
     recipe, naming, options, parameters = MODELS[name]
     # All namings of the family together, unless a path is another's.
-    alone = naming if naming.endswith(".basic") else None
+    alone = None if recipes.namings(recipe)[naming].default else naming
     planned = plan(nested(parameters), recipes.rules(recipe, naming=alone, **options))
     leaves = {join(leaf.path): leaf for leaf in planned.leaves}
     rows = {row.path: row for row in planned.rows}
