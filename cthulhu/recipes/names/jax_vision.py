@@ -46,6 +46,8 @@ naming(
     ),
     (r"(stem|layer\d/.*)/bn\d?/mean", "statistics.mean"),
     (r"(stem|layer\d/.*)/bn\d?/var", "statistics.variance"),
+    # Beside timm's fc/bias is a weight.
+    default=False,
 )
 
 BLOCK = r"attention_blocks/(?P<layer>\d+)"
