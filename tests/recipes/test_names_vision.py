@@ -77,6 +77,7 @@ def stacked(block: Sequence[Parameter]) -> list[Parameter]:
     return [one._replace(shape=(3, *one.shape)) for one in block]
 
 
+OLD = "encoder/layer/0"
 ENDS = [
     *dense("embedding", (4, 4, 5, D), "patch", 1 / math.sqrt(80)),
     *dense("Transformer/encoder_norm", (D,), "norm.scale"),
@@ -207,6 +208,18 @@ MODELS: dict[str, tuple[str, str, dict[str, Any], list[Parameter]]] = {
             *module("s1/b1/f/a_bn", (D,), "norm.scale"),
             *module("s1/b1/f/b_bn", (D,), "norm.last.scale"),
             *module("head/fc", (80, D), "head", 0.01),
+        ],
+    ),
+    "ViT of transformers before 5": (
+        *("vit:hf", "transformers", {}),
+        [
+            *module(f"vit/{OLD}/attention/attention/query", (D, D), "attention.query", 0.02),
+            *module(f"vit/{OLD}/attention/attention/key", (D, D), "attention.key", 0.02),
+            *module(f"{OLD}/attention/attention/value", (D, D), "attention.value", 0.02),
+            *module(f"vit/{OLD}/attention/output/dense", (D, D), "attention.out", 0.02),
+            *module(f"vit/{OLD}/intermediate/dense", (F, D), "mlp.in", 0.02),
+            *module(f"vit/{OLD}/output/dense", (D, F), "mlp.out", 0.02),
+            *module(f"{OLD}/layernorm_before", (D,), "norm.scale"),
         ],
     ),
     "ViT of Bonsai": (
@@ -340,6 +353,18 @@ def test_paths_have_their_roles_and_kernels_the_fans_of_their_layout(name: str) 
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_namings_of_one_path_agree(name: str) -> None:
+    """The first that matches decides of the layout, and of the kernel beside a bias."""
+    recipe, naming, options, parameters = MODELS[name]
+    if not recipes.namings(recipe)[naming].default:
+        pytest.skip("it has to be asked for, as its paths are another's")
+    rules = recipes.rules(recipe, **options).rules
+    for one in parameters:
+        matching = [rule for rule in rules if re.fullmatch(rule.pattern, one.path)]
+        assert len({(rule.layout, rule.initializer) for rule in matching}) == 1, one.path
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_a_naming_knows_the_model_alone_and_names_nothing_in_vain(name: str) -> None:
     recipe, naming, options, parameters = MODELS[name]
     plan(nested(parameters), recipes.rules(recipe, naming=naming, **options))
@@ -353,5 +378,5 @@ def test_a_naming_knows_the_model_alone_and_names_nothing_in_vain(name: str) -> 
     for pattern, *_ in recipes.namings(recipe)[naming].names:
         # Of biases not every module has one.
         reached = [path for path in paths if re.fullmatch(pattern, path)]
-        in_doubt = pattern.endswith("/bias") or "basic" in name
+        in_doubt = pattern.endswith("/bias") or "basic" in name or "transformers" in name
         assert reached or in_doubt, pattern

@@ -1,5 +1,6 @@
 """The recipes of vision, of diffusion and of adapters, against small models of their packages."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -240,6 +241,15 @@ def test_the_recipe_draws_what_the_reference_draws(made: tuple[Reference, Any]) 
             continue
         found = stats.ks_2samp(np.ravel(one), np.ravel(other), method="asymp")
         assert found.pvalue > RATE / len(paths), join(path)
+
+
+def test_namings_of_one_path_agree(made: tuple[Reference, Any]) -> None:
+    """The first that matches decides of the layout, and of the kernel beside a bias."""
+    row, params = made
+    rules = recipes.rules(row.recipe, **row.options).rules
+    for path in map(join, flatten(params)[0]):
+        matching = [rule for rule in rules if re.fullmatch(rule.pattern, path)]
+        assert len({(rule.layout, rule.initializer) for rule in matching}) == 1, path
 
 
 @pytest.mark.parametrize("how", [True, "orthogonal"])
