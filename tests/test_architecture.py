@@ -96,7 +96,7 @@ ORDER = {
     ),
     "cthulhu.params": (
         ("_keys", "_layout", "_patterns", "_progress", "_report", "_rows", "_siblings"),
-        ("_fitting", "_naming", "_orthogonal_to"),
+        ("_fitting", "_masks", "_naming", "_orthogonal_to"),
         ("_configs",),
         ("_initplan", "_rule"),
         ("_rules",),
@@ -104,7 +104,7 @@ ORDER = {
         ("_cautions", "_making", "_relations"),
         ("_saved",),
         ("_plan",),
-        ("_verify",),
+        ("_fill", "_reinit", "_verify"),
     ),
     "cthulhu.recipes": (
         ("_roles",),

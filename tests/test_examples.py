@@ -33,13 +33,36 @@ def test_every_example_is_tested():
     assert tested == {f"test_example_{path.stem}" for path in EXAMPLES.glob("*.py")}
 
 
+def test_example_gpt2(capsys):
+    gpt2 = load("gpt2")
+    with jax.numpy_dtype_promotion("standard"):  # Optax's Adam needs it.
+        curves = gpt2.main(steps=12)
+    assert len(curves) == 3
+    for losses in curves.values():
+        assert abs(losses[0] - np.log(len(gpt2.VOCABULARY))) < 0.1
+        assert losses[-1] < losses[0] - 0.3
+    assert "by gpt2:openai, 9 parameters are otherwise" in capsys.readouterr().out
+
+
 def test_example_stream_checkpoint(tmp_path, capsys):
     report = load("stream_checkpoint").main(tmp_path)
     assert [wrong.path for wrong in report.mismatches] == ["Dense_3/kernel"]
 
 
-def test_stream_checkpoint_leaves_nothing_behind(tmp_path):
-    script = str(EXAMPLES / "stream_checkpoint.py")
+def test_example_partial_checkpoint(tmp_path, capsys):
+    params = load("partial_checkpoint").main(tmp_path)
+    assert set(params) == {"body", "digits", "letters"}
+    assert params["digits"]["bias"].tolist() == [1] * 10
+    assert params["letters"]["bias"].tolist() == [0] * 10
+    printed = capsys.readouterr().out
+    assert printed.count("True") == 6
+    assert printed.count("checkpoint") == 4
+    assert "False" not in printed
+
+
+@pytest.mark.parametrize("name", ["partial_checkpoint", "stream_checkpoint"])
+def test_a_checkpoint_leaves_nothing_behind(name, tmp_path):
+    script = str(EXAMPLES / f"{name}.py")
     paths = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     environment = {**os.environ, **paths}
     for arguments, left in (((), set()), (("kept",), {"kept"})):

@@ -165,8 +165,10 @@ SURFACE: dict[ModuleType, set[str]] = {
         "WeightNormScale",
         "count_programs",
         "fast_init",
+        "fill",
         "init_params",
         "plan",
+        "reinit",
         "verify",
     },
     typing: {

@@ -17,7 +17,18 @@ from cthulhu import functional, initializers, typing
 from cthulhu.fans import compute_fans
 from cthulhu.initializers import Constant, HeNormal, Orthogonal, VarianceScaling
 from cthulhu.layers import Daoloth
-from cthulhu.params import InitPlan, Keep, Plan, Rules, fast_init, init_params, plan, verify
+from cthulhu.params import (
+    InitPlan,
+    Keep,
+    Plan,
+    Rules,
+    fast_init,
+    fill,
+    init_params,
+    plan,
+    reinit,
+    verify,
+)
 
 KEY = jax.random.key(0)
 SPEC = jax.ShapeDtypeStruct((4, 8), np.float32)
@@ -38,6 +49,13 @@ class Keyed(initializers.Initializer):
         self, key: jax.Array, shape: typing.Shape, dtype: typing.DTypeLike | None = None
     ) -> jax.Array:
         return functional.he_normal(key, shape, dtype)
+
+
+class Counting:
+    """What `reinit` asks of an optimizer."""
+
+    def init(self, params: Any) -> list[int]:
+        return [0]
 
 
 def of_shape(shape: tuple[int, ...], dtype: Any = None) -> jax.Array:
@@ -116,6 +134,14 @@ def models() -> None:
     init_params(0, tree, {"kernel": HeNormal, "bias": of_shape})
     init_params(0, tree, [("kernel", functional.he_normal), (".*", "zeros")])
     init_params(0, {"kernel": jnp.ones((4, 8))}, {".*": Keep()})
+    assert_type(
+        fill(tree, 0, rules, missing={"kernel": "warn", ".*": "error"}, overwrite=".*"), Tree
+    )
+    assert_type(fill({}, KEY, rules, like=tree, missing="init"), Tree)
+    arrays = {"kernel": jnp.ones((4, 8)), "bias": jnp.ones(8)}
+    assert_type(reinit(arrays, KEY, rules, {".*": True}), dict[str, jax.Array])
+    renewed = reinit(arrays, 0, rules, True, opt_state=[0], optimizer=Counting())
+    assert_type(renewed, tuple[dict[str, jax.Array], list[int]])
     planned = plan(tree, rules, stacked={"kernel": 0})
     assert_type(planned, Plan[Tree])
     assert_type(planned.run(KEY), Tree)
@@ -154,6 +180,8 @@ WRONG: tuple[Callable[[], Any], ...] = (
     lambda: Daoloth(2.5),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     lambda: Rules([("kernel", 3.5)]),  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     lambda: init_params(0, {"kernel": SPEC}, 3.5),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    lambda: fill({}, 0, "zeros", like={"kernel": SPEC}, missing="eror"),  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    lambda: reinit({}, 0, "zeros", None, opt_state=()),  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     lambda: plan({"kernel": SPEC}),  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     lambda: compute_fans(64),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 )

@@ -59,7 +59,7 @@ def student(name: str, seen: float, drawn: HostArray, resolution: float) -> Test
     """Whether a number could be one more of those that were drawn."""
     from scipy import special
 
-    spread = max(float(drawn.std(ddof=1)), FLOOR, resolution / 4)
+    spread = max(float(drawn.std(ddof=1)), FLOOR, resolution)
     t = (seen - float(drawn.mean())) / (spread * math.sqrt(1 + 1 / len(drawn)))
     p = 2 * float(special.stdtr(len(drawn) - 1, -abs(t)))
     return Test("distribution" if name.startswith("quantile") else name, t, p)

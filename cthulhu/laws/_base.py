@@ -126,6 +126,18 @@ class Law:
         """The parts of an array that are independent, each with its law: here the whole."""
         return [Section((slice(None),) * len(shape), self, shape, scalars)]
 
+    def nearly(self, shape: tuple[int, ...], *scalars: ArrayLike) -> "Section | None":
+        """A law of independent elements that those of a large array nearly have, if there is one.
+
+        Args:
+            shape: the shape of the array.
+            *scalars: concrete numbers.
+
+        Returns:
+            The whole array as a `Section` of that law, or `None`.
+        """
+        return None
+
     def defect(self, values: jax.Array, *scalars: ArrayLike) -> jax.Array | None:
         """How far values are from what all that the law draws have; `None` if that is nothing.
 

@@ -10,8 +10,9 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from cthulhu._types import DType, Number
-from cthulhu.laws._base import Law, Moments, real_parts
+from cthulhu.laws._base import Law, Moments, Section, real_parts
 from cthulhu.laws._matrices import Matrices, gaussians
+from cthulhu.laws._normal import Normal
 from cthulhu.random._bits import fused, random_bits
 
 
@@ -68,6 +69,12 @@ class Orthogonal(Matrices):
         """No element of a unit vector is larger than one."""
         (gain,) = real_parts(scalars)
         return -abs(gain), abs(gain)
+
+    def nearly(self, shape: tuple[int, ...], *scalars: ArrayLike) -> Section | None:
+        """A few coordinates of a point on a sphere of many dimensions are nearly normal."""
+        stddev = np.float32(self.moments(shape, *scalars).stddev * math.sqrt(2))
+        whole = (slice(None),) * len(shape)
+        return Section(whole, Normal(), shape, (stddev, np.float32(0)))
 
     def defect(self, values: jax.Array, *scalars: ArrayLike) -> jax.Array | None:
         """By how much the matrices change the norms of a few vectors, beside their gain."""

@@ -1,8 +1,10 @@
 """Whole models: initialized by their own init functions, or by rules on paths."""
 
+from cthulhu.params._fill import fill
 from cthulhu.params._initplan import InitPlan
 from cthulhu.params._orthogonal_to import OrthogonalTo
 from cthulhu.params._plan import Plan, init_params, plan
+from cthulhu.params._reinit import reinit
 from cthulhu.params._report import Mismatch, Report
 from cthulhu.params._rows import LeafPlan
 from cthulhu.params._rule import Keep, Rule
@@ -27,7 +29,9 @@ __all__ = [
     "WeightNormScale",
     "count_programs",
     "fast_init",
+    "fill",
     "init_params",
     "plan",
+    "reinit",
     "verify",
 ]

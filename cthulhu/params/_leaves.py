@@ -43,11 +43,12 @@ class Leaf:
     siblings: "tuple[tuple[str, Leaf], ...]" = ()  # What `OfSiblings` sees, by its arguments.
     layout: LayoutLike = None  # What is known of its axes.
     role: str | None = None  # What the rule says that it is.
+    present: bool = False  # Whether it stays, though its rule names an initializer.
 
     @property
     def kept(self) -> bool:
         """Whether the parameter stays as it is."""
-        return isinstance(self.initializer, Keep)
+        return self.present or isinstance(self.initializer, Keep)
 
     @property
     def layer_axis(self) -> int | None:
@@ -85,6 +86,8 @@ class Leaf:
     @functools.cached_property
     def draw(self) -> Draw | None:
         """The draw of one layer, if the initializer is one of this library's."""
+        if self.kept:
+            return None
         initializer, options = self.unbound
         if isinstance(initializer, BuiltIn) and initializer.runs_its_plan and not options:
             return initializer.draw(self.layer_shape, self.dtype)
@@ -96,9 +99,18 @@ class Leaf:
 
 
 def leaves_of(
-    owner: str, tree: PyTree, rules: Rules, shardings: PyTree, stacked: Stacked
+    owner: str,
+    tree: PyTree,
+    rules: Rules,
+    shardings: PyTree,
+    stacked: Stacked,
+    *,
+    filling: bool = False,
 ) -> tuple[list[Leaf], Frame]:
-    """The parameters of a tree under rules, checked, and the rest of the tree."""
+    """The parameters of a tree under rules, checked, and the rest of the tree.
+
+    With `filling`, what has a value stays where and as it is.
+    """
     frame = frame_of(tree)
     every_path, everything, _ = flatten(tree)
     paths, values = frame.parameters(every_path), frame.parameters(everything)
@@ -118,16 +130,18 @@ def leaves_of(
     for path, value, sharding, rule, axis in zip(paths, values, placed, found, axes, strict=True):
         layout = rule.layout or rules.layout
         check_kernel(owner, path, tuple(value.shape), rule)
+        present = filling and has_value(value)
         leaf = Leaf(
             path,
             tuple(value.shape),
             value.dtype,
-            sharding,
+            None if present else sharding,
             rule.initializer,
             axis,
             value,
             layout=layout,
             role=rule.role,
+            present=present,
         )
         leaves.append(checked(owner, leaf, layout))
     return leaves, frame
@@ -141,6 +155,11 @@ def check_kernel(owner: str, path: Path, shape: tuple[int, ...], rule: Rule) -> 
             f"have inputs and outputs, and it is of shape {shape}. Say what it is with a rule of "
             "your own before the others: rules.extend([…], before=True)"
         )
+
+
+def has_value(leaf: object) -> bool:
+    """Whether a leaf is an array, and does not only say what one is like."""
+    return isinstance(leaf, jax.Array) or hasattr(leaf, "__array__")
 
 
 def own_sharding(value: object) -> Sharding | None:
@@ -180,6 +199,8 @@ def checked(owner: str, leaf: Leaf, layout: LayoutLike) -> Leaf:
         (axis,) = checks.axes(name, "stacked", leaf.stack, len(leaf.shape))
         leaf = dataclasses.replace(leaf, stack=axis)
     if leaf.kept:
+        if leaf.present:  # Its initializer may be asked for its axes.
+            return in_layout(name, leaf, layout)
         if isinstance(leaf.value, jax.ShapeDtypeStruct):
             raise ValueError(
                 f"{name} is to be kept, but has no value: it is a jax.ShapeDtypeStruct. "
@@ -188,7 +209,11 @@ def checked(owner: str, leaf: Leaf, layout: LayoutLike) -> Leaf:
         return leaf
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         raise TypeError(f"{name} holds PRNG keys, which no initializer makes; use Keep()")
-    leaf = dataclasses.replace(leaf, dtype=checks.dtype(name, leaf.dtype))
+    return in_layout(name, dataclasses.replace(leaf, dtype=checks.dtype(name, leaf.dtype)), layout)
+
+
+def in_layout(name: str, leaf: Leaf, layout: LayoutLike) -> Leaf:
+    """A leaf whose initializer knows its stack and its layout."""
     try:
         leaf = unstacked(leaf)
         initializer = laid_out(leaf.initializer, layout, leaf.layer_shape, leaf.dtype)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import NamedSharding
+from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from cthulhu import compat
 from cthulhu._types import Array, Given, KeyLike, Words
@@ -104,7 +104,7 @@ def asked(leaves: Sequence[Leaf], words: Iterable[Words]) -> tuple[list[jobs.Job
 def given_to(leaf: Leaf, job: jobs.Job, words: Words) -> Given:
     """What the job of a leaf is given."""
     if leaf.siblings:
-        return (words, *(one.value for one in kept_for(leaf)))
+        return (words, *(beside(leaf.sharding, one.value) for one in kept_for(leaf)))
     keys = words if leaf.layers is None else layer_keys(words, leaf.layers)
     return (keys,) if isinstance(job.source, jobs.Called) else keys
 
@@ -119,7 +119,7 @@ def job_of(leaf: Leaf) -> jobs.Job:
         source = jobs.Called(
             (related_key(leaf), leaf.sharding, pool.context()),
             lambda: jax.jit(functools.partial(run_related, leaf), out_shardings=leaf.sharding),
-            (keys, *(specification(one.value) for one in kept_for(leaf))),
+            (keys, *(specification(one.value, leaf.sharding) for one in kept_for(leaf))),
             ahead=True,
             group=None,
             output=None,
@@ -139,10 +139,27 @@ def job_of(leaf: Leaf) -> jobs.Job:
     return jobs.Job(leaf.shape, leaf.dtype, leaf.sharding, leaf.stack, source)
 
 
-def specification(value: Array) -> jax.ShapeDtypeStruct:
-    """What a program is compiled for in the place of an array."""
-    sharding = value.sharding if isinstance(value, jax.Array) else None
-    return jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=sharding)
+def specification(value: Array, sharding: Sharding | None = None) -> jax.ShapeDtypeStruct:
+    """What a program is compiled for in the place of an array, if its result has a sharding."""
+    own = value.sharding if isinstance(value, jax.Array) else None
+    if own is not None:
+        own = moves_to(sharding, own) or own
+    return jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=own)
+
+
+def beside(sharding: Sharding | None, value: Array) -> Array:
+    """An array where a program can take it whose result has a sharding."""
+    target = moves_to(sharding, value.sharding) if isinstance(value, jax.Array) else None
+    return value if target is None else jax.device_put(value, target)
+
+
+def moves_to(sharding: Sharding | None, own: Sharding) -> Sharding | None:
+    """Where an array must go, if it lies on other devices than a result is to."""
+    if sharding is None or own.device_set == sharding.device_set:
+        return None
+    if isinstance(sharding, NamedSharding):
+        return NamedSharding(sharding.mesh, PartitionSpec())
+    return sharding
 
 
 def hashable(initializer: Any) -> Hashable:

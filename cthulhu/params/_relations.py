@@ -57,6 +57,9 @@ class Relations:
                 "must have a law of its own"
             )
         leaf, trail = self.leaves[at], (*trail, at)
+        if leaf.kept:  # What it would be made of plays no part.
+            self.done[at] = leaf
+            return leaf
         initializer = leaf.initializer
         if isinstance(initializer, OfSiblings):
             paths = initializer.siblings.items()

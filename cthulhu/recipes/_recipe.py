@@ -190,14 +190,16 @@ def variants() -> Iterator[tuple[str, Family, Variant]]:
             yield name, one, variant
 
 
-def made(owner: str, name: str, given: Mapping[str, Any], *, example: bool = False) -> Recipe:
+def made(
+    owner: str, name: str, given: Mapping[str, Any], *, sizes: Mapping[str, int] | None = None
+) -> Recipe:
     """The recipe of a name, with hyperparameters.
 
     Args:
         owner: who asks, for the message of an error.
         name: its name.
         given: the hyperparameters.
-        example: whether those that are not given are those of the published model.
+        sizes: what stands in for those that are not given.
 
     Returns:
         A `Recipe`.
@@ -214,8 +216,7 @@ def made(owner: str, name: str, given: Mapping[str, Any], *, example: bool = Fal
                 f"{', '.join(parameters) or 'none'}"
             )
     values = {name: value for name, value in given.items() if name in parameters}
-    if example:
-        values = {**{n: own.sizes[n] for n in parameters if n in own.sizes}, **values}
+    values = {**{n: size for n, size in (sizes or {}).items() if n in parameters}, **values}
     missing = [
         name
         for name, parameter in parameters.items()

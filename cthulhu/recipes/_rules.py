@@ -19,13 +19,25 @@ from cthulhu.typing import DTypeLike
 BY_ROLES = "roles"  # The naming of a tree that is named by the roles themselves.
 
 
-def family_of(recipe: Recipe) -> Family:
+def family_of(owner: str, recipe: Recipe | str) -> Family:
     """The family of a recipe."""
-    return FAMILIES[recipe.name.partition(":")[0]]
+    name = recipe.name if isinstance(recipe, Recipe) else recipe
+    if not isinstance(name, str):
+        raise TypeError(
+            f"{owner}: recipe must be a name, as 'gpt2', or what recipes.get returns; got {name!r}"
+        )
+    checks.choice(owner, "recipe", name, [full for full, _, _ in variants()])
+    return FAMILIES[name.partition(":")[0]]
 
 
-def recipe_of(owner: str, recipe: Recipe | str, given: Mapping[str, Any], **how: bool) -> Recipe:
-    """The recipe that is meant."""
+def recipe_of(
+    owner: str,
+    recipe: Recipe | str,
+    given: Mapping[str, Any],
+    *,
+    sizes: Mapping[str, int] | None = None,
+) -> Recipe:
+    """The recipe that is meant; `sizes` stand in for hyperparameters that are not given."""
     if isinstance(recipe, Recipe):
         if given:
             raise TypeError(
@@ -33,12 +45,8 @@ def recipe_of(owner: str, recipe: Recipe | str, given: Mapping[str, Any], **how:
                 f"or recipes.get({recipe.name!r}, …)"
             )
         return recipe
-    if not isinstance(recipe, str):
-        raise TypeError(
-            f"{owner}: recipe must be a name, as 'gpt2', or what recipes.get returns; got "
-            f"{recipe!r}"
-        )
-    return made(owner, recipe, given, **how)
+    family_of(owner, recipe)
+    return made(owner, recipe, given, sizes=sizes)
 
 
 def by_roles(family: Family) -> Naming:
@@ -83,7 +91,7 @@ def rules(
     """
     owner = "recipes.rules"
     found = recipe_of(owner, recipe, hyperparameters)
-    family = family_of(found)
+    family = family_of(owner, found)
     by_default = naming is None and not family.framework
     every = [by_roles(family)] if by_default or naming == BY_ROLES else []
     if naming != BY_ROLES:
@@ -113,12 +121,11 @@ def shapes(recipe: Recipe | str, *, dtype: DTypeLike = jnp.float32, **sizes: int
         (768, 3072)
     """
     owner = "recipes.shapes"
-    name = recipe.name if isinstance(recipe, Recipe) else recipe
-    family = family_of(recipe_of(owner, name, {}, example=True))
+    family = family_of(owner, recipe)
     for size in sizes:
         if size not in family.sizes:
             raise TypeError(
-                f"{owner}: {name!r} has no size {size!r}"
+                f"{owner}: {family.name!r} has no size {size!r}"
                 f"{checks.did_you_mean(size, family.sizes)}; it has {', '.join(family.sizes)}"
             )
     return tree_of(family, {**family.sizes, **sizes}, family.roles, dtype)
@@ -195,6 +202,5 @@ def namings(recipe: Recipe | str) -> dict[str, Naming]:
         >>> "transformers" in recipes.namings("gpt2:openai")
         True
     """
-    name = recipe.name if isinstance(recipe, Recipe) else recipe
-    family = family_of(recipe_of("recipes.namings", name, {}, example=True))
+    family = family_of("recipes.namings", recipe)
     return {BY_ROLES: by_roles(family), **NAMINGS.get(family.name, {})}

@@ -1,13 +1,19 @@
 """Recipes as tables to read, and compared with each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from cthulhu.laws import Elementwise
 from cthulhu.params import Rules, plan
 from cthulhu.params._leaves import Leaf
+from cthulhu.programs._build import Draw
 from cthulhu.recipes._recipe import Recipe
 from cthulhu.recipes._rules import by_roles, family_of, recipe_of, tree_of
 from cthulhu.views import Grid, View, counted
+
+SAME = 1e-6  # The distance of two distributions that are one but for rounding.
 
 Spread = tuple[float, float]
 """The standard deviations in the first layer and in the last."""
@@ -96,13 +102,13 @@ def show(recipe: Recipe | str, **hyperparameters: Any) -> Shown:
         >>> "openai/gpt-2, src/model.py" in str(recipes.show("gpt2:openai"))
         True
     """
-    found = recipe_of("recipes.show", recipe, hyperparameters, example=True)
-    return Shown(found, entries(found))
+    sizes = family_of("recipes.show", recipe).sizes
+    found = recipe_of("recipes.show", recipe, hyperparameters, sizes=sizes)
+    return Shown(found, entries(found, leaves(found, sizes)))
 
 
-def entries(recipe: Recipe) -> list[Entry]:
-    """The roles of a recipe in a model of the published size."""
-    ends = leaves(recipe)
+def entries(recipe: Recipe, ends: Mapping[str, tuple[Leaf, Leaf]]) -> list[Entry]:
+    """The roles of a recipe in a model of which these are the parameters."""
     found = []
     for role, pair in ends.items():
         row = recipe.row(role)
@@ -114,11 +120,11 @@ def entries(recipe: Recipe) -> list[Entry]:
     return found
 
 
-def leaves(recipe: Recipe) -> dict[str, tuple[Leaf, Leaf]]:
-    """The parameters of each role in the first layer and in the last of the published model."""
-    family = family_of(recipe)
+def leaves(recipe: Recipe, sizes: Mapping[str, int]) -> dict[str, tuple[Leaf, Leaf]]:
+    """The parameters of each role in the first layer and in the last of a model."""
+    family = family_of("recipes.show", recipe)
     known = [role for role in family.roles if recipe.row(role) is not None]
-    tree = tree_of(family, family.sizes, known)
+    tree = tree_of(family, {**family.sizes, **sizes}, known)
     found: dict[str, list[Leaf]] = {role: [] for role in known}
     for leaf in plan(tree, Rules(by_roles(family).rules(recipe)), stacked={}).leaves:
         found[str(leaf.role)].append(leaf)
@@ -192,7 +198,7 @@ class Comparison(View):
 
 
 def compare(first: Recipe | str, second: Recipe | str) -> Comparison:
-    """Where two recipes differ, and by how much in a model of the published size.
+    """Where two recipes differ, and by how much in a model of the first one's published size.
 
     Args:
         first: the name of one, or a `Recipe`.
@@ -210,12 +216,15 @@ def compare(first: Recipe | str, second: Recipe | str) -> Comparison:
         >>> [one.role for one in recipes.compare("gpt2:openai", "gpt2").differences]
         ['position', 'attention.out', 'mlp.out']
     """
-    pair = (
-        recipe_of("recipes.compare", first, {}, example=True),
-        recipe_of("recipes.compare", second, {}, example=True),
+    owner = "recipes.compare"
+    families = [family_of(owner, recipe) for recipe in (first, second)]
+    sizes = {**families[1].sizes, **families[0].sizes}
+    pair = (recipe_of(owner, first, {}, sizes=sizes), recipe_of(owner, second, {}, sizes=sizes))
+    laws, others = (leaves(recipe, sizes) for recipe in pair)
+    one, other = (
+        {entry.role: entry for entry in entries(recipe, ends)}
+        for recipe, ends in zip(pair, (laws, others), strict=True)
     )
-    one, other = ({entry.role: entry for entry in entries(recipe)} for recipe in pair)
-    laws, others = map(leaves, pair)
     differences, same = [], []
     for role in [*one, *(role for role in other if role not in one)]:
         if role in one and role in other and alike(laws[role], others[role]):
@@ -242,9 +251,26 @@ def alike(laws: tuple[Leaf, Leaf], others: tuple[Leaf, Leaf]) -> bool:
     return all(
         one.shape == other.shape
         and (
-            (one.draw.recipe.law, one.draw.scalars) == (other.draw.recipe.law, other.draw.scalars)
+            same_draws(one.draw, other.draw)
             if one.draw is not None and other.draw is not None
             else one.initializer == other.initializer
         )
         for one, other in zip(laws, others, strict=True)
     )
+
+
+def same_draws(first: Draw, second: Draw) -> bool:
+    """Whether two draws have one law, or distributions that no model can tell apart."""
+    if (first.recipe.law, first.scalars) == (second.recipe.law, second.scalars):
+        return True
+    law, other = first.recipe.law, second.recipe.law
+    moments = first.moments()
+    if not isinstance(law, Elementwise) or not isinstance(other, Elementwise) or moments is None:
+        return False
+    x = moments.mean + moments.stddev * np.linspace(-6, 6, 241)
+    try:
+        one = np.asarray(law.distribution(x, *first.scalars))
+        two = np.asarray(other.distribution(x, *second.scalars))
+    except NotImplementedError:
+        return False
+    return float(np.abs(one - two).max()) < SAME

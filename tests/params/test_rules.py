@@ -1,6 +1,7 @@
 """Rules: the first match wins, and whatever does not fit is an error that says so."""
 
 import functools
+import math
 import re
 
 import jax
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from cthulhu import functional, initializers
-from cthulhu.params import Keep, Rules, init_params, plan, verify
+from cthulhu.fans import Layout
+from cthulhu.params import Keep, Rule, Rules, Tied, init_params, plan, verify
+from cthulhu.params._rule import Lawless
 from cthulhu.trees import join
 from tests.cases import KEY, same_bits
 
@@ -196,3 +199,184 @@ def test_rules_are_values():
     assert hash(first) == hash(again)
     assert first != Rules([(".*", "he_uniform")])
     assert repr(first) == "Rules(rules=(('.*', HeNormal()),))"
+
+
+ATTENTION = {"query": (64, 4, 16), "out": (4, 16, 64), "table": (100, 64), "bias": (4, 16)}
+LAID_OUT = {
+    "a name": (Rule("query", "lecun_normal", layout="attention_qkv"), 64),
+    "another": (Rule("out", "lecun_normal", layout="attention_out"), 64),
+    "a layout": (Rule("out", "lecun_normal", layout=Layout((0, 1), 2)), 64),
+    "out first": (Rule("table", "lecun_normal", layout="out_in"), 64),
+    "none, in a model of another": (Rule("table", "lecun_normal"), 64),
+    "in first, in a model of another": (Rule("table", "lecun_normal", layout="in_out"), 100),
+    "axes that are named stay": (
+        Rule("out", initializers.LecunNormal(in_axis=0, out_axis=2), layout="attention_out"),
+        4 * 16,
+    ),
+    "within another": (
+        Rule("query", initializers.Scaled("lecun_normal", 2.0), layout="attention_qkv"),
+        64,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_a_rule_has_a_layout_of_its_own(name):
+    rule, fan_in = LAID_OUT[name]
+    tree = {rule.pattern: jax.ShapeDtypeStruct(ATTENTION[rule.pattern], np.float32)}
+    (row,) = plan(tree, Rules([rule], layout="out_in")).rows
+    assert row.fan_in == fan_in
+
+
+def test_a_bias_of_torch_counts_the_inputs_of_the_layout():
+    tree = {name: jax.ShapeDtypeStruct(ATTENTION[name], np.float32) for name in ("query", "bias")}
+    query = Rule("query", "he_normal", layout="attention_qkv")
+    rules = [query, ("bias", initializers.TorchBias(kernel="query"))]
+    assert plan(tree, rules).rows[0].stddev == pytest.approx(1 / math.sqrt(3 * 64), rel=1e-5)
+
+
+def test_an_optional_rule_may_match_nothing():
+    found = Rules([Rule("conv/.*", ONES, optional=True), (".*", HE)]).match(PATHS)
+    assert found == [HE] * 4
+    late = Rules([(".*", HE), Rule(".*/bias", ZEROS, optional=True)])
+    assert late.match(PATHS) == [HE] * 4
+
+
+ROLES = [
+    Rule(".*/kernel", HE, role="kernel"),
+    Rule("dense_0/.*", ONES, role="first", optional=True),
+    Rule(".*/bias", ZEROS, role="bias"),
+]
+
+
+def test_two_roles_are_a_doubt():
+    message = (
+        "Rules: 2 of the parameters have several roles:\n  dense_0/kernel: first or kernel\n"
+        "  dense_0/bias: bias or first\nSay which with a rule of your own before them"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        Rules(ROLES).match(PATHS)
+
+
+def test_a_rule_without_a_role_settles_the_doubt():
+    rules = Rules(ROLES).extend([("dense_0/.*", "ones")], before=True)
+    assert rules.match(PATHS) == [ONES, ONES, HE, ZEROS]
+    assert [rule.role for rule in rules.resolve(PATHS)] == [None, None, "kernel", "bias"]
+
+
+def test_roles_are_told_of_what_matches_no_rule():
+    with pytest.raises(ValueError, match=r"(?s)match no rule.*\nThe roles .* are bias, kernel$"):
+        Rules([ROLES[0], ROLES[2]]).match([("dense", "scale")])
+
+
+def test_a_role_without_a_law_is_named():
+    rules = Rules([Rule(".*/kernel", Lawless("no law for the role 'kernel'"), role="kernel")])
+    message = r"Rules: for 1 of the parameters there is no law:\n  a/kernel: no law for the role"
+    with pytest.raises(ValueError, match=message):
+        rules.match([("a", "kernel")])
+
+
+EXTENDED = {
+    "after": ({"before": False}, [HE, ZEROS, HE, ZEROS]),
+    "before": ({"before": True}, [HE, ONES, HE, ONES]),
+}
+
+
+@pytest.mark.parametrize("name", EXTENDED)
+def test_extend(name):
+    how, expected = EXTENDED[name]
+    rules = Rules([(".*/kernel", HE), Rule(".*/bias", ZEROS, optional=True)])
+    more = [Rule(".*/bias", ONES, optional=True)]
+    assert rules.extend(more, **how).match(PATHS) == expected
+    assert rules.match(PATHS) == [HE, ZEROS, HE, ZEROS]
+
+
+MIXED = {
+    "of the first": ("out_in", None, "out_in", None),
+    "of the second": (None, "out_in", "out_in", None),
+    "of both": ("out_in", "out_in", "out_in", None),
+    "of each": ("out_in", "in_out", "out_in", "in_out"),
+    "of none": (None, None, None, None),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_rules_that_extend_others_keep_their_layout(name):
+    first, second, layout, of_rule = MIXED[name]
+    rules = Rules([("a", HE)], layout=first).extend(Rules([("b", HE)], layout=second))
+    assert rules.layout == layout
+    assert rules.rules[1].layout == of_rule
+
+
+SAVED = {
+    "pairs": Rules([(".*/bias", "zeros"), (".*", "he_normal")]),
+    "a layout": Rules([(".*", "he_normal")], layout="out_in"),
+    "all of a rule": Rules(
+        [Rule(".*", HE, layout="attention_qkv", optional=True, role="attention.query")]
+    ),
+    "a layout of one's own": Rules([Rule(".*", HE, layout=Layout((0, 1), 2))]),
+    "kept": Rules([(".*", Keep())]),
+    "a function": Rules([(".*", functional.he_normal)]),
+    "by depth": Rules([(r"(?P<layer>\d+)/.*", initializers.ByDepth("he_normal", "1/sqrt(2 * L)"))]),
+    "no law": Rules([Rule(".*", Lawless("why"), role="kernel")]),
+    "siblings": Rules([("a", Tied("/b", transpose=True)), (".*", HE)]),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_rules_are_read_as_they_were_written(name):
+    rules = SAVED[name]
+    again = Rules.from_json(rules.to_json())
+    assert again == rules
+    assert repr(again) == repr(rules)
+
+
+def test_a_class_of_ones_own_is_read_with_its_name():
+    rules = Rules([(".*", Half())])
+    assert Rules.from_json(rules.to_json(), custom_objects={"Half": Half}) == rules
+    with pytest.raises(ValueError, match="Half"):
+        Rules.from_json(rules.to_json())
+
+
+def test_code_is_not_written():
+    message = "Rules.to_json: rule 2: .*constant_half.* cannot be saved"
+    with pytest.raises(TypeError, match=message):
+        Rules([("a", HE), (".*", constant_half)]).to_json()
+
+
+NO_RULES = {
+    "another record": "{}",
+    "a list": "[]",
+    "no rule": '{"rules": [1], "layout": null}',
+    "an unknown field": '{"rules": [{"pattern": "", "initializer": null, "x": 1}], "layout": null}',
+}
+
+
+@pytest.mark.parametrize("name", NO_RULES)
+def test_other_json_is_refused(name):
+    with pytest.raises(ValueError, match=r"Rules.from_json: text must be what Rules.to_json wrote"):
+        Rules.from_json(NO_RULES[name])
+
+
+WRONG_RULES = {
+    "pattern": ({"pattern": 3}, TypeError, "Rule: pattern must be a string"),
+    "regex": ({"pattern": "("}, ValueError, "Rule: pattern is the invalid"),
+    "name": ({"initializer": "he_norml"}, ValueError, "Rule: .*'he_normal'"),
+    "layout": ({"layout": "out"}, ValueError, "Rule: layout must be"),
+    "optional": ({"optional": 1}, TypeError, "Rule: optional"),
+    "role": ({"role": 3}, TypeError, "Rule: role must be a string"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_RULES)
+def test_a_wrong_rule(name):
+    fields, error, message = WRONG_RULES[name]
+    with pytest.raises(error, match=message):
+        Rule(**{"pattern": "a", "initializer": HE, **fields})
+
+
+def test_a_rule_shows_what_is_not_at_its_default():
+    assert repr(Rule("a", HE)) == "Rule('a', HeNormal())"
+    rule = Rule("a", HE, layout="moe", role="experts.in")
+    assert repr(rule) == "Rule('a', HeNormal(), layout='moe', role='experts.in')"
+    assert repr(Rules([("b", ZEROS), rule])) == f"Rules(rules=(('b', Zeros()), {rule!r}))"

@@ -237,7 +237,7 @@ BESIDE = {"dit": {"position"}}
 def made(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str | None]]:
     """The parameters of the small model of a recipe by path, and their roles."""
     recipe = recipes.get(name, **options)
-    family = family_of(recipe)
+    family = family_of("test", recipe)
     sizes = {**family.sizes, **{size: n for size, n in SMALL.items() if size in family.sizes}}
     known = [role for role in family.roles if recipe.row(role) is not None]
     planned = plan(tree_of(family, sizes, known), Rules(by_roles(family).rules(recipe)))
