@@ -29,23 +29,27 @@ UNET = family(
 )
 
 
-@UNET.variant("diffusers")
-def diffusers() -> Sequence[Row]:
-    """The UNet of diffusers: all as torch leaves it."""
-    return (
-        row("kernel mlp.gate_in attention.qkv", TORCH_KERNEL, DIFFUSERS),
-        row("bias", TORCH_BIAS, DIFFUSERS),
-        row("embedding.label", RandomNormal(stddev=1.0), DIFFUSERS),
-        row("scale", "ones", DIFFUSERS),
-        row("norm.bias", "zeros", DIFFUSERS),
-    )
-
-
 @UNET.variant("", "compvis")
 def released() -> Sequence[Row]:
     """The UNet as released: every residual branch, and the model, begins at 0."""
     zeros = """
         conv.last conv.last.bias conv.out conv.out.bias attention.leave attention.leave.bias
     """
-    rows = (one._replace(source=COMPVIS) for one in diffusers())
-    return changed(rows, row(zeros, "zeros", COMPVIS))
+    return changed(layers(COMPVIS), row(zeros, "zeros", COMPVIS))
+
+
+@UNET.variant("diffusers")
+def diffusers() -> Sequence[Row]:
+    """The UNet of diffusers: all as torch leaves it."""
+    return layers(DIFFUSERS)
+
+
+def layers(source: str) -> Sequence[Row]:
+    """What torch's layers begin with."""
+    return (
+        row("kernel mlp.gate_in attention.qkv", TORCH_KERNEL, source),
+        row("bias", TORCH_BIAS, source),
+        row("embedding.label", RandomNormal(stddev=1.0), source),
+        row("scale", "ones", source),
+        row("norm.bias", "zeros", source),
+    )
