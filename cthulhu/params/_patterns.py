@@ -13,9 +13,10 @@ import regex
 SECONDS = 2.0  # That one pattern may take for all the paths of a tree.
 
 # A repeated group may hide a choice of exponentially many ways; each open-ended
-# repetition of a character or class multiplies the ways by the length of the path.
-REPEATED_GROUP = re.compile(r"\)[*+?{]")
-OPEN_ENDED = re.compile(r"[*+}]")
+# repetition of a character or class multiplies the ways by the length of the path,
+# and each group that may be left out by two.
+REPEATED_GROUP = re.compile(r"\)[*+{]")
+OPEN_ENDED = re.compile(r"[*+}]|\)\?")
 MOST_OPEN_ENDED = 3
 
 LAYER = "layer"  # The group of a regular expression that tells the layer.
@@ -113,7 +114,7 @@ def layers_of(regex: Pattern, names: list[str], every: list[str]) -> list[tuple[
                 rf"match a number, as (?P<{LAYER}>\d+) does; in {name!r} it matches {text!r}"
             )
         found.append((name[: match.start(LAYER)], int(text)))
-    stacks = {stack: numbers_after(stack, every) for stack, _ in found}
+    stacks = {stack: numbers_after(stack, every) for stack in {stack for stack, _ in found}}
     for numbers in stacks.values():
         missing = sorted({*range(max(numbers) + 1)} - numbers)
         if missing:

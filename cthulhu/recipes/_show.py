@@ -128,7 +128,14 @@ def leaves(recipe: Recipe, sizes: Mapping[str, int]) -> dict[str, tuple[Leaf, Le
     found: dict[str, list[Leaf]] = {role: [] for role in known}
     for leaf in plan(tree, Rules(by_roles(family).rules(recipe)), stacked={}).leaves:
         found[str(leaf.role)].append(leaf)
+    for of_role in found.values():
+        of_role.sort(key=layer_of)
     return {role: (of_role[0], of_role[-1]) for role, of_role in found.items()}
+
+
+def layer_of(leaf: Leaf) -> int:
+    """The number of the layer of a parameter; 0 outside of layers."""
+    return int(leaf.path[1]) if leaf.path[0] == "layers" else 0
 
 
 class Difference(NamedTuple):

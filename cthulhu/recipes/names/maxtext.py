@@ -5,7 +5,7 @@ from typing import Any
 from cthulhu.fans import LayoutLike
 from cthulhu.recipes._naming import naming
 
-MODEL = r"(params/){0,2}"
+MODEL = r"(params/)?(params/)?"
 
 
 def names(layer: str, stack: int | None = None) -> list[Any]:
