@@ -1365,9 +1365,9 @@ def orthogonal_pair(
     A (inputs, rank) and B (rank, outputs) of one key belong together: ``A @ B`` is 0 but
     for rounding, so that the adapter changes nothing at first, and both factors learn
     from the first step on. One key is one `seed`, or one key of two calls. A framework
-    that gives every parameter a key of its own, as Flax and `cthulhu.params.Rules` do,
-    needs instances with a seed, called without a key:
-    ``lambda _, *shape_and_dtype: init(*shape_and_dtype)``.
+    that gives every parameter a key of its own, as Flax does, needs instances with a
+    seed, called without a key: ``lambda _, *shape_and_dtype: init(*shape_and_dtype)``. In
+    `cthulhu.params.Rules`, B is `cthulhu.params.OrthogonalTo` A.
 
     Law: with Q a random orthogonal matrix (rank, rank) of the key, A is `gain` times
     G Q[0::2], and B is `gain` times the transpose of H Q[1::2], where G (inputs,

@@ -96,7 +96,8 @@ ORDER = {
     ),
     "cthulhu.params": (
         ("_keys", "_layout", "_patterns", "_progress", "_report", "_rows", "_siblings"),
-        ("_configs", "_fitting", "_masks", "_naming"),
+        ("_fitting", "_masks", "_naming", "_orthogonal_to"),
+        ("_configs",),
         ("_initplan", "_rule"),
         ("_rules",),
         ("_leaves",),

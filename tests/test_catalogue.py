@@ -71,7 +71,7 @@ def test_every_initializer_is_on_the_page() -> None:
 
 
 def test_what_sees_other_parameters_is_on_the_page() -> None:
-    for name in ("FromSiblings", "RingNormalizer", "Tied", "WeightNormScale"):
+    for name in ("FromSiblings", "OrthogonalTo", "RingNormalizer", "Tied", "WeightNormScale"):
         assert f"params.{name}" in " ".join(HERE)
 
 

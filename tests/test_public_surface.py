@@ -155,6 +155,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "Keep",
         "LeafPlan",
         "Mismatch",
+        "OrthogonalTo",
         "Plan",
         "Report",
         "RingNormalizer",

@@ -2,6 +2,7 @@
 
 from cthulhu.params._fill import fill
 from cthulhu.params._initplan import InitPlan
+from cthulhu.params._orthogonal_to import OrthogonalTo
 from cthulhu.params._plan import Plan, init_params, plan
 from cthulhu.params._reinit import reinit
 from cthulhu.params._report import Mismatch, Report
@@ -18,6 +19,7 @@ __all__ = [
     "Keep",
     "LeafPlan",
     "Mismatch",
+    "OrthogonalTo",
     "Plan",
     "Report",
     "RingNormalizer",

@@ -8,7 +8,11 @@ from cthulhu import functional
 from cthulhu.initializers import Initializer, deserialize, serialize
 from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.initializers._lookup import CustomObjects
-from cthulhu.params._siblings import OWN
+from cthulhu.params._orthogonal_to import OrthogonalTo
+from cthulhu.params._siblings import RingNormalizer, Tied, WeightNormScale
+
+OWN = {cls.__name__: cls for cls in (OrthogonalTo, RingNormalizer, Tied, WeightNormScale)}
+"""The classes beside the initializers that a saved plan may name."""
 
 
 def written(initializer: Any) -> dict[str, Any]:

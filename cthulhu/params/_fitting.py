@@ -95,7 +95,7 @@ def fitted(initializer: Any, weight: Weight, shape: Shape, dtype: DType) -> Any:
     if definition is None or own_code or "layout" in options or len(shape) != weight.rank:
         return initializer
     axes = axes_of(initializer)
-    if axes.get("batch_axis", ()) != () or axes.get("axis", -1) != -1:
+    if axes.get("batch_axis", ()) != () or axes.get("axis", -1) not in (-1, None):
         return initializer
     if "layout" in definition.defaults:
         if not has_default_axes(axes):

@@ -99,7 +99,7 @@ def with_layout(initializer: Any, layout: TreeLayout, shape: tuple[int, ...]) ->
         return initializer
     if isinstance(initializer, Combinator):
         return combined(initializer, shape)
-    function, _ = unbound(initializer)
+    function, given = unbound(initializer)
     definition = type(function) if isinstance(function, BuiltIn) else definition_of(function)
     if definition is not None and issubclass(definition, IN_OUT_ALONE):
         raise ValueError(
@@ -120,6 +120,10 @@ def with_layout(initializer: Any, layout: TreeLayout, shape: tuple[int, ...]) ->
         change = {"in_axis": rest[1], "out_axis": rest[0]}
     elif axes.get("axis") == -1:
         change = {"axis": rest[0]}
+    elif definition is initializers.OrthogonalPair and axes["axis"] is None:
+        # The rank is the outputs of A, and the inputs of B.
+        part = given.get("part", getattr(function, "part", None))
+        change = {"axis": rest[0] if part == "A" else rest[1]}
     else:
         return initializer
     if isinstance(function, BuiltIn):

@@ -19,7 +19,7 @@ from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.laws._composed import without
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._fitting import laid_out
-from cthulhu.params._rule import Keep
+from cthulhu.params._rule import Keep, Rule
 from cthulhu.params._rules import Rules
 from cthulhu.programs._build import Draw
 from cthulhu.programs._placement import leaf_shardings
@@ -129,6 +129,7 @@ def leaves_of(
     leaves = []
     for path, value, sharding, rule, axis in zip(paths, values, placed, found, axes, strict=True):
         layout = rule.layout or rules.layout
+        check_kernel(owner, path, tuple(value.shape), rule)
         present = filling and has_value(value)
         leaf = Leaf(
             path,
@@ -144,6 +145,16 @@ def leaves_of(
         )
         leaves.append(checked(owner, leaf, layout))
     return leaves, frame
+
+
+def check_kernel(owner: str, path: Path, shape: tuple[int, ...], rule: Rule) -> None:
+    """Refuse a vector of which the rules say that it is a kernel."""
+    if rule.role is not None and rule.layout is not None and len(shape) < 2:
+        raise ValueError(
+            f"{owner}: {join(path)!r} has the role {rule.role!r} by its name, whose parameters "
+            f"have inputs and outputs, and it is of shape {shape}. Say what it is with a rule of "
+            "your own before the others: rules.extend([…], before=True)"
+        )
 
 
 def has_value(leaf: object) -> bool:

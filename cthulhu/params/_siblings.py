@@ -284,7 +284,3 @@ class RingNormalizer(OfSiblings):
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         return {"nu": self.nu}
-
-
-OWN = {cls.__name__: cls for cls in (Tied, WeightNormScale, RingNormalizer)}
-"""The classes that a saved plan may name."""

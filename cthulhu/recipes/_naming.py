@@ -1,7 +1,7 @@
 """`Naming`: what an implementation calls the parameters of a model."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cthulhu import checks
@@ -9,7 +9,7 @@ from cthulhu.fans import LayoutLike
 from cthulhu.fans._layout import layout_of
 from cthulhu.initializers import ByDepth, Stacked, TorchBias
 from cthulhu.initializers._nested import Combinator
-from cthulhu.params import Keep, Rule
+from cthulhu.params import Keep, OrthogonalTo, Rule
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._rule import Lawless
 from cthulhu.recipes._recipe import Recipe
@@ -25,6 +25,8 @@ class Name(NamedTuple):
         role: what the parameter is.
         layout: which axes are inputs and outputs; default: as the naming says.
         stack: the axis along which layers are stacked; default none.
+        kernel: the path of the kernel that the law depends on, from where this parameter
+            is, if it is not the one beside it; default: as the naming says.
 
     Example:
         >>> Name(r"h/(?P<layer>\d+)/attn/c_proj/weight", "attention.out").role
@@ -35,6 +37,7 @@ class Name(NamedTuple):
     role: str
     layout: LayoutLike = None
     stack: int | None = None
+    kernel: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +109,10 @@ class Naming:
         if found is None:
             why = f"the recipe {recipe.name!r} has no law for the role {role!r}"
             return Rule(name.pattern, Lawless(why), optional=True, role=role)
-        initializer = with_kernel(found.initializer, self.kernel)
+        initializer = with_kernel(found.initializer, name.kernel or self.kernel)
+        if isinstance(initializer, OrthogonalTo):
+            path, turned = name.kernel or initializer.a, (name.layout or self.layout) == "out_in"
+            initializer = OrthogonalTo(path, initializer.gain, axis=int(turned))
         if name.stack is not None:
             initializer = stacked(initializer, name.stack)
         layout = name.layout
@@ -131,8 +137,47 @@ def stacked(initializer: Any, axis: int) -> Any:
     return Stacked(initializer, axis)
 
 
+BATCH_STATISTICS = (
+    (r"(.*/)?running_mean", "statistics.mean"),
+    (r"(.*/)?running_var", "statistics.variance"),
+    (r"(.*/)?num_batches_tracked", "statistics.count"),
+)
+"""What torch's batch norms call what they count."""
+
 NAMINGS: dict[str, dict[str, Naming]] = {}
 """The namings of each family, by the name of the implementation."""
+
+
+Modules = Mapping[str, str | tuple[str, LayoutLike]]
+"""The role of each module, by a regular expression of its path; with its layout, if it has one."""
+
+
+def pairs(
+    names: Modules,
+    *,
+    kernel: str = "weight",
+    scale: str = "weight",
+    stack: int | None = None,
+) -> list[Name]:
+    """The names of modules that hold a kernel, or a scale, and mostly a bias.
+
+    Args:
+        names: the role of the kernel, or of the scale, of each module.
+        kernel: what a kernel is called.
+        scale: what the scale of a norm is called.
+        stack: the axis along which layers are stacked.
+
+    Returns:
+        Two names for each.
+    """
+    found = []
+    for path, said in names.items():
+        role, layout = (said, None) if isinstance(said, str) else said
+        is_scale = kind_of(role) == "scale"
+        bias = f"{role.split('.')[0]}.bias" if is_scale else f"{role}.bias"
+        found.append(Name(f"{path}/{scale if is_scale else kernel}", role, layout, stack))
+        found.append(Name(f"{path}/bias", bias, stack=stack))
+    return found
 
 
 def naming(families: str, implementation: str, *names: Any, **options: Any) -> Naming:

@@ -135,12 +135,15 @@ class Family:
         roles: the roles that such a model has, one after the other.
         sizes: those of a published model.
         shapes: those of roles that have another one here than elsewhere.
+        framework: whether these are the layers of a framework, of which any model may be
+            made, so that the roles are no names unless they are asked for.
     """
 
     name: str
     roles: tuple[str, ...]
     sizes: Mapping[str, int]
     shapes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    framework: bool = False
     variants: dict[str, Variant] = dataclasses.field(default_factory=dict)
 
     def variant(self, *names: str) -> Callable[[Table], Table]:
@@ -161,10 +164,15 @@ FAMILIES: dict[str, Family] = {}
 
 
 def family(
-    name: str, roles: str, *, shapes: Mapping[str, str] | None = None, **sizes: int
+    name: str,
+    roles: str,
+    *,
+    shapes: Mapping[str, str] | None = None,
+    framework: bool = False,
+    **sizes: int,
 ) -> Family:
     """A new family."""
-    made = FAMILIES[name] = Family(name, tuple(roles.split()), sizes, shapes or {})
+    made = FAMILIES[name] = Family(name, tuple(roles.split()), sizes, shapes or {}, framework)
     return made
 
 

@@ -54,12 +54,19 @@ ROLES: Mapping[str, Role] = {
     "token.register": Role(PARAMETER, "1 registers width", by_layer=False),
     "token.mask": Role(PARAMETER, "1 1 width", by_layer=False),
     "probe": Role(PARAMETER, "1 1 width", by_layer=False),
+    # What a probe pools with, where it is not as the layers are.
+    "probe.query": Role(KERNEL, "width width", by_layer=False),
+    "probe.kv": Role(KERNEL, "width 2*width", by_layer=False),
+    "probe.out": Role(KERNEL, "width width", by_layer=False),
+    "probe.mlp.in": Role(KERNEL, "width hidden", by_layer=False),
+    "probe.mlp.out": Role(KERNEL, "hidden width", by_layer=False),
     # Convolutions that begin a model, and others.
     "patch": Role(KERNEL, "patch patch channels width", by_layer=False),
     "stem": Role(KERNEL, "7 7 channels width", by_layer=False),
     "conv": Role(KERNEL, "3 3 width width"),
     "conv.last": Role(KERNEL, "3 3 width width"),
     "conv.out": Role(KERNEL, "3 3 width channels", by_layer=False),
+    "conv.depthwise": Role(KERNEL, "7 7 1 width"),
     "downsample": Role(KERNEL, "1 1 width 2*width"),
     # Attention. What is packed lies along the outputs.
     "attention.query": Role(KERNEL, "width heads*head_size"),
@@ -68,6 +75,10 @@ ROLES: Mapping[str, Role] = {
     "attention.qkv": Role(KERNEL, "width 3*width"),
     "attention.kv": Role(KERNEL, "width 2*kv_heads*head_size"),
     "attention.out": Role(KERNEL, "heads*head_size width"),
+    # What enters and leaves the attention of an image.
+    "attention.enter": Role(KERNEL, "width width"),
+    "attention.leave": Role(KERNEL, "width width"),
+    "attention.bias_kv": Role(PARAMETER, "1 1 width"),
     "attention.query_down": Role(KERNEL, "width query_rank"),
     "attention.query_up": Role(KERNEL, "query_rank heads*head_size"),
     "attention.kv_down": Role(KERNEL, "width kv_rank"),
@@ -109,6 +120,7 @@ ROLES: Mapping[str, Role] = {
     "recurrent.gates": Role(KERNEL, "heads block block"),
     "recurrent.a": Role(PARAMETER, "inner"),
     "recurrent.out": Role(KERNEL, "inner width"),
+    "recurrent.input": Role(KERNEL, "width 4*width"),
     "recurrent.kernel": Role(KERNEL, "width 4*width"),
     # Conditions of diffusion models.
     "time.in": Role(KERNEL, "frequencies width", by_layer=False),
@@ -125,6 +137,8 @@ ROLES: Mapping[str, Role] = {
     "lora.b": Role(KERNEL, "rank width"),
     "lora.embedding.a": Role(TABLE, "vocabulary rank"),
     "lora.embedding.b": Role(KERNEL, "rank width"),
+    # What adapters are for, which is trained and stays.
+    "base": Role("statistic", "width width"),
     # What a framework makes where nothing more is known.
     "kernel": Role(KERNEL, "width hidden"),
     "table": Role(TABLE, "vocabulary width", by_layer=False),
@@ -164,7 +178,7 @@ def parent_of(role: str) -> str | None:
 
 def is_by_layer(role: str) -> bool:
     """Whether each layer has such a parameter."""
-    return ROLES[parent_of(role) or role].by_layer if role != "norm.bias" else True
+    return ROLES.get(parent_of(role) or role, ROLES["norm.scale"]).by_layer
 
 
 def shape_of(role: str, sizes: Mapping[str, int], others: Mapping[str, str]) -> tuple[int, ...]:

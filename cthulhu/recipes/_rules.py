@@ -67,7 +67,9 @@ def rules(
         recipe: its name, or a `Recipe`.
         naming: what the model's parameters are called: the name of an implementation, as
             `namings` lists them, or a `Naming` of your own. Default: any of the family's,
-            but those that call other layouts by the same names.
+            but those that call other layouts by the same names. The roles themselves are
+            names too, as in what `shapes` makes; for the layers of a framework, of which
+            any model may be made, only with ``"roles"``.
         **hyperparameters: what the recipe's laws depend on and shapes do not tell. The
             number of layers is told by the paths, if it is not given.
 
@@ -92,7 +94,8 @@ def rules(
     owner = "recipes.rules"
     found = recipe_of(owner, recipe, hyperparameters)
     family = family_of(owner, found)
-    every = [by_roles(family)] if naming in (None, BY_ROLES) else []
+    by_default = naming is None and not family.framework
+    every = [by_roles(family)] if by_default or naming == BY_ROLES else []
     if naming != BY_ROLES:
         every += chosen(owner, family.name, naming)
     return Rules([rule for one in every for rule in one.rules(found)])

@@ -14,6 +14,8 @@ from cthulhu.initializers import (
     VarianceScaling,
     ZeroFirst,
 )
+from cthulhu.programs._draws import TRUNCATED_STDDEV
+from cthulhu.typing import Mode
 
 
 def cut(stddev: float, at: float = 2.0) -> Any:
@@ -29,6 +31,16 @@ def torch_cut(stddev: float) -> Any:
 def fan_in_normal(scale: float = 1.0) -> Any:
     """A normal law of variance ``scale / fan_in``, which is not truncated."""
     return VarianceScaling(scale, "fan_in", "untruncated_normal")
+
+
+def cut_fan(mode: Mode = "fan_in") -> Any:
+    """A normal law of variance ``1 / fan``, cut at two standard deviations, and not corrected."""
+    return VarianceScaling(TRUNCATED_STDDEV**2, mode, "truncated_normal")
+
+
+def packed_glorot(parts: int) -> Any:
+    """What Glorot uniform means for one of the square kernels that it counted together."""
+    return VarianceScaling(2 / (1 + parts), "fan_avg", "uniform")
 
 
 @dataclasses.dataclass(frozen=True)
