@@ -68,6 +68,6 @@ nitpick_ignore_regex = [
     (r"py:.*", r"Array|ArrayLike|HostArray|HostNumber|KeyLike|Number|PyTree"),
     (
         r"py:.*",
-        r"Console|ConsoleOptions|TreeLayout|Layout|DType|RenderResult|RulesLike|Stacked|Table",
+        r"Console|ConsoleOptions|TreeLayout|Layout|DType|RenderResult|RulesLike|Stacked|Table|Missing",
     ),
 ]

@@ -117,6 +117,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "Moments",
         "Normal",
         "Orthogonal",
+        "Section",
         "Spectral",
         "TruncatedNormal",
         "Uniform",

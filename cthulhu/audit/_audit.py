@@ -44,8 +44,7 @@ class LeafAudit:
         stddev: their standard deviation.
         minimum: the least of them.
         maximum: the greatest.
-        zeros: how many of them are 0, as far as it was counted: exactly, where a sample
-            holds some.
+        zeros: how many of them are 0; of an array of the host, where a sample holds some.
         ones: how many are 1, likewise.
         non_finite: how many are no finite numbers.
         z_mean: how far the mean is off, in standard errors; `None` where nothing is random.

@@ -232,21 +232,13 @@ def row(
         stddev=stddev,
         minimum=min(look.seen.low for look in counted),
         maximum=max(look.seen.high for look in counted),
-        zeros=sum(count_of(look, 0.0) for look in counted),
-        ones=sum(count_of(look, 1.0) for look in counted),
+        zeros=sum(look.seen.zeros for look in counted),
+        ones=sum(look.seen.ones for look in counted),
         non_finite=sum(look.seen.bad for look in counted),
         z_mean=worst["mean"],
         z_stddev=worst["stddev"],
         p_value=least,
     )
-
-
-def count_of(look: Look, number: float) -> int:
-    """How many values are a number: of all that are alike, or, else, in the sample's share."""
-    if look.seen.constant:
-        return look.seen.size if look.seen.low == number else 0
-    share = float((look.seen.sample == number).mean())
-    return round(share * look.seen.size)
 
 
 def joined(flags: list[Flag]) -> list[Flag]:

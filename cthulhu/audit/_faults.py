@@ -220,7 +220,7 @@ def quantiles(expected: Expected, count: int) -> Observed:
     reach = np.interp([0.5 / count, 1 - 0.5 / count], below, points)
     low, high = max(least, float(reach[0])), min(most, float(reach[1]))
     return Observed(
-        count, expected.moments.mean, expected.moments.stddev, 0.0, low, high, 0, sample
+        count, expected.moments.mean, expected.moments.stddev, 0.0, low, high, 0, 0, 0, sample
     )
 
 

@@ -6,7 +6,7 @@ reduced by a program where they lie, under whatever sharding, and numbers come t
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -35,6 +35,8 @@ class Observed(NamedTuple):
     high: float
     bad: int
     """The values that are no finite numbers."""
+    zeros: int
+    ones: int
     sample: HostArray
     """Some of the values; all, if they are few."""
 
@@ -49,7 +51,7 @@ class Observed(NamedTuple):
         return self.sample.size == self.size
 
 
-NOTHING = Observed(0, 0.0, 0.0, 0.0, math.inf, -math.inf, 0, np.zeros(0))
+NOTHING = Observed(0, 0.0, 0.0, 0.0, math.inf, -math.inf, 0, 0, 0, np.zeros(0))
 
 
 def observe(array: Array, mean: float) -> Callable[[], Observed]:
@@ -90,9 +92,16 @@ def on_host(array: HostArray, mean: float) -> Observed:
         parts = [sums(blocks)]
     total, squares, low, high = np.array(parts).T
     sample = flat[positions(flat.size)]
+    zeros, ones = equal(flat, sample, 0), equal(flat, sample, 1)
     if not math.isfinite(squares.sum()):
-        return irregular(flat, mean, sample)
-    return summary(flat.size, total.sum(), squares.sum(), low.min(), high.max(), 0, mean, sample)
+        return irregular(flat, mean, sample)._replace(zeros=zeros, ones=ones)
+    parts_of_all = total.sum(), squares.sum(), low.min(), high.max()
+    return summary(flat.size, *parts_of_all, mean, sample)._replace(zeros=zeros, ones=ones)
+
+
+def equal(flat: HostArray, sample: HostArray, number: int) -> int:
+    """How many values are a number: a sample tells where that is worth another pass."""
+    return int(np.count_nonzero(flat == number)) if (sample == number).any() else 0
 
 
 @functools.cache
@@ -119,9 +128,10 @@ def irregular(flat: HostArray, mean: float, sample: HostArray) -> Observed:
     finite = wide[np.isfinite(wide)]
     bad = flat.size - finite.size
     if not finite.size:
-        return Observed(flat.size, math.nan, math.nan, math.nan, math.nan, math.nan, bad, sample)
+        return Observed(flat.size, *(math.nan,) * 5, bad, 0, 0, sample)
     parts = finite.sum(), np.square(finite).sum(), finite.min(), finite.max()
-    return summary(finite.size, *parts, bad, mean, sample)._replace(size=flat.size)
+    known = summary(finite.size, *parts, mean, sample)
+    return known._replace(size=flat.size, bad=bad)
 
 
 def summary(
@@ -130,7 +140,6 @@ def summary(
     squares: float,
     low: float,
     high: float,
-    bad: int,
     mean: float,
     sample: HostArray,
 ) -> Observed:
@@ -144,7 +153,9 @@ def summary(
         max(0.0, square - 2 * mean * average + mean * mean),
         float(low),
         float(high),
-        bad,
+        0,
+        0,
+        0,
         sample,
     )
 
@@ -162,22 +173,23 @@ def positions(size: int) -> HostArray:
     return found
 
 
-def on_device(found: tuple[jax.Array, jax.Array], shape: tuple[int, ...], mean: float) -> Observed:
+def on_device(found: Sequence[jax.Array], shape: tuple[int, ...], mean: float) -> Observed:
     """What was seen of an array where it lies."""
-    numbers, sample = np.asarray(found[0], np.float64), np.asarray(found[1])
-    offset, squares, low, high, bad = numbers.tolist()
+    numbers, counts, sample = map(np.asarray, found)
+    offset, squares, low, high = numbers.astype(float).tolist()
+    bad, zeros, ones = counts.tolist()
     size = math.prod(shape)
-    good = size - int(bad)
+    good = size - bad
     if not good:
-        return Observed(size, *(math.nan,) * 5, size, sample)
+        return Observed(size, *(math.nan,) * 5, bad, zeros, ones, sample)
     shift, square = offset / good, squares / good
     stddev = math.sqrt(max(0.0, square - shift * shift))
-    return Observed(size, mean + shift, stddev, square, low, high, int(bad), sample)
+    return Observed(size, mean + shift, stddev, square, low, high, bad, zeros, ones, sample)
 
 
 @jax.jit
-def reduced(array: jax.Array, mean: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The sums of the distances from a mean and of their squares, the extremes, and a sample."""
+def reduced(array: jax.Array, mean: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Sums of the distances from a mean and of their squares, extremes; counts; and a sample."""
     compute = compute_dtype(array.dtype)
     wide = array.astype(compute)
     finite = jnp.isfinite(wide)
@@ -187,11 +199,10 @@ def reduced(array: jax.Array, mean: jax.Array) -> tuple[jax.Array, jax.Array]:
         total(jnp.square(distance)),
         jnp.min(jnp.where(finite, wide, jnp.inf)),
         jnp.max(jnp.where(finite, wide, -jnp.inf)),
-        # Beyond 2**24 float32 counts in steps; what is not finite is not counted on.
-        jnp.sum(~finite).astype(compute),
     ]
+    counts = [jnp.sum(one, dtype=np.int32) for one in (~finite, wide == 0, wide == 1)]
     places = np.unravel_index(positions(array.size), array.shape) if array.ndim else ()
-    return jnp.stack(numbers), wide[tuple(map(np.asarray, places))]
+    return jnp.stack(numbers), jnp.stack(counts), wide[tuple(map(np.asarray, places))]
 
 
 def total(values: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ The classes in `cthulhu.initializers` are the usual way to ask for a law. One of
 your own, a subclass of `Law`, serves where there is none yet.
 """
 
-from cthulhu.laws._base import Elementwise, Law, Moments, unit
+from cthulhu.laws._base import Elementwise, Law, Moments, Section, unit
 from cthulhu.laws._complex import ComplexDisk, ComplexNormal
 from cthulhu.laws._fixed import Eye, Fill
 from cthulhu.laws._normal import Normal, TruncatedNormal
@@ -24,6 +24,7 @@ __all__ = [
     "Moments",
     "Normal",
     "Orthogonal",
+    "Section",
     "Spectral",
     "TruncatedNormal",
     "Uniform",

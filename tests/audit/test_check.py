@@ -269,6 +269,27 @@ def test_a_layout_changes_no_verdict(name: str) -> None:
     }
 
 
+COUNTED = {"on the host": np.asarray, "on a device": lambda x: jax.device_put(x, device())}
+
+
+def device() -> Any:
+    """Several devices, so that reductions run on them."""
+    mesh = jax.make_mesh((4,), ("x",), axis_types=(AxisType.Auto,))
+    return NamedSharding(mesh, P("x"))
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_zeros_ones_and_what_is_no_number_are_counted(name: str) -> None:
+    values = normal((128, 64), 1.0).copy()
+    values[:, 3], values[5, 10:20], values[7, 0], values[9, 1] = 0, 1, np.nan, -np.inf
+    (leaf,) = check({"w": COUNTED[name](values)}, RandomNormal(stddev=1.0)).leaves
+    assert (leaf.zeros, leaf.ones, leaf.non_finite) == (128, 10, 2)
+    finite = values[np.isfinite(values)]
+    assert leaf.mean == pytest.approx(finite.mean(), abs=1e-6)
+    assert leaf.stddev == pytest.approx(finite.std(), rel=1e-5)
+    assert (leaf.minimum, leaf.maximum) == (finite.min(), finite.max())
+
+
 def test_stacked_layers_are_looked_at_one_by_one() -> None:
     layer = normal((64, 48), 0.02)
     rules = {".*": RandomNormal(stddev=0.02)}
