@@ -3,9 +3,10 @@
 `cthulhu.functional` holds the pure functions, `cthulhu.initializers` the
 documented classes, `cthulhu.random` keys and scopes, `cthulhu.backend` the
 functions for custom callables. What initializes whole models, `fast_init`,
-`init_params`, `plan`, `verify`, `Rules` and `Keep`, comes from `cthulhu.params`,
-which is loaded on first use, as are `cthulhu.layers` and `cthulhu.models`, those
-two with Flax.
+`init_params`, `plan`, `verify`, `fill`, `reinit`, `Rules` and `Keep`, comes from
+`cthulhu.params`; `cthulhu.recipes` has the initialization of real models, and
+`check`, of `cthulhu.audit`, tests anyone's parameters. These are loaded on first
+use, as are `cthulhu.layers` and `cthulhu.models`, those two with Flax.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,18 @@ from cthulhu import backend, functional, initializers, random
 from cthulhu.caches import clear_caches
 
 if TYPE_CHECKING:
-    from cthulhu import layers, models, params
-    from cthulhu.params import Keep, Rules, fast_init, init_params, plan, verify
+    from cthulhu import audit, layers, models, params, recipes
+    from cthulhu.audit import check
+    from cthulhu.params import (
+        Keep,
+        Rules,
+        fast_init,
+        fill,
+        init_params,
+        plan,
+        reinit,
+        verify,
+    )
 
 __version__ = "0.1.0"
 
@@ -23,9 +34,12 @@ __all__ = [
     "Keep",
     "Rules",
     "__version__",
+    "audit",
     "backend",
+    "check",
     "clear_caches",
     "fast_init",
+    "fill",
     "functional",
     "init_params",
     "initializers",
@@ -34,11 +48,18 @@ __all__ = [
     "params",
     "plan",
     "random",
+    "recipes",
+    "reinit",
     "verify",
 ]
 
-_LAZY_MODULES = ("layers", "models", "params")
-_LAZY_NAMES = ("Keep", "Rules", "fast_init", "init_params", "plan", "verify")
+_LAZY_MODULES = ("audit", "layers", "models", "params", "recipes")
+_LAZY_NAMES = {
+    "check": "audit",
+    **dict.fromkeys(
+        ("Keep", "Rules", "fast_init", "fill", "init_params", "plan", "reinit", "verify"), "params"
+    ),
+}
 
 
 def __dir__() -> list[str]:
@@ -53,5 +74,5 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY_MODULES:
         return importlib.import_module(f"cthulhu.{name}")
     if name in _LAZY_NAMES:
-        return getattr(importlib.import_module("cthulhu.params"), name)
+        return getattr(importlib.import_module(f"cthulhu.{_LAZY_NAMES[name]}"), name)
     raise AttributeError(f"module 'cthulhu' has no attribute {name!r}")

@@ -50,9 +50,12 @@ SURFACE: dict[ModuleType, set[str]] = {
         "Keep",
         "Rules",
         "__version__",
+        "audit",
         "backend",
+        "check",
         "clear_caches",
         "fast_init",
+        "fill",
         "functional",
         "init_params",
         "initializers",
@@ -61,6 +64,8 @@ SURFACE: dict[ModuleType, set[str]] = {
         "params",
         "plan",
         "random",
+        "recipes",
+        "reinit",
         "verify",
     },
     functional: {*SNAKE.values(), *ALIASES},
@@ -300,9 +305,11 @@ def test_dir_shows_what_a_user_may_type() -> None:
     assert {"__version__", "__doc__"} <= set(dir(cthulhu))
 
 
-def test_the_names_at_the_top_are_those_of_params() -> None:
-    for name in ("Keep", "Rules", "fast_init", "init_params", "plan", "verify"):
+def test_the_names_at_the_top_are_those_of_their_packages() -> None:
+    lazy = ("Keep", "Rules", "fast_init", "fill", "init_params", "plan", "reinit", "verify")
+    for name in lazy:
         assert getattr(cthulhu, name) is getattr(params, name)
+    assert cthulhu.check is audit.check
 
 
 @pytest.mark.parametrize("module", SURFACE, ids=lambda module: module.__name__)
