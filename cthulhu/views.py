@@ -10,6 +10,8 @@ from rich.table import Table
 
 WIDTH = 160  # Of text that goes to no terminal.
 NARROWEST = 60  # Below it, columns of one letter would be left.
+UNBROKEN = 24  # Characters of a text that a browser shows on one line, at least.
+LINE = "\n"
 WIDEST = 10_000  # To measure a table by.
 
 
@@ -56,7 +58,13 @@ class Grid(NamedTuple):
         """How a cell of a column may be broken: a long path anywhere, a number nowhere."""
         if name in self.numbers:
             return "white-space: nowrap"
-        return "overflow-wrap: anywhere" if name == self.names[0] else "overflow-wrap: normal"
+        at = self.names.index(name)
+        lines = [line for row in self.rows for line in row[at].splitlines()]
+        if max(map(len, lines), default=0) <= UNBROKEN:
+            return "white-space: nowrap"
+        # A browser would give it the width of a letter, where the other columns are wide.
+        where = "normal" if at else "anywhere"
+        return f"overflow-wrap: {where}; min-width: {UNBROKEN}ch"
 
     def _filled(self, table: Table, names: list[str]) -> Table:
         for name in names:
@@ -70,11 +78,12 @@ class Grid(NamedTuple):
 
     def html(self) -> str:
         """A table for a browser, as wide as its text; long paths break rather than push."""
+        wrapping = {name: self.wrapping(name) for name in self.names}
 
         def line(tag: str, texts: list[str]) -> str:
             return "".join(
                 f'<{tag} style="text-align: {"right" if name in self.numbers else "left"}; '
-                f'{self.wrapping(name)}">{html.escape(text)}</{tag}>'
+                f'{wrapping[name]}">{html.escape(text).replace(LINE, "<br>")}</{tag}>'
                 for name, text in zip(self.names, texts, strict=True)
             )
 

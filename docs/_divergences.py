@@ -2,6 +2,7 @@
 
 from cthulhu import recipes
 from cthulhu.recipes import Comparison
+from cthulhu.recipes._recipe import variants
 from cthulhu.views import Grid
 
 
@@ -20,7 +21,8 @@ def pairs() -> list[tuple[str, str]]:
     families: dict[str, list[str]] = {}
     for name in recipes.available():
         families.setdefault(name.partition(":")[0], []).append(name)
-    return [(first, other) for first, *others in families.values() for other in others]
+    across = [("llama:hf", "llama3:torchtitan")]
+    return [(first, other) for first, *others in families.values() for other in others] + across
 
 
 def divergences(*families: str) -> Tables:
@@ -37,11 +39,15 @@ class AllRecipes:
     """Every recipe, what it is, and the implementations whose names it knows."""
 
     def _repr_html_(self) -> str:
+        tables: dict[object, list[str]] = {}
+        for name, _, variant in variants():
+            tables.setdefault(variant.table, []).append(name)
         rows = []
-        for name in recipes.available():
-            shown = recipes.show(name)
+        for names in tables.values():
+            shown = recipes.show(names[0])
             sources = dict.fromkeys(entry.source for entry in shown.entries)
-            known = [one for one in recipes.namings(name) if one != "roles"]
-            rows.append([name, shown.recipe.about, "; ".join(sources), ", ".join(known)])
-        names = ["recipe", "what it is", "source", "names of"]
-        return Grid(f"{len(rows)} recipes", names, rows, []).html()
+            known = [one for one in recipes.namings(names[0]) if one != "roles"]
+            cells = ("\n".join(names), shown.recipe.about, "\n".join(sources), ", ".join(known))
+            rows.append(list(cells))
+        heads = ["recipe", "what it is", "source", "names of"]
+        return Grid(f"{len(rows)} recipes", heads, rows, []).html()

@@ -96,6 +96,8 @@ def of_scale(leaf: Leaf, look: Look, ratio: float, layer: tuple[int, int] | None
         return abs(ratio / other - 1) < close
 
     found = [one for one in explanations(leaf, look, layer) if one.ratio and is_close(one.ratio)]
+    if "cut" not in looks_like(seen):
+        found = [one for one in found if one.kind != "truncated"]
     if not found:
         return Flag("scale", f"{text} ({ratio:.4g} times)")
     return Flag(found[0].kind, f"{text}: {', or '.join(one.why for one in found[:3])}")
@@ -117,10 +119,13 @@ def explanations(leaf: Leaf, look: Look, layer: tuple[int, int] | None) -> Itera
     yield from of_fans(leaf)
     at, layers = known if factor is not None else layer or (None, None)
     if at is not None and layers is not None:
+        ratios: dict[float, list[str]] = {}
         for name in DEPTH:
             by = factor_at("check", name, at, layers) / (factor or 1.0)
-            why = f"it is scaled by {name} of layer {at} of {layers}"
+            ratios.setdefault(round(by, 9), []).append(name)
+        for by, names in ratios.items():
             if by != 1.0:
+                why = f"it is scaled by {' or '.join(names)}, in layer {at} of {layers}"
                 yield Explanation("depth", why, by)
     yield Explanation("truncated", "that of a cut at 2 which is not corrected", UNCORRECTED)
     yield Explanation("truncated", "that of a cut at 2 which is corrected", 1 / UNCORRECTED)

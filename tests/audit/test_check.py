@@ -66,7 +66,7 @@ FAULTS: dict[str, tuple[str, Any, str, str]] = {
         "layers/7/mlp/out/kernel",
         lambda x: normal(x.shape, 0.02 / math.sqrt(2 * 8)),
         "depth",
-        "1/sqrt(2 * (l + 1)) of layer 7 of 12",
+        "1/sqrt(2 * (l + 1)), in layer 7 of 12",
     ),
     "zeroed": ("layers/2/attention/value/kernel", np.zeros_like, "zeroed", "is 0 everywhere"),
     "dead": (
