@@ -22,7 +22,10 @@ NORMAL, NARROW = RandomNormal(stddev=0.02), RandomNormal(stddev=0.01)
 ASKED = {
     *("gpt2", "gpt2:nanogpt", "gpt2:openai", "llama3:torchtitan", "llama:hf", "t5:t5x", "t5:hf"),
     *("mamba2", "mamba2:hf", "bert", "bert:hf", "mixtral:hf", "deepseek3:torchtitan", "whisper"),
-    *("gemma:bigvision", "recurrentgemma", "qwen3next"),
+    *("gemma:bigvision", "recurrentgemma", "qwen3next", "vit:timm", "vit:jax", "vit:bigvision"),
+    *("dit", "convnext", "resnet:goyal", "resnet:timm", "unet:compvis", "unet:diffusers", "lora"),
+    *("lora:nnx", "torch_default", "keras_default", "linen_default", "nnx_default"),
+    "equinox_default",
 }
 
 
