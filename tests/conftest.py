@@ -10,8 +10,8 @@ os.environ["XLA_FLAGS"] = (
     f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
 )
 
-# A program that one test has compiled is read by the others, be it in another worker or in a process
-# that a test starts: they compile nine tenths of the time. The folder is this run's, and goes with it.
+# Most of the time goes into compiling. What one test has compiled, the others read: in this
+# process, in another worker, or in one that a test starts. The folder goes with the run.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     compiled = tempfile.TemporaryDirectory(prefix="cthulhu-programs-", ignore_cleanup_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name

@@ -37,8 +37,8 @@ def mesh_of(kind: AxisType) -> Mesh:
 
 
 def shape_of(case: Case) -> tuple[int, ...]:
-    # The table's own, where that is of matrices: without a layout, the programs are compiled.
-    return case.ending(40, 24)
+    # That of the table where it is of matrices, whose programs without a layout others compile.
+    return case.ending(40, 24) if case.makes_matrices else case.ending(16, 24)
 
 
 def spec_of(case: Case, spec: P) -> P:
