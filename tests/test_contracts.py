@@ -179,7 +179,7 @@ def test_shapes_may_be_any_sequence_of_integers(case: Case) -> None:
 
 @every_case
 def test_dtypes_may_be_named_in_any_way(case: Case) -> None:
-    shape = small(case)
+    shape = case.shape
     assert case.init(KEY, shape).dtype == np.float32
     expected = case.init(KEY, shape, jnp.bfloat16)
     assert expected.dtype == jnp.bfloat16
@@ -191,8 +191,10 @@ def test_dtypes_may_be_named_in_any_way(case: Case) -> None:
 
 @every_case
 def test_eval_shape_costs_nothing_and_agrees(case: Case) -> None:
+    # A stack asks for a factor of each layer.
+    leading = (48,) if case.asks_rules else case.shape[:-2]
     for dtype in (None, jnp.bfloat16):
-        shape = (*case.shape[:-2], 2**20, 2**21)
+        shape = (*leading, 2**20, 2**21)
         result = jax.eval_shape(lambda key, d=dtype, s=shape: case.init(key, s, d), KEY)
         assert (result.shape, result.dtype) == (shape, dtype or np.float32)
 
@@ -231,18 +233,18 @@ def test_a_uniform_of_width_one_is_the_same_in_a_program() -> None:
 @every_case
 def test_disabling_jit_changes_nothing_but_the_last_bit(case: Case) -> None:
     # Operations that run one by one are not contracted to fused multiply-adds.
-    expected = case.init(KEY, case.ending(3, 4))
+    expected = case.init(KEY, small(case))
     with jax.disable_jit():
-        values = case.init(KEY, case.ending(3, 4))
+        values = case.init(KEY, small(case))
     np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("case", [case for case in RANDOM if case.distribution], ids=by_id)
 def test_leading_rows_do_not_depend_on_the_number_of_rows(case: Case) -> None:
-    longer = case.init(KEY, (9, 24))
+    longer = case.init(KEY, (40, 24))
     shorter = case.init(KEY, (5, 24))
     # Fans, where they count, change the scale.
-    factor = case.std((9, 24)) / case.std((5, 24))
+    factor = case.std((40, 24)) / case.std((5, 24))
     if factor == 1:
         same_bits(longer[:5], shorter)
     else:

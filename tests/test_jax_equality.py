@@ -54,9 +54,20 @@ def test_equal_at_the_row_of_the_table(case: Case) -> None:
 
 
 @pytest.mark.parametrize("shape", [*ANY_SHAPES, *NARROW], ids=str)
-@pytest.mark.parametrize("case", PLAIN, ids=by_id)
+@pytest.mark.parametrize("case", [case for case in PLAIN if case.witness], ids=by_id)
 def test_plain_draws_equal_in_any_shape(case: Case, shape: tuple[int, ...]) -> None:
     equals_jax(case, shape, whole=case.in_full)
+
+
+@pytest.mark.parametrize("case", [case for case in PLAIN if not case.witness], ids=by_id)
+def test_other_plain_draws_are_the_same_programs_with_other_numbers(case: Case) -> None:
+    """So they equal JAX's in any shape too, for they do in that of the table."""
+    numbers = case.instance().draw(case.shape).scalars
+    for shape in (*ANY_SHAPES, *NARROW):
+        draw = case.instance().draw(shape)
+        compared = [like.instance().draw(shape).program for like in PLAIN if like.witness]
+        assert any(draw.program is program for program in compared)
+        assert draw.scalars == numbers
 
 
 @pytest.mark.parametrize("shape", [*KERNELS, *NARROW], ids=str)
@@ -157,10 +168,15 @@ def test_values_do_not_depend_on_the_shape(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=by_id)
 def test_empty_shapes_give_empty_arrays(case: Case) -> None:
     # JAX divides by zero in the fans of these.
-    for shape in ((0,), (0, 8), (5, 0), (0, 0), (3, 0, 4), (2, 3, 0, 4, 8)):
-        if len(shape) not in case.ranks or (case.cubic and len(set(shape[:-2])) > 1):
-            continue
-        for values in (case.init(KEY, shape), jax.jit(lambda k, s=shape: case.init(k, s))(KEY)):
+    shapes = [
+        shape
+        for shape in ((0,), (0, 8), (5, 0), (0, 0), (3, 0, 4), (2, 3, 0, 4, 8))
+        if len(shape) in case.ranks and not (case.cubic and len(set(shape[:-2])) > 1)
+    ]
+    eager = [case.init(KEY, shape) for shape in shapes]
+    jitted = jax.jit(lambda key: [case.init(key, shape) for shape in shapes])(KEY)
+    for shape, *made in zip(shapes, eager, jitted, strict=True):
+        for values in made:
             assert values.shape == shape
             assert values.dtype == np.float32
 
@@ -184,7 +200,10 @@ def test_raw_keys_are_keys(case: Case) -> None:
     same_bits(case.init(np.asarray(raw)), case.init(KEY))
     same_bits(case.instance()(raw, case.shape), case.init(KEY))
     same_bits(jax.jit(case.init)(raw), case.init(KEY))
-    same_bits(jax.vmap(case.init)(raw[None])[0], case.init(KEY))
+    # Three of them, in the programs of tests/test_contracts.py.
+    keys, shape = jax.random.split(KEY, 3), case.ending(6, 8)
+    mapped = jax.vmap(lambda key: case.init(key, shape))(jax.random.key_data(keys))
+    same_bits(mapped, np.stack([case.init(key, shape) for key in keys]))
 
 
 @pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg", "philox2x32", "philox4x32", "threefry4x32"])

@@ -220,10 +220,8 @@ def test_every_initializer_passes_its_own_audit(case: Case) -> None:
 @pytest.mark.parametrize("case", [case for case in ALL if case.witness and case.draws], ids=by_id)
 def test_values_that_were_rounded_pass(case: Case, dtype: str) -> None:
     tree, rules = laws(case)
-    narrow = {
-        name: case.init(jax.random.key(at), array.shape, jnp.dtype(dtype))
-        for at, (name, array) in enumerate(tree.items())
-    }
+    # What is drawn in a narrow type is the same (tests/test_precision.py).
+    narrow = {name: np.asarray(array).astype(jnp.dtype(dtype)) for name, array in tree.items()}
     check(narrow, rules).assert_ok()
 
 

@@ -60,16 +60,18 @@ def test_a_stack_may_be_along_any_axis(axis: int) -> None:
         same_bits(Stacked(init, axis)(KEY, layers.shape), layers)
 
 
+# The name of its program, which has those of all blocks, is too long for a file of JAX's cache.
+@pytest.mark.filterwarnings("ignore:Error writing persistent compilation cache entry:UserWarning")
 @pytest.mark.parametrize("axis", [0, -1])
 def test_blocks_are_those_that_stand_alone(axis: int) -> None:
     """Of all initializers side by side, in one program."""
-    cases = [case for case in MATRICES if case.ending(8, 8) == (8, 8)]
+    cases = [case for case in MATRICES if case.ending(6, 8) == (6, 8)]
     inits = [case.instance() for case in cases]
-    shape = np.concatenate([np.ones((8, 8))] * len(cases), axis).shape
+    shape = np.concatenate([np.ones((6, 8))] * len(cases), axis).shape
     blocks = np.split(np.asarray(Blocked(inits, len(cases), axis)(KEY, shape)), len(cases), axis)
     assert len(cases) > 40
     for at, (case, block) in enumerate(zip(cases, blocks, strict=True)):
-        assert np.array_equal(block, folded(case.instance(), at, (8, 8))), case.id
+        assert np.array_equal(block, folded(case.instance(), at, (6, 8))), case.id
 
 
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg", "unsafe_rbg"])
