@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ from cthulhu._types import PyTree
 from cthulhu.audit._audit import Audit, Flag, LeafAudit
 from cthulhu.audit._copies import copies
 from cthulhu.audit._faults import faults, layers_of, narrow
-from cthulhu.audit._looks import Look, looks, spread
+from cthulhu.audit._looks import Look, beside, looks, spread
 from cthulhu.params import Plan
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked
@@ -90,14 +90,18 @@ def check(
     planned = planned_for(params, rules, naming, stacked, layout, hyperparameters)
     frame = frame_of(params)
     paths, values, _ = flatten(params)
-    found = dict(zip(frame.parameters(paths), frame.parameters(values), strict=True))
-    begun = []
+    there = dict(zip(frame.parameters(paths), frame.parameters(values), strict=True))
+    begun: list[tuple[Leaf, list[Callable[[], Look]], list[Flag]]] = []
     for leaf in planned.leaves:
-        value = found.pop(leaf.path, None)
+        value = there.get(leaf.path)
         flag = misfit(leaf, value)
-        begun.append((leaf, [] if flag else looks(leaf, value), [flag] if flag else []))
-    if found:
-        names = ", ".join(repr(join(path)) for path in list(found)[:10])
+        if value is None or flag:
+            begun.append((leaf, [], [flag] if flag else []))
+        else:
+            begun.append((leaf, looks(beside(leaf, there), value), []))
+    unknown = there.keys() - {leaf.path for leaf in planned.leaves}
+    if unknown:
+        names = ", ".join(repr(join(path)) for path in sorted(unknown)[:10])
         raise ValueError(f"{OWNER}: the plan knows nothing of {names}")
     seen = [(leaf, [look() for look in parts], flags) for leaf, parts, flags in begun]
     return concluded(seen, rate)
@@ -159,10 +163,12 @@ def concluded(seen: list[tuple[Leaf, list[Look], list[Flag]]], rate: float) -> A
             if look.seen.bad:
                 text = f"{look.seen.bad} of {look.seen.size} values are no finite numbers"
                 flags.append(Flag("non-finite", text))
-            thin = narrow(look, leaf.dtype)
+            thin = narrow(look)
             if thin is not None:
                 flags.append(thin)
-            elif wrong:
+                # Few bits reach less far, and less near, than many.
+                wrong -= {"minimum", "maximum"}
+            if wrong:
                 flags += faults(leaf, look, wrong, layers, name)
             if (copy := repeated.get(label(name, at))) is not None:
                 flags.append(Flag("duplicate", f"is a copy of {copy}"))
