@@ -14,7 +14,7 @@ from cthulhu.audit._audit import Audit, Flag, LeafAudit
 from cthulhu.audit._copies import copies
 from cthulhu.audit._faults import faults, layers_of, narrow
 from cthulhu.audit._looks import Look, beside, looks, spread
-from cthulhu.params import Plan
+from cthulhu.params import InitPlan, Plan
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._plan import describe, laid_out, rules_plan
@@ -85,8 +85,14 @@ def check(
         https://doi.org/10.1214/aoms/1177729550. Massart (1990), "The tight constant in the
         Dvoretzky-Kiefer-Wolfowitz inequality", https://doi.org/10.1214/aop/1176990746
     """
-    if not 0 < rate < 1:
+    given: Any = rate
+    if not isinstance(given, int | float) or not 0 < given < 1:
         raise ValueError(f"{OWNER}: rate must be a probability between 0 and 1; got {rate!r}")
+    if callable(getattr(params, "state_dict", None)):
+        raise TypeError(
+            f"{OWNER}: params must be a tree of arrays; got a {type(params).__name__}, which has a "
+            "state dict: pass cthulhu.adapters.torch.tree(model.state_dict())"
+        )
     planned = planned_for(params, rules, naming, stacked, layout, hyperparameters)
     frame = frame_of(params)
     paths, values, _ = flatten(params)
@@ -124,13 +130,25 @@ def planned_for(
             if value is not None:
                 raise TypeError(f"{OWNER}: {name} belongs to rules or to a recipe, not to a plan")
         return rules
+    if isinstance(rules, InitPlan):
+        raise TypeError(
+            f"{OWNER}: the plan of an init function knows programs, not laws; pass rules, a "
+            "recipe, or the plan of a tree. cthulhu.params.verify compares with what it makes"
+        )
     if isinstance(rules, Recipe) or (isinstance(rules, str) and rules in available()):
         rules = recipes.rules(rules, naming=naming, **hyperparameters)
     elif naming is not None or hyperparameters:
         name = "naming" if naming is not None else next(iter(hyperparameters))
         hint = f"{checks.did_you_mean(rules, available())}" if isinstance(rules, str) else ""
         raise TypeError(f"{OWNER}: {name} belongs to a recipe; got {rules!r}{hint}")
-    return rules_plan(OWNER, params, laid_out(OWNER, rules, layout), None, stacked)
+    try:
+        known = laid_out(OWNER, rules, layout)
+    except ValueError as error:
+        near = checks.did_you_mean(rules, available()) if isinstance(rules, str) else ""
+        if not near:
+            raise
+        raise ValueError(f"{OWNER}: there is no recipe {rules!r}{near}. {error}") from None
+    return rules_plan(OWNER, params, known, None, stacked)
 
 
 def misfit(leaf: Leaf, value: Any) -> Flag | None:
