@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
 
 from cthulhu._types import Array, DType, HostArray
 from cthulhu.audit import _drawn as drawn
@@ -53,7 +54,7 @@ def looks(leaf: Leaf, value: Array) -> list[Callable[[], Look]]:
     """Begin to look at all parts of a parameter; each function waits for one."""
     if leaf.kept and not is_real(value.dtype):
         return []
-    array: Array = np.asarray(value) if lies_on_host(value) else value
+    array: Array = np.asarray(value) if lies_on_host(value) else indexable(value)
     if leaf.kept or leaf.draw is None:
         return [functools.partial(whole, leaf, array, observe(real(array), 0.0))]
     found: list[Callable[[], Look]] = []
@@ -62,6 +63,20 @@ def looks(leaf: Leaf, value: Array) -> list[Callable[[], Look]]:
         seen = observe(real(taken(array, section)), *known)
         # The part is taken again where its values are asked for: all at once are a copy of all.
         found.append(functools.partial(part, leaf, section, array, seen))
+    return found
+
+
+def indexable(array: Array) -> Array:
+    """An array that parts can be taken of, whatever they cut: where it lies, without a copy.
+
+    Of one whose type says how it lies, they would have to say how they lie themselves.
+    """
+    sharding = getattr(array, "sharding", None)
+    if not isinstance(sharding, NamedSharding) or AxisType.Explicit not in sharding.mesh.axis_types:
+        return array
+    names = sharding.mesh.axis_names
+    mesh = Mesh(sharding.mesh.devices, names, axis_types=(AxisType.Auto,) * len(names))
+    found: Array = jax.device_put(array, NamedSharding(mesh, sharding.spec))
     return found
 
 

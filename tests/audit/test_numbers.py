@@ -1,5 +1,6 @@
 """`check` and the numbers it looks at: large and small ones, rounded ones, few of them."""
 
+import contextlib
 from typing import Any
 
 import jax
@@ -162,3 +163,22 @@ def test_draws_that_are_always_the_same_are_compared_one_by_one() -> None:
     values = np.arange(50, dtype=np.float32)
     assert check({"w": values}, ramp)
     assert kinds({"w": values[::-1].copy()}, ramp) == {"w": ["value"]}
+
+
+EXPLICIT = {
+    "a matrix": (RandomNormal(), (256, 64), P("x", "y"), None),
+    "stacked": (RandomNormal(), (4, 64, 64), P("x", None, "y"), 0),
+    "orthogonal": ("orthogonal", (4, 64, 64), P("x", None, "y"), 0),
+}
+
+
+@pytest.mark.parametrize("around", [False, True], ids=["alone", "in the mesh"])
+@pytest.mark.parametrize("name", EXPLICIT)
+def test_arrays_whose_type_says_how_they_lie(name: str, around: bool) -> None:
+    law, shape, spec, stacked = EXPLICIT[name]
+    made = init_params(0, {"w": jax.ShapeDtypeStruct(shape, np.float32)}, law, stacked=stacked)
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
+    params = jax.device_put(made, {"w": NamedSharding(mesh, spec)})
+    with jax.set_mesh(mesh) if around else contextlib.nullcontext():
+        assert check(params, law, stacked=stacked)
+        assert not check({"w": params["w"] * 2}, law, stacked=stacked)
