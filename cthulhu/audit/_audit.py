@@ -13,8 +13,8 @@ class Flag(NamedTuple):
     Args:
         kind: what: ``"wrong fan"``, ``"depth"``, ``"scale"``, ``"mean"``, ``"truncated"``,
             ``"not truncated"``, ``"distribution"``, ``"support"``, ``"value"``, ``"zeroed"``,
-            ``"not zeroed"``, ``"dead"``, ``"non-finite"``, ``"duplicate"``, ``"narrow"`` or
-            ``"structure"``.
+            ``"not zeroed"``, ``"dead"``, ``"non-finite"``, ``"duplicate"``, ``"narrow"``,
+            ``"structure"``, ``"shape"`` or ``"missing"``.
         detail: the same in words, with the numbers.
 
     Example:

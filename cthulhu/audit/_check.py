@@ -2,27 +2,29 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from cthulhu import checks, recipes
 from cthulhu._types import PyTree
 from cthulhu.audit._audit import Audit, Flag, LeafAudit
 from cthulhu.audit._copies import copies
 from cthulhu.audit._faults import faults, layers_of, narrow
-from cthulhu.audit._looks import Look, looks, spread
-from cthulhu.params import Plan
+from cthulhu.audit._looks import Look, beside, looks, spread
+from cthulhu.params import InitPlan, Plan
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._plan import describe, laid_out, rules_plan
 from cthulhu.params._rules import RulesLike
 from cthulhu.recipes import Naming, Recipe, available
-from cthulhu.trees import flatten, frame_of, is_array, join
+from cthulhu.trees import Path, flatten, frame_of, is_array, join
 
 OWNER = "check"
+NO_MESH = Mesh(np.empty((), object), ())
 
 
 def check(
@@ -85,22 +87,39 @@ def check(
         https://doi.org/10.1214/aoms/1177729550. Massart (1990), "The tight constant in the
         Dvoretzky-Kiefer-Wolfowitz inequality", https://doi.org/10.1214/aop/1176990746
     """
-    if not 0 < rate < 1:
+    given: Any = rate
+    if not isinstance(given, int | float) or not 0 < given < 1:
         raise ValueError(f"{OWNER}: rate must be a probability between 0 and 1; got {rate!r}")
+    if callable(getattr(params, "state_dict", None)):
+        raise TypeError(
+            f"{OWNER}: params must be a tree of arrays; got a {type(params).__name__}, which has a "
+            "state dict: pass cthulhu.adapters.torch.tree(model.state_dict())"
+        )
     planned = planned_for(params, rules, naming, stacked, layout, hyperparameters)
     frame = frame_of(params)
     paths, values, _ = flatten(params)
-    found = dict(zip(frame.parameters(paths), frame.parameters(values), strict=True))
-    begun = []
-    for leaf in planned.leaves:
-        value = found.pop(leaf.path, None)
-        flag = misfit(leaf, value)
-        begun.append((leaf, [] if flag else looks(leaf, value), [flag] if flag else []))
-    if found:
-        names = ", ".join(repr(join(path)) for path in list(found)[:10])
+    there = dict(zip(frame.parameters(paths), frame.parameters(values), strict=True))
+    unknown = there.keys() - {leaf.path for leaf in planned.leaves}
+    if unknown:
+        names = ", ".join(repr(join(path)) for path in sorted(unknown)[:10])
         raise ValueError(f"{OWNER}: the plan knows nothing of {names}")
-    seen = [(leaf, [look() for look in parts], flags) for leaf, parts, flags in begun]
-    return concluded(seen, rate)
+    with jax.set_mesh(NO_MESH):  # Each array lies as it says, not as its surroundings do.
+        return concluded(looked_at(planned, there), rate)
+
+
+def looked_at(
+    planned: Plan[PyTree], there: Mapping[Path, Any]
+) -> list[tuple[Leaf, list[Look], list[Flag]]]:
+    """The parts of each parameter, and what is wrong before any value is looked at."""
+    begun: list[tuple[Leaf, list[Callable[[], Look]], list[Flag]]] = []
+    for leaf in planned.leaves:
+        value = there.get(leaf.path)
+        flag = misfit(leaf, value)
+        if value is None or flag:
+            begun.append((leaf, [], [flag] if flag else []))
+        else:
+            begun.append((leaf, looks(beside(leaf, there), value), []))
+    return [(leaf, [look() for look in parts], flags) for leaf, parts, flags in begun]
 
 
 def planned_for(
@@ -120,13 +139,25 @@ def planned_for(
             if value is not None:
                 raise TypeError(f"{OWNER}: {name} belongs to rules or to a recipe, not to a plan")
         return rules
+    if isinstance(rules, InitPlan):
+        raise TypeError(
+            f"{OWNER}: the plan of an init function knows programs, not laws; pass rules, a "
+            "recipe, or the plan of a tree. cthulhu.params.verify compares with what it makes"
+        )
     if isinstance(rules, Recipe) or (isinstance(rules, str) and rules in available()):
         rules = recipes.rules(rules, naming=naming, **hyperparameters)
     elif naming is not None or hyperparameters:
         name = "naming" if naming is not None else next(iter(hyperparameters))
         hint = f"{checks.did_you_mean(rules, available())}" if isinstance(rules, str) else ""
         raise TypeError(f"{OWNER}: {name} belongs to a recipe; got {rules!r}{hint}")
-    return rules_plan(OWNER, params, laid_out(OWNER, rules, layout), None, stacked)
+    try:
+        known = laid_out(OWNER, rules, layout)
+    except ValueError as error:
+        near = checks.did_you_mean(rules, available()) if isinstance(rules, str) else ""
+        if not near:
+            raise
+        raise ValueError(f"{OWNER}: there is no recipe {rules!r}{near}. {error}") from None
+    return rules_plan(OWNER, params, known, None, stacked)
 
 
 def misfit(leaf: Leaf, value: Any) -> Flag | None:
@@ -159,10 +190,12 @@ def concluded(seen: list[tuple[Leaf, list[Look], list[Flag]]], rate: float) -> A
             if look.seen.bad:
                 text = f"{look.seen.bad} of {look.seen.size} values are no finite numbers"
                 flags.append(Flag("non-finite", text))
-            thin = narrow(look, leaf.dtype)
+            thin = narrow(look)
             if thin is not None:
                 flags.append(thin)
-            elif wrong:
+                # Few bits reach less far, and less near, than many.
+                wrong -= {"minimum", "maximum"}
+            if wrong:
                 flags += faults(leaf, look, wrong, layers, name)
             if (copy := repeated.get(label(name, at))) is not None:
                 flags.append(Flag("duplicate", f"is a copy of {copy}"))

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
-from cthulhu._types import DType, HostArray
+from cthulhu._types import HostArray
 from cthulhu.audit._audit import Flag
-from cthulhu.audit._looks import Look, drawn_as
+from cthulhu.audit._looks import LEAST, Look, drawn_as
 from cthulhu.audit._observed import Observed
 from cthulhu.audit._tests import Expected, Test, extremes
 from cthulhu.fans import Fans
@@ -22,9 +21,8 @@ from cthulhu.params._layout import fans_of, innermost
 from cthulhu.params._leaves import Leaf
 
 CLOSE = 2e-3  # How far a ratio may be from what explains it.
+SURE = 6.0  # Standard errors that chance does not make.
 UNCORRECTED = 0.87962566103423978  # What is left of a standard deviation after a cut at 2.
-NARROW = ("bfloat16", "float16")
-LEAST = 32  # Values that tell a narrow type.
 
 Layers = Mapping[str, tuple[int, int]]
 """The layer of a path, and how many there are, by the numbers in paths."""
@@ -47,10 +45,12 @@ def faults(leaf: Leaf, look: Look, wrong: set[str], layers: Layers, path: str) -
         return
     seen, moments = look.seen, expected.moments
     ratio = math.sqrt(seen.squares) / math.sqrt(moments.stddev**2)
-    if "mean" in wrong:
+    scaled = "stddev" in wrong
+    # Of values that are too wide, the mean is off by as much more.
+    errors = abs(seen.mean - moments.mean) * math.sqrt(seen.size)
+    if "mean" in wrong and not (scaled and errors < SURE * seen.stddev):
         text = f"has mean {seen.mean:.4g}, where {moments.mean:.4g} is expected"
         yield Flag("mean", text)
-    scaled = "stddev" in wrong
     if scaled:
         yield of_scale(leaf, look, ratio, layers.get(path))
     # The same values with the mean and the width that are expected tell the rest.
@@ -277,20 +277,17 @@ def layers_of(paths: Sequence[str]) -> dict[str, tuple[int, int]]:
     return known
 
 
-def narrow(look: Look, dtype: DType) -> Flag | None:
-    """Whether the values were drawn in a narrower type than they have."""
-    if look.expected is None or look.seen.sample.size < LEAST:
-        return None
+def narrow(look: Look) -> Flag | None:
+    """Whether the values were drawn in a narrower type than they have, or with its few bits."""
+    if look.narrow is not None:
+        text = f"was drawn in {look.narrow}: every value is one of that type"
+        return Flag("narrow", text)
     sample = look.seen.sample
-    if dtype in (np.float32, np.float64):
-        for name in NARROW:
-            with np.errstate(over="ignore"):
-                back = sample.astype(jnp.dtype(name)).astype(sample.dtype)
-            if np.array_equal(back, sample):
-                return Flag("narrow", f"was drawn in {name}: every value is one of that type")
+    wide = look.dtype in (np.float32, np.float64)
+    if look.expected is None or wide or sample.size < LEAST:
         return None
     assert look.section is not None
-    own = drawn_as(look.section._replace(shape=(sample.size,)), dtype, 0)
+    own = drawn_as(look.section._replace(shape=(sample.size,)), look.dtype, 0)
     distinct, expected = np.unique(sample).size, np.unique(own).size
     if 2 * distinct < expected:
         text = f"was drawn with few bits: of {sample.size} values {distinct} are distinct, where "

@@ -3,25 +3,31 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
 
 from cthulhu._types import Array, DType, HostArray
 from cthulhu.audit import _drawn as drawn
 from cthulhu.audit._audit import Flag
 from cthulhu.audit._observed import Observed, lies_on_host, observe
-from cthulhu.audit._tests import Expected, Test, expected_of, tests
+from cthulhu.audit._tests import Expected, Test, expected_of, neighbours, tests
+from cthulhu.caches import bounded
 from cthulhu.laws._base import Moments, Section
 from cthulhu.laws._composed import Stack
-from cthulhu.params._leaves import Leaf
+from cthulhu.params._leaves import Leaf, has_value
 from cthulhu.params._making import drawn_for, on_host
 from cthulhu.programs._build import bind, compute_dtype
+from cthulhu.trees import Path, is_array
 
 LARGE = 2**14  # Elements of an array whose law may stand in for one like it.
+NEVER = 1e-9  # The probability of what does not happen.
+NARROW = ("bfloat16", "float16")
+LEAST = 32  # Values that tell a narrow type.
 EXACT = 1e-4  # How far rounding may move what a structure keeps; wider for narrow types.
 
 
@@ -31,7 +37,11 @@ class Look:
 
     section: Section | None
     seen: Observed
+    dtype: DType
+    """The type of the values."""
     expected: Expected | None = None
+    narrow: str | None = None
+    """The narrower type in which they were drawn."""
     tests: list[Test] = dataclasses.field(default_factory=list)
     flags: list[Flag] = dataclasses.field(default_factory=list)
 
@@ -42,26 +52,59 @@ class Look:
 
 def looks(leaf: Leaf, value: Array) -> list[Callable[[], Look]]:
     """Begin to look at all parts of a parameter; each function waits for one."""
-    array: Array = np.asarray(value) if lies_on_host(value) else value
+    if leaf.kept and not is_real(value.dtype):
+        return []
+    array: Array = np.asarray(value) if lies_on_host(value) else indexable(value)
     if leaf.kept or leaf.draw is None:
-        values = real(array)
-        return [functools.partial(whole, leaf, values, observe(values, 0.0))]
+        return [functools.partial(whole, leaf, array, observe(real(array), 0.0))]
     found: list[Callable[[], Look]] = []
     for section in sections(leaf):
-        values = real(taken(array, section))
-        moments = section.law.moments(section.shape, *section.scalars)
-        seen = observe(values, 0.0 if moments is None else moments.mean)
-        found.append(functools.partial(part, leaf, section, values, moments, seen))
+        known = section.law.moments(section.shape, *section.scalars) or Moments(0.0, 1.0)
+        seen = observe(real(taken(array, section)), *known)
+        # The part is taken again where its values are asked for: all at once are a copy of all.
+        found.append(functools.partial(part, leaf, section, array, seen))
     return found
 
 
-def whole(leaf: Leaf, values: Array, seen: Callable[[], Observed]) -> Look:
+def indexable(array: Array) -> Array:
+    """An array that parts can be taken of, whatever they cut: where it lies, without a copy.
+
+    Of one whose type says how it lies, they would have to say how they lie themselves.
+    """
+    sharding = getattr(array, "sharding", None)
+    if not isinstance(sharding, NamedSharding) or AxisType.Explicit not in sharding.mesh.axis_types:
+        return array
+    names = sharding.mesh.axis_names
+    mesh = Mesh(sharding.mesh.devices, names, axis_types=(AxisType.Auto,) * len(names))
+    found: Array = jax.device_put(array, NamedSharding(mesh, sharding.spec))
+    return found
+
+
+def whole(leaf: Leaf, array: Array, seen: Callable[[], Observed]) -> Look:
     """Look at a parameter whose law is not known."""
-    look = Look(None, seen())
+    look = Look(None, seen(), type_of(leaf, array))
     if not leaf.kept and look.seen.size and not look.seen.bad:
-        draw = functools.partial(made, leaf)
-        look.tests = drawn.compare(np.asarray(values), draw, resolution(leaf.dtype))
+        known = drawn.known_of(functools.partial(made, leaf))
+        compared(look, lambda: real(array), known)
     return look
+
+
+def compared(look: Look, values: Callable[[], Array], known: drawn.Known) -> None:
+    """Compare what was seen with draws, or with the array that all draws are."""
+    if known.always is not None:
+        look.flags += of_values(np.asarray(values()), known.always)
+    else:
+        look.tests = drawn.compare(look.seen, known, resolution(look.dtype))
+
+
+def is_real(dtype: DType) -> bool:
+    """Whether values of a type can be looked at as numbers."""
+    return bool(jnp.issubdtype(dtype, np.number) or dtype == np.bool_)
+
+
+def type_of(leaf: Leaf, array: Array) -> DType:
+    """The type that the values were rounded to, of which the rules may not know."""
+    return array.dtype if jnp.issubdtype(array.dtype, np.inexact) else leaf.dtype
 
 
 def taken(array: Array, section: Section) -> Array:
@@ -87,46 +130,69 @@ def sections(leaf: Leaf) -> Iterator[Section]:
     yield from law.sections(leaf.shape, *scalars)
 
 
-def part(
-    leaf: Leaf,
-    section: Section,
-    values: Array,
-    moments: Moments | None,
-    seen: Callable[[], Observed],
-) -> Look:
+def part(leaf: Leaf, section: Section, array: Array, seen: Callable[[], Observed]) -> Look:
     """Look at one part, which has this law."""
     law, scalars = section.law, section.scalars
-    look = Look(section, seen())
+    look = Look(section, seen(), type_of(leaf, array))
     if not look.seen.size or look.seen.bad:
         return look
     if not law.uses_key:
+        moments = law.moments(section.shape, *scalars)
         if moments is not None and not moments.stddev:
-            look.flags += of_constant(look.seen, moments.mean, leaf.dtype)
+            look.flags += of_constant(look.seen, moments.mean, look.dtype)
         else:
-            look.flags += of_values(np.asarray(values), drawn_as(section, leaf.dtype, 0))
+            values = np.asarray(real(taken(array, section)))
+            look.flags += of_values(values, drawn_as(section, leaf.dtype, 0))
         return look
-    if not look.seen.high and not look.seen.low:
-        look.flags.append(Flag("zeroed", f"is 0 everywhere, where {law.name} is expected"))
+    real_law = not jnp.issubdtype(look.dtype, np.complexfloating)
+    look.expected = expected_of(law, scalars, look.dtype, section.shape) if real_law else None
+    if look.seen.constant and not may_be_one(look.seen, look.expected):
+        look.flags.append(of_one(look.seen, law.name))
         return look
-    if look.seen.constant and look.seen.size > 1:
-        text = f"is {look.seen.low:.4g} everywhere, where {law.name} is expected"
-        look.flags.append(Flag("dead", text))
-        return look
-    real_law = not jnp.issubdtype(leaf.dtype, np.complexfloating)
-    look.expected = expected_of(law, scalars, leaf.dtype, section.shape) if real_law else None
     if look.expected is not None:
-        look.tests = tests(look.seen, look.expected)
+        look.narrow = narrower(look.seen.sample, leaf.dtype, look.dtype)
+        dtype = look.dtype if look.narrow is None else jnp.dtype(look.narrow)
+        look.tests = tests(look.seen, look.expected._replace(dtype=dtype))
         return look
     # What takes long to draw is compared with what its elements nearly are.
     like = law.nearly(section.shape, *scalars) if look.seen.size >= LARGE and real_law else None
-    draw = functools.partial(drawn_as, like or section, leaf.dtype)
-    look.tests = drawn.compare(np.asarray(values), draw, resolution(leaf.dtype))
+    known = known_of((like or section)._replace(place=()), leaf.dtype)
+    compared(look, lambda: real(taken(array, section)), known)
     if real_law:
-        defect = law.defect(jnp.asarray(values, compute_dtype(leaf.dtype)), *scalars)
-        if defect is not None and not float(defect) < EXACT + resolution(leaf.dtype) / 4:
+        wide = jnp.asarray(taken(array, section), compute_dtype(look.dtype))
+        defect = law.defect(wide, *scalars)
+        if defect is not None and not float(defect) < EXACT + resolution(look.dtype) / 4:
             text = f"does not keep the norms that {law.name} keeps: they are off by {defect:.2g}"
             look.flags.append(Flag("structure", text))
     return look
+
+
+def of_one(seen: Observed, law: str) -> Flag:
+    """What is wrong with values that are all one number, and should not be."""
+    if not seen.low:
+        return Flag("zeroed", f"is 0 everywhere, where {law} is expected")
+    return Flag("dead", f"is {seen.low:.4g} everywhere, where {law} is expected")
+
+
+def may_be_one(seen: Observed, expected: Expected | None) -> bool:
+    """Whether all values may well be one number: there is one, or all are rounded to it."""
+    if expected is None or (seen.size == 1 and seen.low):
+        return seen.size == 1 and bool(seen.low)
+    low, high = neighbours(np.array([seen.low]), expected.dtype)
+    share = float((expected.below(high) - expected.below(low))[0])
+    return share > 0 and seen.size * math.log(share) > math.log(NEVER)
+
+
+def narrower(sample: HostArray, meant: DType, dtype: DType) -> str | None:
+    """The type that values were drawn in, if it is narrower than theirs, and than what is meant."""
+    if sample.size < LEAST or dtype not in (np.float32, np.float64):
+        return None
+    for name in NARROW if meant != np.float64 else (*NARROW, "float32"):
+        with np.errstate(over="ignore"):
+            back = sample.astype(jnp.dtype(name)).astype(sample.dtype)
+        if np.array_equal(back, sample):
+            return name
+    return None
 
 
 def resolution(dtype: DType) -> float:
@@ -141,6 +207,12 @@ def drawn_as(section: Section, dtype: DType, number: int) -> HostArray:
     return np.asarray(real(draw(key)))
 
 
+@bounded(256)
+def known_of(section: Section, dtype: DType) -> drawn.Known:
+    """What draws of the law of a part show; layers that are alike share it."""
+    return drawn.known_of(functools.partial(drawn_as, section, dtype))
+
+
 def made(leaf: Leaf, number: int) -> HostArray:
     """What an initializer whose law is not known makes of one of a few keys."""
     alone = dataclasses.replace(leaf, sharding=None)
@@ -148,12 +220,24 @@ def made(leaf: Leaf, number: int) -> HostArray:
 
 
 def words(leaf: Leaf, number: int) -> Any:
-    """The key data of a parameter; of one made of siblings, also theirs."""
+    """The key data of a parameter; of one made of siblings, as many as are drawn for it."""
     own = drawn.keys()[number]
     if not leaf.siblings:
         return own
     count = len(list(drawn_for(leaf)))
     return np.stack([own + np.uint32(at) for at in range(count)])
+
+
+def beside(leaf: Leaf, there: Mapping[Path, Any]) -> Leaf:
+    """A parameter that is made of its siblings as they are, not of others of their laws."""
+    values = [there.get(one.path) for _, one in leaf.siblings]
+    if not values or not all(is_array(one) and has_value(one) for one in values):
+        return leaf
+    siblings = tuple(
+        (name, dataclasses.replace(one, value=value, present=True))
+        for (name, one), value in zip(leaf.siblings, values, strict=True)
+    )
+    return dataclasses.replace(leaf, siblings=siblings)
 
 
 def of_constant(seen: Observed, value: float, dtype: DType) -> list[Flag]:

@@ -7,7 +7,7 @@ reduced by a program where they lie, under whatever sharding, and numbers come t
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from cthulhu.programs._build import compute_dtype
 
 BLOCK = 2**15  # Elements of a block on the host: 128 KiB in float32.
 SAMPLE = 2**12  # Elements of a sample.
+TINY = 1e-32  # A mean square that float32 sums of squares may have lost parts of.
 RUN = 64  # Neighbours of which a sample is made: fewer lines of memory to fetch.
 
 
@@ -54,12 +55,14 @@ class Observed(NamedTuple):
 NOTHING = Observed(0, 0.0, 0.0, 0.0, math.inf, -math.inf, 0, 0, 0, np.zeros(0))
 
 
-def observe(array: Array, mean: float) -> Callable[[], Observed]:
+def observe(array: Array, mean: float, stddev: float = 1.0) -> Callable[[], Observed]:
     """Begin to look at an array of real numbers.
 
     Args:
         array: the array.
         mean: what its mean should be.
+        stddev: what its standard deviation should be, roughly: sums of squares of so many
+            of it neither overflow nor vanish.
 
     Returns:
         A function that waits for what was seen: devices work while more is begun.
@@ -68,7 +71,10 @@ def observe(array: Array, mean: float) -> Callable[[], Observed]:
         return lambda: NOTHING
     if lies_on_host(array):
         return functools.partial(on_host, np.asarray(array), mean)
-    return functools.partial(on_device, reduced(array, np.float32(mean)), array.shape, mean)
+    compute = compute_dtype(array.dtype)
+    shift, unit = compute.type(mean), compute.type(stddev) or compute.type(1)
+    found = reduced(array, shift, unit)
+    return functools.partial(on_device, found, array.shape, mean, float(shift), float(unit))
 
 
 def lies_on_host(array: Array) -> bool:
@@ -84,19 +90,21 @@ def on_host(array: HostArray, mean: float) -> Observed:
     """Look at an array of the host."""
     flat = array.reshape(-1)  # A copy, if it is a part of another.
     blocks = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
+    shift = np.float32(mean)
     if len(blocks) > 4:
         share = -(-len(blocks) // (4 * max(1, pool.workers()._max_workers)))
         jobs = [blocks[start : start + share] for start in range(0, len(blocks), share)]
-        parts = list(pool.workers().map(sums, jobs))
+        parts = list(pool.workers().map(functools.partial(sums, shift=shift), jobs))
     else:
-        parts = [sums(blocks)]
+        parts = [sums(blocks, shift)]
     total, squares, low, high = np.array(parts).T
     sample = flat[positions(flat.size)]
     zeros, ones = equal(flat, sample, 0), equal(flat, sample, 1)
-    if not math.isfinite(squares.sum()):
+    varies = low.min() < high.max()
+    if not math.isfinite(squares.sum()) or (varies and squares.sum() < TINY * flat.size):
         return irregular(flat, mean, sample)._replace(zeros=zeros, ones=ones)
-    parts_of_all = total.sum(), squares.sum(), low.min(), high.max()
-    return summary(flat.size, *parts_of_all, mean, sample)._replace(zeros=zeros, ones=ones)
+    known = summary(flat.size, total.sum(), squares.sum(), mean, float(shift))
+    return known._replace(low=low.min(), high=high.max(), zeros=zeros, ones=ones, sample=sample)
 
 
 def equal(flat: HostArray, sample: HostArray, number: int) -> int:
@@ -110,54 +118,42 @@ def ones() -> HostArray:
     return np.ones(BLOCK, np.float32)
 
 
-def sums(blocks: list[HostArray]) -> tuple[float, float, float, float]:
-    """The sum, the sum of squares and the extremes of blocks."""
+def sums(blocks: list[HostArray], shift: Any) -> tuple[float, float, float, float]:
+    """The sums of the distances from a number and of their squares, and the extremes, of blocks.
+
+    Sums of what is far from 0 would leave nothing of the spread around it.
+    """
     total = squares = 0.0
     low, high = math.inf, -math.inf
     for block in blocks:
         values = block if block.dtype == np.float64 else block.astype(np.float32, copy=False)
-        total += float(np.dot(values, ones()[: values.size].astype(values.dtype, copy=False)))
-        squares += float(np.dot(values, values))
         low, high = min(low, float(values.min())), max(high, float(values.max()))
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = values - values.dtype.type(shift) if shift else values
+            total += float(np.dot(values, ones()[: values.size].astype(values.dtype, copy=False)))
+            squares += float(np.dot(values, values))
     return total, squares, low, high
 
 
 def irregular(flat: HostArray, mean: float, sample: HostArray) -> Observed:
-    """Look at an array that has values which are no numbers, or whose squares overflow."""
+    """Look at an array that holds no numbers, or whose squares overflow or vanish."""
     wide = flat.astype(np.float64)
     finite = wide[np.isfinite(wide)]
     bad = flat.size - finite.size
     if not finite.size:
         return Observed(flat.size, *(math.nan,) * 5, bad, 0, 0, sample)
-    parts = finite.sum(), np.square(finite).sum(), finite.min(), finite.max()
-    known = summary(finite.size, *parts, mean, sample)
-    return known._replace(size=flat.size, bad=bad)
+    distance = finite - mean
+    known = summary(finite.size, distance.sum(), np.square(distance).sum(), mean, mean)
+    low, high = float(finite.min()), float(finite.max())
+    return known._replace(size=flat.size, low=low, high=high, bad=bad, sample=sample)
 
 
-def summary(
-    count: int,
-    total: float,
-    squares: float,
-    low: float,
-    high: float,
-    mean: float,
-    sample: HostArray,
-) -> Observed:
-    """What sums tell."""
-    average = float(total) / count
-    square = float(squares) / count
-    return Observed(
-        count,
-        average,
-        math.sqrt(max(0.0, square - average * average)),
-        max(0.0, square - 2 * mean * average + mean * mean),
-        float(low),
-        float(high),
-        0,
-        0,
-        0,
-        sample,
-    )
+def summary(count: int, total: float, squares: float, mean: float, shift: float) -> Observed:
+    """What sums of the distances from `shift` and of their squares tell, but for the ends."""
+    offset, square, off = float(total) / count, float(squares) / count, mean - shift
+    stddev = math.sqrt(max(0.0, square - offset * offset))
+    around = max(0.0, square - 2 * off * offset + off * off)
+    return NOTHING._replace(size=count, mean=shift + offset, stddev=stddev, squares=around)
 
 
 @bounded(1024)
@@ -173,27 +169,29 @@ def positions(size: int) -> HostArray:
     return found
 
 
-def on_device(found: Sequence[jax.Array], shape: tuple[int, ...], mean: float) -> Observed:
+def on_device(
+    found: Sequence[jax.Array], shape: tuple[int, ...], mean: float, shift: float, unit: float
+) -> Observed:
     """What was seen of an array where it lies."""
     numbers, counts, sample = map(np.asarray, found)
     offset, squares, low, high = numbers.astype(float).tolist()
     bad, zeros, ones = counts.tolist()
     size = math.prod(shape)
-    good = size - bad
-    if not good:
+    if not size - bad:
         return Observed(size, *(math.nan,) * 5, bad, zeros, ones, sample)
-    shift, square = offset / good, squares / good
-    stddev = math.sqrt(max(0.0, square - shift * shift))
-    return Observed(size, mean + shift, stddev, square, low, high, bad, zeros, ones, sample)
+    known = summary(size - bad, offset * unit, squares * unit * unit, mean, shift)
+    seen = known._replace(size=size, low=low, high=high, bad=bad)
+    return seen._replace(zeros=zeros, ones=ones, sample=sample)
 
 
 @jax.jit
-def reduced(array: jax.Array, mean: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Sums of the distances from a mean and of their squares, extremes; counts; and a sample."""
-    compute = compute_dtype(array.dtype)
-    wide = array.astype(compute)
+def reduced(
+    array: jax.Array, shift: jax.Array, unit: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Sums of the distances, in units, and of their squares, extremes; counts; and a sample."""
+    wide = array.astype(compute_dtype(array.dtype))
     finite = jnp.isfinite(wide)
-    distance = jnp.where(finite, wide - mean.astype(compute), 0)
+    distance = jnp.where(finite, (wide - shift) / unit, 0)
     numbers = [
         total(distance),
         total(jnp.square(distance)),

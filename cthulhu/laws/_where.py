@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import math
 from typing import Any
 
@@ -12,10 +13,13 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from cthulhu._types import DType, HostArray, Number
-from cthulhu.laws._base import Moments, OfLaw, values_alone
-from cthulhu.laws._composed import Shape, hull, pooled
+from cthulhu.laws._base import Elementwise, Law, Moments, OfLaw, Section, values_alone
+from cthulhu.laws._composed import Shape, hull, pooled, resized
+from cthulhu.laws._fixed import Fill
 
 SHOWN = 256  # Elements of a mask that are shown.
+RUNS = 3  # Runs of a mask that are parts: zeros between others.
+NOTHING = (np.float32(0),)
 
 
 class Mask:
@@ -99,6 +103,33 @@ class Where(OfLaw):
         if self.mask == "triu":
             rows, columns = columns, rows
         return float(np.minimum(np.arange(1, rows + 1), columns).sum()) / (rows * columns)
+
+    def sections(self, shape: Shape, *scalars: Any) -> list[Section]:
+        """The runs of zeros and of the rest, where they are few and lie along one axis."""
+        ends = self.runs(shape) if isinstance(self.law, Elementwise) else None
+        if ends is None:
+            return super().sections(shape, *scalars)
+        axis, found = ends[0], []
+        for start, end, kept in ends[1]:
+            place = [slice(None)] * len(shape)
+            place[axis] = slice(start, end)
+            law: tuple[Law, tuple[Any, ...]] = (self.law, scalars) if kept else (Fill(), NOTHING)
+            found.append(Section(tuple(place), law[0], resized(shape, axis, end - start), law[1]))
+        return found
+
+    def runs(self, shape: Shape) -> tuple[int, list[tuple[int, int, bool]]] | None:
+        """An axis, and the runs along it that are kept or not; `None` where it takes more."""
+        if not isinstance(self.mask, Mask):
+            return None
+        axes = [at for at, size in enumerate(self.mask.shape, -len(self.mask.shape)) if size > 1]
+        if len(axes) != 1 or self.mask.shape[axes[0]] != shape[axes[0]]:
+            return None
+        kept = self.mask.array().reshape(-1)
+        edges = [0, *(np.flatnonzero(kept[1:] != kept[:-1]) + 1).tolist(), kept.size]
+        if len(edges) > RUNS + 1:
+            return None
+        pairs = itertools.pairwise(edges)
+        return axes[0] % len(shape), [(start, end, bool(kept[start])) for start, end in pairs]
 
     def moments(self, shape: Shape, *scalars: ArrayLike) -> Moments | None:
         """Those of the law, zeros included."""

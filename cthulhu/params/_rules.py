@@ -152,7 +152,13 @@ class Rules:
         """
         record = json.loads(text)
         try:
-            rules = [Rule.from_record(one, custom_objects) for one in record["rules"]]
+            rules = []
+            for number, one in enumerate(record["rules"], 1):
+                try:
+                    rules.append(Rule.from_record(one, custom_objects))
+                except ValueError as error:
+                    owner = f"Rules.from_json: rule {number}"
+                    raise checks.in_name_of(owner, error) from None
             return cls(rules, layout=record["layout"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
@@ -236,10 +242,14 @@ class Rules:
         listed = cut([f"  {name}" for name in names])
         roles = sorted({rule.role for rule in self.rules if rule.role is not None})
         known = f"\nThe roles that the rules know are {', '.join(roles)}" if roles else ""
+        dotted = (
+            "\nA name with dots is one step of a path; cthulhu.adapters.torch.tree makes a tree "
+            "of a state dict"
+        ) * all("." in name and "/" not in name for name in names)
         return (
             f"Rules: {len(names)} of the parameters match no rule (a rule must match the whole "
             f'path):\n{listed}\nAdd rules for them; (".*", …) at the end takes all the rest'
-            f"{known}"
+            f"{known}{dotted}"
         )
 
     def _describe_dead(self, dead: list[int], reached: list[int], names: list[str]) -> str:
@@ -251,7 +261,8 @@ class Rules:
             else:
                 plain = re.sub(r"\\(.)", r"\1", pattern).replace(".*", "")
                 close = difflib.get_close_matches(plain, names, n=3, cutoff=0.3) or names[:3]
-                why = f"no path matches; the closest are {', '.join(map(repr, close))}"
+                near = f"the closest are {', '.join(map(repr, close))}"
+                why = f"no path matches; {near if names else 'there are no parameters'}"
                 why += self._glob_hint(at, names)
             lines.append(f"  rule {at + 1}, {pattern!r}: {why}")
         return "Rules: these rules are never used:\n" + "\n".join(lines)

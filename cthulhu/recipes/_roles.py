@@ -104,6 +104,8 @@ ROLES: Mapping[str, Role] = {
     "statistics.mean": Role("statistic", "width"),
     "statistics.variance": Role("statistic", "width"),
     "statistics.count": Role("statistic", ""),
+    # What nnx keeps of random numbers among the state of a module.
+    "random.state": Role("statistic", ""),
     # State-space and other recurrent layers.
     "ssm.in": Role(KERNEL, "width 2*inner"),
     "ssm.gates": Role(KERNEL, "width 2*heads"),

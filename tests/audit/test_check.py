@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,8 +14,9 @@ import pytest
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from cthulhu import audit as audit_package
 from cthulhu import functional, initializers, recipes
-from cthulhu.audit import Audit, check
+from cthulhu.audit import Audit, Flag, check
 from cthulhu.audit._check import holm
 from cthulhu.audit._faults import layers_of
 from cthulhu.initializers import ByDepth, RandomNormal, TruncatedNormal, VarianceScaling
@@ -377,6 +380,14 @@ def test_few_bits_are_told_in_a_narrow_type() -> None:
 
 WRONG_CALLS: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "rate": ("he_normal", {"rate": 0}, ValueError, "check: rate must be a probability"),
+    "no rate": ("he_normal", {"rate": "1%"}, ValueError, "check: rate must be a probability"),
+    "nearly a recipe": ("gpt2:opena", {}, ValueError, "there is no recipe .* mean 'gpt2:openai'"),
+    "a plan of an init function": (
+        plan(lambda key: {"w": jax.random.normal(key, (4, 4))}, KEY),
+        {},
+        TypeError,
+        "check: the plan of an init function .* pass rules",
+    ),
     "unknown recipe": ("gpt3:openai", {}, ValueError, "rule 1: .*"),
     "naming without a recipe": (
         "he_normal",
@@ -406,6 +417,22 @@ def test_wrong_calls(name: str) -> None:
     rules, options, error, message = WRONG_CALLS[name]
     with pytest.raises(error, match=f"(?s){message}"):
         check({"w": np.ones((4, 4), np.float32)}, rules, **options)
+
+
+def test_a_module_of_torch_and_its_state_dict() -> None:
+    state = {"wte.weight": np.ones((4, 4), np.float32)}
+    module = type("GPT", (), {"state_dict": lambda self: state})()
+    with pytest.raises(TypeError, match=r"got a GPT, .*torch.tree\(model.state_dict\(\)\)"):
+        check(module, "gpt2")
+    with pytest.raises(ValueError, match=r"one step of a path; cthulhu.adapters.torch.tree"):
+        check(state, "gpt2")
+
+
+def test_every_kind_of_flag_is_documented() -> None:
+    files = Path(audit_package.__file__).parent.glob("*.py")
+    made = "".join(path.read_text() for path in files)
+    kinds = set(re.findall(r'(?:Flag|Explanation)\(\s*"([a-z -]+)"', made))
+    assert kinds == set(re.findall(r'``"([a-z -]+)"``', Flag.__doc__ or ""))
 
 
 def test_the_audit_is_data_and_a_table(gpt2: Any) -> None:

@@ -380,3 +380,14 @@ def test_a_rule_shows_what_is_not_at_its_default():
     rule = Rule("a", HE, layout="moe", role="experts.in")
     assert repr(rule) == "Rule('a', HeNormal(), layout='moe', role='experts.in')"
     assert repr(Rules([("b", ZEROS), rule])) == f"Rules(rules=(('b', Zeros()), {rule!r}))"
+
+
+def test_json_of_an_unknown_initializer_says_which_rule():
+    text = Rules([("a", HE), (".*", ZEROS)]).to_json().replace('"Zeros"', '"Zeroes"')
+    with pytest.raises(ValueError, match=r"Rules.from_json: rule 2: unknown initializer 'Zeroes'"):
+        Rules.from_json(text)
+
+
+def test_rules_for_nothing_say_so():
+    with pytest.raises(ValueError, match="no path matches; there are no parameters"):
+        Rules("zeros").match([])

@@ -12,6 +12,7 @@ import pytest
 from flax import linen, nnx
 
 from cthulhu import recipes
+from cthulhu.audit import check
 from cthulhu.params import plan
 from cthulhu.trees import join
 
@@ -462,3 +463,16 @@ def test_names_that_serve_together_say_the_same_of_a_path(name: str) -> None:
     ).leaves:
         matching = [rule for rule in rules if re.fullmatch(rule.pattern, join(leaf.path))]
         assert len({(rule.role, rule.layout, rule.initializer) for rule in matching}) == 1
+
+
+def test_what_an_nnx_module_keeps_of_random_numbers_is_kept() -> None:
+    class Model(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.linear = nnx.Linear(32, 32, rngs=rngs)
+            self.dropout = nnx.Dropout(0.1, rngs=rngs)
+
+    model = Model(nnx.Rngs(0))
+    audit = check(model, "nnx_default")
+    audit.assert_ok()
+    kept = {leaf.path for leaf in audit.leaves if leaf.role == "random.state"}
+    assert kept == {"dropout/rngs/count", "dropout/rngs/key"}

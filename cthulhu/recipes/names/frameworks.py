@@ -93,6 +93,7 @@ naming(
     (r"(.*/)?lora_b", "lora.b"),
     (r"(.*/)?mean", "statistics.mean"),
     (r"(.*/)?var", "statistics.variance"),
+    (r"(.*/)?rngs/(.*/)?(key|count)", "random.state"),
 )
 
 naming(
