@@ -39,8 +39,7 @@ def test_every_initializer(case):
 
     key = jax.random.key(3)
     first, second = jax.random.split(key)
-    # In a program, each row is tested alone by tests/test_contracts.py.
-    made = same_as_jit(init, key) if case.witness else fast_init(init)(key)
+    made = same_as_jit(init, key)
     same_bits(made["a"], case.init(first, case.shape))
     same_bits(made["b"], case.init(second, case.shape))
     # JAX's own program of a raw key is no other (tests/test_jax_equality.py).
