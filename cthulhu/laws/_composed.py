@@ -17,6 +17,8 @@ from cthulhu.random._bits import is_threefry
 
 Shape = tuple[int, ...]
 
+LONGEST = 80  # Characters of the name of a law.
+
 
 def times(law: Law, scalars: tuple[Number, ...], factor: Any) -> tuple[Number, ...]:
     """The scalars of a law that multiply its values by `factor`."""
@@ -211,7 +213,8 @@ class Blocks(Law):
     @property
     def name(self) -> str:
         """What programs and messages call the law."""
-        return "blocks_" + "_".join(dict.fromkeys(law.name for law in self.laws))
+        # JAX's cache of programs names files so, and names of files are short.
+        return ("blocks_" + "_".join(dict.fromkeys(law.name for law in self.laws)))[:LONGEST]
 
     @property
     def scalars(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -61,7 +61,6 @@ def test_a_stack_may_be_along_any_axis(axis: int) -> None:
 
 
 # The name of its program, which has those of all blocks, is too long for a file of JAX's cache.
-@pytest.mark.filterwarnings("ignore:Error writing persistent compilation cache entry:UserWarning")
 @pytest.mark.parametrize("axis", [0, -1])
 def test_blocks_are_those_that_stand_alone(axis: int) -> None:
     """Of all initializers side by side, in one program."""
