@@ -60,7 +60,6 @@ def test_a_stack_may_be_along_any_axis(axis: int) -> None:
         same_bits(Stacked(init, axis)(KEY, layers.shape), layers)
 
 
-# The name of its program, which has those of all blocks, is too long for a file of JAX's cache.
 @pytest.mark.parametrize("axis", [0, -1])
 def test_blocks_are_those_that_stand_alone(axis: int) -> None:
     """Of all initializers side by side, in one program."""
