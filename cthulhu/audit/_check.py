@@ -45,7 +45,7 @@ def check(
     sample of at most 4,096.
 
     What is tested: constants and other fixed values exactly; elementwise laws by the mean,
-    the mean square, the extremes and the distribution (Kolmogorov-Smirnov), with exact
+    the mean square, the extremes, the zeros and the distribution (Kolmogorov-Smirnov), with exact
     probabilities, or those of sums of many; orthogonal matrices by norms, which they keep;
     other laws against eight draws of their own. All probabilities together are held against
     `rate`, after Holm. Stacked layers, and blocks side by side, are looked at one by one.
@@ -194,7 +194,7 @@ def concluded(seen: list[tuple[Leaf, list[Look], list[Flag]]], rate: float) -> A
             if thin is not None:
                 flags.append(thin)
                 # Few bits reach less far, and less near, than many.
-                wrong -= {"minimum", "maximum"}
+                wrong -= {"minimum", "maximum", "zeros"}
             if wrong:
                 flags += faults(leaf, look, wrong, layers, name)
             if (copy := repeated.get(label(name, at))) is not None:

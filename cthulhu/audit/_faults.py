@@ -53,6 +53,11 @@ def faults(leaf: Leaf, look: Look, wrong: set[str], layers: Layers, path: str) -
         yield Flag("mean", text)
     if scaled:
         yield of_scale(leaf, look, ratio, layers.get(path))
+    if "zeros" in wrong:
+        yield Flag("zeroed", f"has {seen.zeros} zeros among {seen.size} values")
+        wrong = wrong - {"zeros"}
+        if not wrong:
+            return
     # The same values with the mean and the width that are expected tell the rest.
     rest = rescaled(seen, expected, scaled or "mean" in wrong)
     if any(test.p < 1e-6 for test in rest) or not (scaled or "mean" in wrong):

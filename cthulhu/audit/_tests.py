@@ -3,6 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from cthulhu._types import DType, HostArray
@@ -70,7 +71,7 @@ def tests(seen: Observed, expected: Expected) -> list[Test]:
     if not values.size:
         return []
     low, high = neighbours(values, expected.dtype)
-    ends = [shape(expected, values, low, high), *extremes(seen, expected)]
+    ends = [shape(expected, values, low, high), zeros(seen, expected), *extremes(seen, expected)]
     if float((expected.below(high) - expected.below(low)).max()) > COARSE:
         return ends
     scores = normal_scores(expected, values, low, high)
@@ -82,9 +83,10 @@ def tests(seen: Observed, expected: Expected) -> list[Test]:
 
 def neighbours(values: HostArray, dtype: DType) -> tuple[HostArray, HostArray]:
     """The numbers that are rounded to each value: from where, and up to where."""
-    exact = values.astype(dtype)
-    up = np.nextafter(exact, np.asarray(np.inf, dtype)).astype(np.float64)
-    down = np.nextafter(exact, np.asarray(-np.inf, dtype)).astype(np.float64)
+    exact, ends = values.astype(dtype), jnp.finfo(dtype)  # type: ignore[no-untyped-call]
+    # Up to the last: some narrow types have no infinity.
+    up = np.nextafter(exact, np.asarray(ends.max, dtype)).astype(np.float64)
+    down = np.nextafter(exact, np.asarray(ends.min, dtype)).astype(np.float64)
     return (down + values) / 2, (up + values) / 2
 
 
@@ -162,6 +164,18 @@ def of_distance(distance: float, count: int) -> float:
     from scipy import special
 
     return min(1.0, 2 * float(special.smirnov(count, min(1.0, distance))))
+
+
+def zeros(seen: Observed, expected: Expected) -> Test:
+    """How many values are exactly 0: not more than rounding makes, and the levels of a draw."""
+    from scipy import special
+
+    least = float(jnp.finfo(expected.dtype).smallest_normal)  # type: ignore[no-untyped-call]
+    below = expected.below(np.array([-least, least]))
+    share = min(1.0, float(below[1] - below[0]) + 2 * LEVELS)
+    count = seen.zeros
+    p = float(special.bdtrc(count - 1, seen.size, share)) if count and share < 1 else 1.0
+    return Test("zeros", (count - seen.size * share) / math.sqrt(seen.size * share), p)
 
 
 def extremes(seen: Observed, expected: Expected) -> list[Test]:

@@ -219,7 +219,7 @@ def test_every_initializer_passes_its_own_audit(case: Case) -> None:
     check(*laws(case)).assert_ok()
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e5m2"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e5m2", "float8_e4m3fn"])
 @pytest.mark.parametrize("case", [case for case in ALL if case.witness and case.draws], ids=by_id)
 def test_values_that_were_rounded_pass(case: Case, dtype: str) -> None:
     tree, rules = laws(case)

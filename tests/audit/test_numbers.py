@@ -182,3 +182,13 @@ def test_arrays_whose_type_says_how_they_lie(name: str, around: bool) -> None:
     with jax.set_mesh(mesh) if around else contextlib.nullcontext():
         assert check(params, law, stacked=stacked)
         assert not check({"w": params["w"] * 2}, law, stacked=stacked)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("law", [RandomNormal(), RandomUniform(minval=0.0, maxval=1.0)], ids=repr)
+def test_units_that_are_zeroed_are_found(law: Any, place: str) -> None:
+    values = np.array(law(KEY, (256, 256)))
+    assert check({"w": PLACES[place](values)}, law)
+    values[:, 7] = 0
+    (leaf,) = check({"w": PLACES[place](values)}, law).leaves
+    assert dict(leaf.flags)["zeroed"] == "has 256 zeros among 65536 values"
