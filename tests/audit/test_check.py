@@ -435,7 +435,8 @@ def test_every_kind_of_flag_is_documented() -> None:
     assert kinds == set(re.findall(r'``"([a-z -]+)"``', Flag.__doc__ or ""))
 
 
-def test_the_audit_is_data_and_a_table(gpt2: Any) -> None:
+def test_the_audit_is_data_and_a_table(gpt2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     path = "layers/0/mlp/in/kernel"
     audit = check(replaced(gpt2, path, lambda x: x * np.float32(2)), RULES)
     record = json.loads(audit.to_json())
