@@ -4,7 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,16 +13,21 @@ from cthulhu.audit._audit import Flag
 from cthulhu.audit._looks import LEAST, Look, drawn_as
 from cthulhu.audit._observed import Observed
 from cthulhu.audit._tests import Expected, Test, extremes
-from cthulhu.fans import Fans
 from cthulhu.initializers import ByDepth
 from cthulhu.initializers._by_depth import DEPTH, factor_at
 from cthulhu.initializers._functions import definition_of, unbound
+from cthulhu.initializers._variance_scaling import OfFans, denominator
+from cthulhu.laws._applied import grid
+from cthulhu.laws._normal import truncated_moments
 from cthulhu.params._layout import fans_of, innermost
 from cthulhu.params._leaves import Leaf
+from cthulhu.params._plan import describe
+from cthulhu.programs._draws import TRUNCATED_STDDEV
+from cthulhu.typing import Mode
 
 CLOSE = 2e-3  # How far a ratio may be from what explains it.
 SURE = 6.0  # Standard errors that chance does not make.
-UNCORRECTED = 0.87962566103423978  # What is left of a standard deviation after a cut at 2.
+NORMAL = "a normal law"
 
 Layers = Mapping[str, tuple[int, int]]
 """The layer of a path, and how many there are, by the numbers in paths."""
@@ -41,7 +46,7 @@ def faults(leaf: Leaf, look: Look, wrong: set[str], layers: Layers, path: str) -
     expected = look.expected
     if expected is None:
         names = ", ".join(sorted(wrong))
-        yield Flag("distribution", f"is not as draws of {called(leaf)} are: {names}")
+        yield Flag("distribution", f"is not as draws of {describe(leaf).initializer} are: {names}")
         return
     seen, moments = look.seen, expected.moments
     ratio = math.sqrt(seen.squares) / math.sqrt(moments.stddev**2)
@@ -62,12 +67,6 @@ def faults(leaf: Leaf, look: Look, wrong: set[str], layers: Layers, path: str) -
     rest = rescaled(seen, expected, scaled or "mean" in wrong)
     if any(test.p < 1e-6 for test in rest) or not (scaled or "mean" in wrong):
         yield of_shape(look, wrong)
-
-
-def called(leaf: Leaf) -> str:
-    """What messages call the law."""
-    initializer, _ = leaf.unbound
-    return getattr(initializer, "__name__", None) or repr(initializer)
 
 
 def rescaled(seen: Observed, expected: Expected, off: bool) -> list[Test]:
@@ -132,8 +131,8 @@ def explanations(leaf: Leaf, look: Look, layer: tuple[int, int] | None) -> Itera
             if by != 1.0:
                 why = f"it is scaled by {' or '.join(names)}, in layer {at} of {layers}"
                 yield Explanation("depth", why, by)
-    yield Explanation("truncated", "that of a cut at 2 which is not corrected", UNCORRECTED)
-    yield Explanation("truncated", "that of a cut at 2 which is corrected", 1 / UNCORRECTED)
+    yield Explanation("truncated", "that of a cut at 2 which is not corrected", TRUNCATED_STDDEV)
+    yield Explanation("truncated", "that of a cut at 2 which is corrected", 1 / TRUNCATED_STDDEV)
 
 
 def depth_of(leaf: Leaf, look: Look) -> tuple[float | None, int | None, int | None]:
@@ -157,10 +156,10 @@ def of_fans(leaf: Leaf) -> Iterator[Explanation]:
     mode = mode_of(leaf, shape)
     if fans is None or mode is None or not all(fans):
         return
-    used = number_of(fans, mode)
+    used = denominator(fans, mode)
     known: dict[float, str] = {}
     for name in ("fan_in", "fan_out", "fan_avg"):
-        known.setdefault(number_of(fans, name), f"{name} = {number_of(fans, name):.6g}")
+        known.setdefault(denominator(fans, name), f"{name} = {denominator(fans, name):.6g}")
     for count in range(1, len(leaf.shape) + 1):
         for axes in itertools.combinations(range(len(leaf.shape)), count):
             sizes = [leaf.shape[axis] for axis in axes]
@@ -173,31 +172,18 @@ def of_fans(leaf: Leaf) -> Iterator[Explanation]:
             yield Explanation("wrong fan", why, math.sqrt(used / other))
 
 
-def number_of(fans: Fans, mode: str) -> float:
-    """The number that a mode counts."""
-    if mode == "fan_avg":
-        return (fans.fan_in + fans.fan_out) / 2
-    if mode == "fan_geo_avg":
-        return math.sqrt(fans.fan_in * fans.fan_out)
-    return float(fans.fan_in if mode == "fan_in" else fans.fan_out)
-
-
-def mode_of(leaf: Leaf, shape: tuple[int, ...]) -> str | None:
-    """Which fan the initializer counts, if it counts one."""
+def mode_of(leaf: Leaf, shape: tuple[int, ...]) -> Mode | None:
+    """Which fan the initializer counts, or the one within it, if it counts one."""
     found = innermost(leaf.initializer, shape)
     if found is None:
         return None
     function, given = unbound(found[0])
-    definition: Any = definition_of(function) or type(function)
-    mode = given.get("mode", getattr(function, "mode", None))
-    if mode is None:
-        mode = getattr(definition, "defaults", {}).get("mode")
-    scaling = getattr(definition, "scaling", None)
-    if mode is None and scaling is not None:
-        mode = scaling[1]
-    if mode is None and hasattr(definition, "defaults") and "gain" in definition.defaults:
-        mode = "fan_avg"
-    return mode if isinstance(mode, str) else None
+    if isinstance(function, OfFans):
+        return function.counted({name: getattr(function, name) for name in function.defaults})
+    definition = definition_of(function)
+    if definition is None or not issubclass(definition, OfFans):
+        return None
+    return definition.counted({**definition.defaults, **given})
 
 
 def of_shape(look: Look, wrong: set[str]) -> Flag:
@@ -208,9 +194,9 @@ def of_shape(look: Look, wrong: set[str]) -> Flag:
     reach = max(abs(end - look.seen.mean) for end in (look.seen.low, look.seen.high))
     far = f"the farthest value is {reach / look.seen.stddev:.3g} standard deviations away"
     cut = "cut" in family
-    if cut and "cut" not in meant and meant != "uniform":
+    if cut and meant == NORMAL:
         return Flag("truncated", f"is distributed as {as_is}: {far}")
-    if "cut" in meant and not cut and family != "uniform":
+    if "cut" in meant and family == NORMAL:
         return Flag("not truncated", f"is distributed as {as_is}: {far}")
     least, most = look.expected.support
     if look.seen.low < least or look.seen.high > most:
@@ -221,8 +207,6 @@ def of_shape(look: Look, wrong: set[str]) -> Flag:
 
 def quantiles(expected: Expected, count: int) -> Observed:
     """What so many values of a law look like."""
-    from cthulhu.laws._applied import grid
-
     points, shares = grid(expected.law, expected.moments, *expected.scalars)
     below = np.cumsum(shares)
     sample = np.interp((np.arange(4096) + 0.5) / 4096, below, points)
@@ -242,19 +226,14 @@ def looks_like(seen: Observed) -> str:
     places = (np.arange(values.size) + 0.5) / max(values.size, 1)
     reach = max(abs(seen.low - seen.mean), abs(seen.high - seen.mean)) / (seen.stddev or 1.0)
     families: dict[str, tuple[HostArray, float]] = {
-        "a normal law": (special.ndtri(places), math.inf),
+        NORMAL: (special.ndtri(places), math.inf),
         "a uniform law": ((places - 0.5) * math.sqrt(12), math.sqrt(3)),
     }
     for cut in (2.0, 3.0):
         ends = special.ndtr(-cut), special.ndtr(cut)
         inside = special.ndtri(ends[0] + places * (ends[1] - ends[0]))
-        stddev = 1 - 2 * cut * math.exp(-cut * cut / 2) / math.sqrt(2 * math.pi) / (
-            ends[1] - ends[0]
-        )
-        families[f"a normal law cut at {cut:g}"] = (
-            inside / math.sqrt(stddev),
-            cut / math.sqrt(stddev),
-        )
+        stddev = truncated_moments(-cut, cut).stddev
+        families[f"{NORMAL} cut at {cut:g}"] = (inside / stddev, cut / stddev)
 
     def apart(name: str) -> float:
         known, bound = families[name]

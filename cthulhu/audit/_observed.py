@@ -92,7 +92,7 @@ def on_host(array: HostArray, mean: float) -> Observed:
     blocks = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
     shift = np.float32(mean)
     if len(blocks) > 4:
-        share = -(-len(blocks) // (4 * max(1, pool.workers()._max_workers)))
+        share = -(-len(blocks) // (4 * pool.threads()))
         jobs = [blocks[start : start + share] for start in range(0, len(blocks), share)]
         parts = list(pool.workers().map(functools.partial(sums, shift=shift), jobs))
     else:

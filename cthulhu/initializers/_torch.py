@@ -1,6 +1,7 @@
 """The scaled laws of `torch.nn.init`, and those of torch's own layers."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from jax.sharding import NamedSharding
@@ -153,6 +154,11 @@ class Xavier(OfFans):
         >>> round(float(values.std()), 2)  # 2 * sqrt(2 / 400)
         0.14
     """
+
+    @classmethod
+    def counted(cls, given: Mapping[str, Any]) -> Mode | None:
+        """Both, as in Glorot's."""
+        return "fan_avg"
 
     @classmethod
     def plan(

@@ -145,6 +145,11 @@ class OfFans(BuiltIn):
         return cls(**{**axes, **given})
 
     @classmethod
+    def counted(cls, given: Mapping[str, Any]) -> Mode | None:
+        """Which number of units the variance falls with, of these options; `None` if with none."""
+        return given.get("mode")
+
+    @classmethod
     def agree(cls, owner: str, given: Mapping[str, Any]) -> None:
         """Refuse axes and a layout at once."""
         chosen(owner, Layout(*(given[name] for name in FAN_AXES)), given["layout"])
@@ -238,6 +243,11 @@ class NamedScaling(OfFans):
     """The options of `VarianceScaling` that the name stands for."""
 
     in_keras = True
+
+    @classmethod
+    def counted(cls, given: Mapping[str, Any]) -> Mode | None:
+        """That which the name stands for."""
+        return cls.scaling[1]
 
     @classmethod
     def plan(

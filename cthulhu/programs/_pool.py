@@ -21,10 +21,16 @@ _programs: Recent[concurrent.futures.Future[Program]] = Recent(LIMIT)
 
 
 @functools.cache
+def threads() -> int:
+    """How many threads compile and draw."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(count or 1, 16))
+
+
+@functools.cache
 def workers() -> concurrent.futures.ThreadPoolExecutor:
     """The threads that compile and draw."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return concurrent.futures.ThreadPoolExecutor(max(1, min(count or 1, 16)), "cthulhu")
+    return concurrent.futures.ThreadPoolExecutor(threads(), "cthulhu")
 
 
 def context() -> Hashable:

@@ -123,6 +123,14 @@ FAULTS: dict[str, tuple[str, Any, str, str]] = {
         "distribution",
         "a uniform law, where a normal law is expected",
     ),
+    "uniform, where it should be cut": (
+        "layers/0/attention/key/kernel",
+        lambda x: functional.random_uniform(
+            KEY, x.shape, minval=-0.02 * math.sqrt(3), maxval=0.02 * math.sqrt(3)
+        ),
+        "distribution",
+        "a uniform law, where a normal law cut at 2 is expected",
+    ),
     "3 % wider": ("position/table", lambda x: x * np.float32(1.03), "scale", "(1.03 times)"),
     "a mean": ("position/table", lambda x: x + np.float32(1e-3), "mean", "has mean 0.00"),
     "a scale of 0": ("layers/3/norm/scale", np.zeros_like, "zeroed", "is 0, where 1 is expected"),
