@@ -135,7 +135,10 @@ def test_the_picture_of_draws_can_be_read_on_its_page(monkeypatch):
     assert min(sizes) * shrunk >= 9
 
 
-@pytest.mark.parametrize("name", ["bench_draws", "bench_models", "bench_overhead"])
+SCRIPTS = ["bench_audit", "bench_catalogue", "bench_draws", "bench_models", "bench_overhead"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_picture_can_be_drawn_anew_from_what_was_measured(name, monkeypatch, tmp_path):
     page = name.removeprefix("bench_")
     shutil.copy(harness.ROOT / f"docs/benchmarks/{page}.json", tmp_path)
