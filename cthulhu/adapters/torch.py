@@ -24,7 +24,7 @@ from cthulhu.adapters._layers import plan_of
 from cthulhu.fans import LAYOUTS, Layout
 from cthulhu.params import Plan
 from cthulhu.params._fitting import Weight
-from cthulhu.params._patterns import Pattern
+from cthulhu.params._patterns import Pattern, matching
 from cthulhu.params._rules import RulesLike
 from cthulhu.trees import Path, flatten, join
 
@@ -235,13 +235,11 @@ def numbers(
             f"got {given!r}"
         )
     found: dict[Path, int] = {}
+    every = list(paths)
+    names = list(map(join, every))
     for pattern, number in given.items():
-        regex = Pattern(f"{owner}: {argument} has", pattern)
-        matching = [path for path in paths if regex.matches(join(path))]
-        if not matching:
-            raise ValueError(f"{owner}: {argument} names {pattern!r}, which matches no parameter")
-        for path in matching:
-            found.setdefault(path, checks.count(owner, argument, number))
+        for at in matching(f"{owner}: {argument}", pattern, names):
+            found.setdefault(every[at], checks.count(owner, argument, number))
     return found
 
 

@@ -170,7 +170,7 @@ def whole_of(params: PyTree, like: PyTree, overwrite: str | Sequence[str]) -> Wh
         known = {*frame.parameters(every_path)}
         refuse_lost([path for path in own if path not in known])
     paths, asked = frame.parameters(every_path), frame.parameters(everything)
-    named = matching("fill: overwrite has", overwrite_of(overwrite), paths)
+    named = matching("fill: overwrite", overwrite_of(overwrite), paths)
     overwritten = frozenset(path for found in named.values() for path in found)
     missing, unlike, values = [], [], []
     for path, spec in zip(paths, asked, strict=True):
@@ -214,7 +214,7 @@ def by_policy(missing: Missing, whole: Whole) -> tuple[list[Path], list[Path]]:
     if isinstance(missing, Mapping):
         for pattern, policy in missing.items():
             checks.choice("fill", f"missing[{pattern!r}]", policy, POLICIES)
-        for pattern, paths in matching("fill: missing has", [*missing], whole.paths).items():
+        for pattern, paths in matching("fill: missing", [*missing], whole.paths).items():
             for path in paths:
                 said.setdefault(path, missing[pattern])
     else:
@@ -241,17 +241,14 @@ def overwrite_of(overwrite: Any) -> list[str]:
     )
 
 
-def matching(owner: str, expressions: list[Any], paths: list[Path]) -> dict[str, list[Path]]:
+def matching(what: str, expressions: list[Any], paths: list[Path]) -> dict[str, list[Path]]:
     """The paths that each regular expression matches: at least one."""
     found: dict[str, list[Path]] = {}
+    names = list(map(join, paths))
     for pattern in expressions:
         if not isinstance(pattern, str):
-            raise TypeError(f"{owner} {pattern!r}, which is no regular expression of paths")
-        regex = patterns.Pattern(owner, pattern)
-        found[pattern] = [path for path in paths if regex.matches(join(path))]
-        if not found[pattern]:
-            near = checks.did_you_mean(pattern, map(join, paths))
-            raise ValueError(f"{owner} {pattern!r}, which matches no parameter{near}")
+            raise TypeError(f"{what} has {pattern!r}, which is no regular expression of paths")
+        found[pattern] = [paths[at] for at in patterns.matching(what, pattern, names)]
     return found
 
 

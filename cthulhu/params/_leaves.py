@@ -180,14 +180,11 @@ def stack_axes(owner: str, stacked: Stacked, paths: list[Path]) -> list[int | No
             f"got {stacked!r}"
         )
     axes: list[int | None] = [None] * len(paths)
+    names = list(map(join, paths))
     for pattern, axis in stacked.items():
         if not isinstance(pattern, str):
             raise TypeError(f"{owner}: stacked maps strings (regex) to axes; got {pattern!r}")
-        regex = patterns.Pattern(f"{owner}: stacked has", pattern)
-        matching = [at for at, path in enumerate(paths) if regex.matches(join(path))]
-        if not matching:
-            raise ValueError(f"{owner}: stacked names {pattern!r}, which matches no parameter")
-        for at in matching:
+        for at in patterns.matching(f"{owner}: stacked", pattern, names):
             axes[at] = axis if axes[at] is None else axes[at]
     return axes
 

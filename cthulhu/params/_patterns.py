@@ -7,8 +7,11 @@ the `regex` package, which keeps a time limit.
 
 import re
 import time
+from collections.abc import Sequence
 
 import regex
+
+from cthulhu import checks
 
 SECONDS = 2.0  # That one pattern may take for all the paths of a tree.
 
@@ -93,6 +96,28 @@ class Pattern:
         finally:
             self.left -= time.monotonic() - start
         return found
+
+
+def matching(what: str, pattern: str, names: Sequence[str]) -> list[int]:
+    """The numbers of the paths that a regular expression matches: at least one.
+
+    Args:
+        what: who asks, and for what, as in "plan: stacked".
+        pattern: the regular expression.
+        names: all paths, joined by slashes.
+
+    Returns:
+        A list of integers.
+
+    Raises:
+        ValueError: it is invalid, takes too long, or matches nothing.
+    """
+    regex = Pattern(f"{what} has", pattern)
+    found = [at for at, name in enumerate(names) if regex.matches(name)]
+    if not found:
+        near = checks.did_you_mean(pattern, names)
+        raise ValueError(f"{what} names {pattern!r}, which matches no parameter{near}")
+    return found
 
 
 def layers_of(regex: Pattern, names: list[str], every: list[str]) -> list[tuple[int, int]] | None:

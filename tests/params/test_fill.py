@@ -488,7 +488,7 @@ REFUSED = (
         "a dead regex of overwrite",
         lambda: fill({"head": jnp.ones(3)}, KEY, never, overwrite=["head", "haed"]),
         ValueError,
-        r"^fill: overwrite has 'haed', which matches no parameter \(did you mean 'head'\?\)$",
+        r"^fill: overwrite names 'haed', which matches no parameter \(did you mean 'head'\?\)$",
     ),
     Refused(
         "an invalid regex of overwrite",
@@ -524,7 +524,7 @@ REFUSED = (
         "a dead regex of a policy",
         lambda: fill(FULL, KEY, never, like=ONE, missing={"b": "init", ".*": "error"}),
         ValueError,
-        r"^fill: missing has 'b', which matches no parameter",
+        r"^fill: missing names 'b', which matches no parameter",
     ),
     Refused(
         "no policy",
