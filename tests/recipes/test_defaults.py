@@ -11,14 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from scipy import stats
 
 from cthulhu import recipes
 from cthulhu.adapters.torch import tree
 from cthulhu.audit import check
-from cthulhu.params import init_params, plan
+from cthulhu.params import plan
 from cthulhu.recipes import Naming
-from cthulhu.trees import flatten, join
+from tests.recipes.against import RATE, assert_drawn_alike, assert_told
 
 with warnings.catch_warnings():
     # What they do when they are imported is their own.
@@ -31,7 +30,6 @@ with warnings.catch_warnings():
 # Keras's variables do not take NumPy's newest argument.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-RATE = 1e-3  # Of false alarms, for all leaves of a model together; seeds are fixed.
 D, V = 64, 500
 
 
@@ -220,21 +218,12 @@ def test_a_framework_has_the_laws_of_its_recipe(made: tuple[Default, Any]) -> No
 
 def test_a_recipe_of_another_framework_is_told(made: tuple[Default, Any]) -> None:
     row, params = made
-    found = check(params, row.sibling, naming=named_as(row.recipe), rate=RATE).leaves
-    assert {leaf.role for leaf in found if not leaf.ok} == set(row.flagged.split())
-    assert {leaf.role for leaf in found if leaf.ok}.isdisjoint(row.flagged.split())
+    assert_told(params, row.sibling, row.flagged, naming=named_as(row.recipe))
 
 
 def test_the_recipe_draws_what_the_framework_draws(made: tuple[Default, Any]) -> None:
     row, params = made
-    paths, theirs, _ = flatten(params)
-    _, ours, _ = flatten(init_params(0, params, recipes.rules(row.recipe), stacked={}))
-    for path, one, other in zip(paths, ours, theirs, strict=True):
-        if np.ptp(np.asarray(one)) == 0:
-            assert np.array_equal(one, other), join(path)
-            continue
-        found = stats.ks_2samp(np.ravel(one), np.ravel(other), method="asymp")
-        assert found.pvalue > RATE / len(paths), join(path)
+    assert_drawn_alike(params, recipes.rules(row.recipe))
 
 
 def test_what_torch_adds_to_keys_and_values() -> None:

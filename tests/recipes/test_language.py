@@ -4,15 +4,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from cthulhu import recipes
 from cthulhu.adapters.torch import tree
 from cthulhu.audit import check
-from cthulhu.params import init_params
-from cthulhu.trees import flatten, join
+from tests.recipes.against import RATE, assert_drawn_alike, assert_told
 
 with warnings.catch_warnings():
     # What they do when they are imported is their own.
@@ -20,7 +17,6 @@ with warnings.catch_warnings():
     torch: Any = pytest.importorskip("torch")
     hf: Any = pytest.importorskip("transformers")
 
-RATE = 1e-3  # Of false alarms, for all leaves of a model together; seeds are fixed.
 D = 128
 
 
@@ -209,19 +205,9 @@ def test_the_reference_has_the_laws_of_its_recipe(made: tuple[Reference, Any]) -
 
 def test_another_recipe_is_told_by_the_roles_where_it_differs(made: tuple[Reference, Any]) -> None:
     row, params = made
-    found = check(params, row.sibling, rate=RATE, **row.sibling_options).leaves
-    assert {leaf.role for leaf in found if not leaf.ok} == set(row.flagged.split())
-    assert {leaf.role for leaf in found if leaf.ok}.isdisjoint(row.flagged.split())
+    assert_told(params, row.sibling, row.flagged, **row.sibling_options)
 
 
 def test_the_recipe_draws_what_the_reference_draws(made: tuple[Reference, Any]) -> None:
     row, params = made
-    paths, theirs, _ = flatten(params)
-    rules = recipes.rules(row.recipe, **row.options)
-    _, ours, _ = flatten(init_params(0, params, rules))
-    for path, one, other in zip(paths, ours, theirs, strict=True):
-        if np.ptp(np.asarray(one)) == 0:
-            np.testing.assert_array_equal(one, other, err_msg=join(path))
-        else:
-            found = stats.ks_2samp(np.ravel(one), np.ravel(other), method="asymp")
-            assert found.pvalue > RATE / len(paths), join(path)
+    assert_drawn_alike(params, recipes.rules(row.recipe, **row.options))
