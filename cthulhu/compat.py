@@ -127,3 +127,17 @@ def aval_of(atom: "Atom") -> jax.core.ShapedArray:
 def is_unspecified(sharding: object) -> bool:
     """Whether a `jit` equation leaves this sharding, or this layout, to the compiler."""
     return sharding is None or type(sharding).__name__ == "UnspecifiedValue"
+
+
+def opened(held: "Held") -> tuple["Jaxpr", tuple[Any, ...]]:
+    """A jaxpr and its constants, which until 0.11 are held by another class."""
+    return cast("Jaxpr", getattr(held, "jaxpr", held)), tuple(getattr(held, "consts", ()))
+
+
+def scan_parts(equation: "JaxprEqn") -> tuple[int, int]:
+    """How many of the inputs of a `scan` equation are constants, and how many are carried."""
+    params = equation.params
+    if "num_consts" in params:  # Until 0.11.
+        return params["num_consts"], params["num_carry"]
+    constants, carry, _ = params["ft_in"].unpack()
+    return len(constants), len(carry)

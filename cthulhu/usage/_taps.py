@@ -1,0 +1,190 @@
+"""Run a program once, and look at values in its midst: no hook of any framework is needed.
+
+A jaxpr is cut behind the equations that are looked at, and around those that hold others
+inside of which one is. What lies between is evaluated by JAX itself, as it stands; what is
+cut is put together again by the public function that made it, with the statistics as
+further outputs. So the values are those of the program, and nothing is kept but what a
+statistic keeps.
+"""
+
+import functools
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+
+from cthulhu import compat
+from cthulhu._types import PyTree
+from cthulhu.usage._entering import OWNER, Evaluator, Found, Inside, Place, entered
+
+Statistic: TypeAlias = Callable[[jax.Array], PyTree]
+Values: TypeAlias = "dict[compat.Atom, Any]"
+LastReads: TypeAlias = "dict[compat.Atom, int]"
+
+
+def tapped(
+    program: "compat.ClosedJaxpr", taps: Mapping[Place, Hashable], statistic: Statistic
+) -> Callable[..., tuple[list[Any], dict[Any, PyTree]]]:
+    """The function of a jaxpr that also returns statistics of chosen values within.
+
+    The outputs are those of the program. Around a tap, derivatives are those of the
+    equations as they stand: a ``custom_jvp`` or ``custom_vjp`` is entered if a tap is
+    inside of it, and keeps its rule if none is.
+
+    Args:
+        program: the jaxpr, with its constants, as `jax.make_jaxpr` makes it.
+        taps: what each chosen equation is called, by its `Place`. It has one output.
+        statistic: from the output to arrays, as its mean square. It is applied where the
+            value is made, so that the value need not be kept.
+
+    Returns:
+        A function of the program's inputs, one by one, to its outputs and the statistics
+        by name. It may be transformed by `jax.jit`, `jax.vmap` and `jax.grad`. Within a
+        ``scan``, statistics are stacked, an entry a step, in the order of its inputs;
+        within ``shard_map``, an entry a device, of its own part. In a ``while``, they are
+        those of the last step. Where nothing ran, as in the branch of a ``cond`` that was
+        not taken, they are NaN, or 0 for integers.
+
+    Raises:
+        ValueError: a place is none of the program's, cannot be entered, or has not one
+            output.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> program = jax.make_jaxpr(lambda x: jnp.tanh(2 * x).sum())(jnp.zeros(3))
+        >>> run = tapped(program, {(1,): "tanh"}, lambda value: value.shape[0])
+        >>> run(jnp.zeros(3))[1]
+        {'tanh': 3}
+    """
+    names = list(taps.values())
+    evaluate = evaluator(statistic, program, {place: at for at, place in enumerate(taps)})
+
+    def run(*arguments: Any) -> tuple[list[Any], dict[Any, PyTree]]:
+        outputs, found = evaluate(*arguments)
+        return outputs, {name: found[at] for at, name in enumerate(names)}
+
+    return run
+
+
+class Piece(NamedTuple):
+    """Some equations in a row, as a function from the values they read to those read later."""
+
+    reads: Sequence["compat.Atom"]
+    writes: Sequence["compat.Var"]
+    evaluate: Evaluator
+
+
+def evaluator(statistic: Statistic, held: "compat.Held", inside: Inside) -> Evaluator:
+    """The function of a jaxpr, which returns what is found in it too."""
+    jaxpr, constants = compat.opened(held)
+    if not inside:
+        return untapped(held)
+    pieces = list(cut(jaxpr, inside, statistic))
+
+    def evaluate(*arguments: Any) -> tuple[list[Any], Found]:
+        values: Values = dict(zip(jaxpr.constvars, constants, strict=True))
+        values.update(zip(jaxpr.invars, arguments, strict=True))
+        found: Found = {}
+        for piece in pieces:
+            outputs, new = piece.evaluate(*(read(values, atom) for atom in piece.reads))
+            values.update(zip(piece.writes, outputs, strict=True))
+            found.update(new)
+        return [read(values, atom) for atom in jaxpr.outvars], found
+
+    return evaluate
+
+
+def untapped(held: "compat.Held") -> Evaluator:
+    """The function of a jaxpr in which nothing is looked at."""
+    jaxpr, constants = compat.opened(held)
+    return lambda *arguments: (list(jax.core.eval_jaxpr(jaxpr, constants, *arguments)), {})
+
+
+def read(values: Values, atom: "compat.Atom") -> Any:
+    """The value of a variable or of a literal."""
+    return atom.val if hasattr(atom, "val") else values[atom]
+
+
+def is_literal(atom: "compat.Atom") -> bool:
+    """Whether it is a constant in the text of the program."""
+    return hasattr(atom, "val")
+
+
+def cut(jaxpr: "compat.Jaxpr", inside: Inside, statistic: Statistic) -> Iterator[Piece]:
+    """The equations of a jaxpr in pieces: each ends where something is looked at."""
+    looked_at: dict[int, dict[Place, int]] = {}
+    for place, number in inside.items():
+        index = place[0] if place else -1
+        if not 0 <= index < len(jaxpr.eqns):
+            raise ValueError(
+                f"{OWNER}: a place must be one of the program's; equation {index} was asked for "
+                f"where there are {len(jaxpr.eqns)}"
+            )
+        looked_at.setdefault(index, {})[place[1:]] = number
+    last = last_reads(jaxpr)
+    start = 0
+    for index, within in sorted(looked_at.items()):
+        equation = jaxpr.eqns[index]
+        if () in within:
+            yield looking(jaxpr, (start, index + 1), last, within, statistic)
+        else:
+            yield plain(jaxpr, (start, index), last)
+            make = functools.partial(evaluator, statistic)
+            yield Piece(equation.invars, equation.outvars, entered(equation, within, make))
+        start = index + 1
+    yield plain(jaxpr, (start, len(jaxpr.eqns)), last)
+
+
+def last_reads(jaxpr: "compat.Jaxpr") -> LastReads:
+    """The last equation that reads each variable; the outputs are read after all."""
+    last = {
+        atom: index
+        for index, equation in enumerate(jaxpr.eqns)
+        for atom in equation.invars
+        if not is_literal(atom)
+    }
+    return last | {atom: len(jaxpr.eqns) for atom in jaxpr.outvars if not is_literal(atom)}
+
+
+def plain(
+    jaxpr: "compat.Jaxpr",
+    span: tuple[int, int],
+    last: LastReads,
+    looked_at: Sequence["compat.Var"] = (),
+) -> Piece:
+    """The equations of a span; what is looked at is written whether it is read later or not."""
+    equations = jaxpr.eqns[slice(*span)]
+    made = {variable: None for equation in equations for variable in equation.outvars}
+    needed = [atom for equation in equations for atom in equation.invars]
+    outside = [atom for atom in needed if not is_literal(atom) and atom not in made]
+    reads = list(dict.fromkeys(outside))
+    writes = [variable for variable in made if last.get(variable, -1) >= span[1]]
+    writes += looked_at
+    piece = jaxpr.replace(constvars=(), invars=reads, outvars=writes, eqns=equations)
+    return Piece(reads, writes, untapped(piece))
+
+
+def looking(
+    jaxpr: "compat.Jaxpr",
+    span: tuple[int, int],
+    last: LastReads,
+    within: Inside,
+    statistic: Statistic,
+) -> Piece:
+    """The equations of a span, of which the last is looked at."""
+    equation = jaxpr.eqns[span[1] - 1]
+    name = equation.primitive.name
+    if len(within) > 1:
+        raise ValueError(f"{OWNER}: {name!r} was asked for, and an equation inside of it too")
+    if len(equation.outvars) != 1:
+        raise ValueError(
+            f"{OWNER}: a place must be of an equation with one output; {name!r} has "
+            f"{len(equation.outvars)}"
+        )
+    piece = plain(jaxpr, span, last, equation.outvars)
+
+    def evaluate(*arguments: Any) -> tuple[list[Any], Found]:
+        outputs, _ = piece.evaluate(*arguments)
+        return outputs, {within[()]: statistic(outputs[-1])}
+
+    return piece._replace(evaluate=evaluate)
