@@ -98,11 +98,12 @@ ORDER = {
     "cthulhu.usage": (
         ("_usage", "_views"),
         ("_values",),
-        ("_recorder",),
-        ("_elementwise", "_moving"),
+        ("_entering", "_recorder"),
+        ("_elementwise", "_moving", "_taps"),
         ("_contractions",),
         ("_walk",),
         ("_infer",),
+        ("_activations",),
     ),
     "cthulhu.params": (
         ("_keys", "_layout", "_patterns", "_progress", "_report", "_rows", "_siblings"),

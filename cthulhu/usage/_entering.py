@@ -14,14 +14,7 @@ from jax.sharding import PartitionSpec
 
 from cthulhu import compat
 from cthulhu._types import PyTree
-
-Place: TypeAlias = tuple[int, ...]
-"""Where an equation is in a program.
-
-The numbers lead from outside to inside: of the equation in its jaxpr; for one that holds a
-jaxpr, the number of the equation in that. Between the two stands, for ``cond``, the number
-of the branch, and for ``while``, 0 for the condition and 1 for the body.
-"""
+from cthulhu.usage._values import Place
 
 Found: TypeAlias = dict[int, PyTree]
 """The statistics by the number of the tap."""

@@ -1,8 +1,8 @@
 """`infer`: what a function uses its parameters as."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from cthulhu._types import PyTree
 from cthulhu.trees import Path, flatten, frame_of, is_array, join
 from cthulhu.usage._recorder import Recorder
 from cthulhu.usage._usage import NOWHERE, LeafUsage, Usage, Use
-from cthulhu.usage._values import DATA, FIXED, Kind, Value
+from cthulhu.usage._values import DATA, FIXED, Kind, Place, Value
 from cthulhu.usage._views import whole
 from cthulhu.usage._walk import walk
 
@@ -55,6 +55,23 @@ def infer(fn: Callable[..., Any], params: PyTree, *args: Any, **kwargs: Any) -> 
         >>> found["bias"].role, found["bias"].kernels
         ('bias', ('kernel',))
     """
+    return usage_of(traced(fn, params, args, kwargs))
+
+
+class Traced(NamedTuple):
+    """A function as a jaxpr, whose first inputs are the parameters."""
+
+    jaxpr: Any
+    paths: list[Path]
+    leaves: list[Any]
+    inputs: list[Any]
+    """What the other inputs are like."""
+
+
+def traced(
+    fn: Callable[..., Any], params: PyTree, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Traced:
+    """A function of parameters and of whatever else has a shape, as a jaxpr."""
     if not callable(fn):
         raise TypeError(f"usage.infer: fn must be a function (params, *args); got {fn!r}")
     frame = frame_of(params)
@@ -67,18 +84,18 @@ def infer(fn: Callable[..., Any], params: PyTree, *args: Any, **kwargs: Any) -> 
                 f"jax.ShapeDtypeStruct; got {leaf!r} of type {type(leaf).__name__}"
             )
     rest, structure = jax.tree.flatten((args, kwargs))
-    traced = [at for at, leaf in enumerate(rest) if is_array(leaf)]
+    arrays = [at for at, leaf in enumerate(rest) if is_array(leaf)]
 
     def flat(known: Sequence[Any], given: Sequence[Any]) -> Any:
         everything = list(rest)
-        for at, value in zip(traced, given, strict=True):
+        for at, value in zip(arrays, given, strict=True):
             everything[at] = value
         positional, named = jax.tree.unflatten(structure, everything)
         return fn(frame.fill(known), *positional, **named)
 
-    inputs = [spec(rest[at]) for at in traced]
+    inputs = [spec(rest[at]) for at in arrays]
     jaxpr = jax.make_jaxpr(flat)([spec(leaf) for leaf in leaves], inputs)
-    return usage_of(jaxpr, paths, leaves, inputs)
+    return Traced(jaxpr, paths, leaves, inputs)
 
 
 def spec(leaf: Any) -> Any:
@@ -86,26 +103,37 @@ def spec(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 
-def usage_of(jaxpr: Any, paths: list[Path], leaves: list[Any], inputs: list[Any]) -> Usage:
-    """The usage of a traced function, whose first arguments are the parameters."""
-    shapes = [tuple(leaf.shape) for leaf in leaves]
+def usage_of(traced: Traced) -> Usage:
+    """The usage of a traced function."""
+    return summed_up(traced, uses_of(traced))
+
+
+def uses_of(traced: Traced) -> dict[tuple[int, Place], Use]:
+    """Every use of a parameter, by the parameter's number and the place in the program."""
+    shapes = [tuple(leaf.shape) for leaf in traced.leaves]
     recorder = Recorder(shapes)
     given = [Value(Kind.LEAF, (whole(at, shape),)) for at, shape in enumerate(shapes)]
-    data = [FIXED if jnp.issubdtype(one.dtype, jax.dtypes.prng_key) else DATA for one in inputs]
-    recorder.returned(walk(recorder, jaxpr, [*given, *data]))
-    names = list(map(join, paths))
-    if leaves and not recorder.uses:
+    keys = [jnp.issubdtype(one.dtype, jax.dtypes.prng_key) for one in traced.inputs]
+    data = [FIXED if is_key else DATA for is_key in keys]
+    recorder.returned(walk(recorder, traced.jaxpr, [*given, *data]))
+    names = list(map(join, traced.paths))
+    return {key: named(use, names) for key, use in recorder.uses.items()}
+
+
+def summed_up(traced: Traced, found: Mapping[tuple[int, Place], Use]) -> Usage:
+    """The usage of all parameters, of their uses."""
+    if traced.leaves and not found:
         raise ValueError(
             "usage.infer: the function uses none of the parameters. They must be its first "
             "argument; does it capture them instead?"
         )
-    uses: dict[int, list[Use]] = {at: [] for at in range(len(leaves))}
-    for (leaf, _), use in sorted(recorder.uses.items(), key=lambda item: item[0][1]):
-        uses[leaf].append(named(use, names))
+    uses: dict[int, list[Use]] = {at: [] for at in range(len(traced.leaves))}
+    for (leaf, _), use in sorted(found.items(), key=lambda item: item[0][1]):
+        uses[leaf].append(use)
     return Usage(
         tuple(
-            summary(name, shape, tuple(uses[at]))
-            for at, (name, shape) in enumerate(zip(names, shapes, strict=True))
+            summary(join(path), tuple(leaf.shape), tuple(uses[at]))
+            for at, (path, leaf) in enumerate(zip(traced.paths, traced.leaves, strict=True))
         )
     )
 

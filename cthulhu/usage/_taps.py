@@ -15,7 +15,8 @@ import jax
 
 from cthulhu import compat
 from cthulhu._types import PyTree
-from cthulhu.usage._entering import OWNER, Evaluator, Found, Inside, Place, entered
+from cthulhu.usage._entering import OWNER, Evaluator, Found, Inside, entered
+from cthulhu.usage._values import Place
 
 Statistic: TypeAlias = Callable[[jax.Array], PyTree]
 Values: TypeAlias = "dict[compat.Atom, Any]"

@@ -1,0 +1,270 @@
+"""The activations of a program: the outputs of its layers, found without any framework.
+
+A layer is a contraction of which one side is a parameter, or a lookup in a table. Its
+output is what comes of that by adding the layer's bias and by multiplying with scalars, as
+of a readout: those belong to it. A scalar before the next contraction belongs to that one,
+as the 1/√k that some put on queries. Contractions of activations with each other, as of
+queries and keys, are layers without parameters.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from cthulhu import compat
+from cthulhu._types import PyTree
+from cthulhu.trees import join
+from cthulhu.usage._infer import Traced, summed_up, traced, uses_of
+from cthulhu.usage._usage import Usage, Use
+from cthulhu.usage._values import Place
+
+CALLS = {
+    **dict.fromkeys(("jit", "pjit", "checkpoint", "remat2"), "jaxpr"),
+    **dict.fromkeys(("closed_call", "core_call"), "call_jaxpr"),
+    **dict.fromkeys(("custom_jvp_call", "custom_vjp_call"), "call_jaxpr"),
+}
+
+# What moves or renames a value, and leaves its elements as they are.
+MOVING = frozenset({"convert_element_type", "copy", "copy_p", "name", "reduce_precision"})
+MOVING |= {"reshape", "sharding_constraint", "squeeze", "transpose"}
+SCALING = frozenset({"mul", "div"})
+ADDING = frozenset({"add", "add_any", "sub"})
+CONTRACTING = frozenset({"dot_general", "conv_general_dilated", "ragged_dot_general"})
+OUTSIDE = -1  # What reads the outputs of a jaxpr.
+
+
+Layer: TypeAlias = tuple[str | None, Use | None]
+"""The path of the parameter of a layer, and its use, if there is one."""
+
+
+class Activation(NamedTuple):
+    """The output of a layer, and where it is in the program."""
+
+    name: str
+    """The path of the parameter, or else the scopes around; ``#2`` is the second of a name."""
+    place: Place
+    path: str | None = None
+    """The path of the parameter, if there is one."""
+    use: Use | None = None
+    """What it is used as there."""
+
+
+class Followed(NamedTuple):
+    """A function as a program, what it uses its parameters as, and its activations."""
+
+    traced: Traced
+    usage: Usage
+    activations: tuple[Activation, ...]
+
+
+def followed(fn: Callable[..., Any], params: PyTree, *args: Any) -> Followed:
+    """Trace a function ``(params, *args)``, as `infer` does, and find its activations."""
+    program = traced(fn, params, args, {})
+    uses = uses_of(program)
+    usage = summed_up(program, uses)
+    paths = list(map(join, program.paths))
+    return Followed(program, usage, tuple(activations(program.jaxpr, uses, paths)))
+
+
+def activations(
+    jaxpr: "compat.Held", uses: Mapping[tuple[int, Place], Use], paths: Sequence[str]
+) -> Iterable[Activation]:
+    """The outputs of all layers, in the order of the program."""
+    flat = Flat(jaxpr, {place for _, place in uses})
+    layers: dict[Place, Layer] = {}
+    biases: dict[Place, set[str]] = {}
+    for (leaf, place), use in sorted(uses.items(), key=lambda item: item[0][::-1]):
+        if use.role in ("kernel", "table") and place in flat.at:
+            layers.setdefault(place, (paths[leaf], use))
+        elif use.role == "bias":
+            biases.setdefault(place, set()).update(use.kernels)
+    layers |= dict.fromkeys(flat.between_activations(), (None, None))
+    times: Counter[str] = Counter()
+    seen: set[Place] = set()
+    for place, (path, known) in sorted(layers.items(), key=lambda item: item[0]):
+        summed = known is not None and known.operation == "reduce_sum"
+        end = flat.end(place, path, biases, summed)
+        if end in seen:  # Of two kernels on one output, as of W + A B, the first names it.
+            continue
+        seen.add(end)
+        name = path or flat.nodes[flat.at[place]].where
+        times[name] += 1
+        numbered = name if times[name] == 1 else f"{name}#{times[name]}"
+        yield Activation(numbered, end, path, known)
+
+
+class Node(NamedTuple):
+    """An equation that calls nothing; its values are numbers."""
+
+    place: Place
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    where: str
+
+
+class Flat:
+    """The equations of a program, with what is called spelled out.
+
+    The bodies of loops and branches are there too, each by itself.
+    """
+
+    def __init__(self, jaxpr: "compat.Held", meeting: set[Place]) -> None:
+        self.nodes: list[Node] = []
+        self.at: dict[Place, int] = {}
+        self.sizes: list[int] = []
+        self.readers: list[list[int]] = []
+        self.single: set[int] = set()
+        """The values all of whose elements are one scalar."""
+        self.active: set[int] = set()
+        """The values that depend on a parameter and on the inputs: activations."""
+        self.meeting = meeting
+        body = compat.opened(jaxpr)[0]
+        self.body(jaxpr, [self.new(variable) for variable in body.invars], (), ())
+
+    def new(self, atom: "compat.Atom") -> int:
+        """A value of its own."""
+        size = math.prod(compat.aval_of(atom).shape)
+        self.sizes.append(size)
+        self.readers.append([])
+        number = len(self.sizes) - 1
+        if size == 1:
+            self.single.add(number)
+        return number
+
+    def body(
+        self, held: "compat.Held", inputs: Sequence[int], place: Place, names: tuple[str, ...]
+    ) -> None:
+        """The equations of a jaxpr whose outputs go where they cannot be followed."""
+        for value in self.inline(held, inputs, place, names):
+            self.readers[value].append(OUTSIDE)
+
+    def inline(
+        self, held: "compat.Held", inputs: Sequence[int], place: Place, names: tuple[str, ...]
+    ) -> list[int]:
+        """The equations of a jaxpr; its outputs are returned."""
+        jaxpr = compat.opened(held)[0]
+        scope: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
+        scope.update({variable: self.new(variable) for variable in jaxpr.constvars})
+
+        def read(atom: "compat.Atom") -> int:
+            return self.new(atom) if hasattr(atom, "val") else scope[atom]
+
+        for index, equation in enumerate(jaxpr.eqns):
+            here = (*place, index)
+            within = (*names, str(equation.source_info.name_stack))
+            values = list(map(read, equation.invars))
+            called = CALLS.get(equation.primitive.name)
+            if called is not None:
+                outputs = self.inline(equation.params[called], values, here, within)
+            else:
+                outputs = [self.new(variable) for variable in equation.outvars]
+                self.note(equation, here, values, outputs, within)
+            scope.update(zip(equation.outvars, outputs, strict=True))
+        return list(map(read, jaxpr.outvars))
+
+    def note(
+        self,
+        equation: "compat.JaxprEqn",
+        place: Place,
+        values: list[int],
+        outputs: list[int],
+        names: tuple[str, ...],
+    ) -> None:
+        """Take down an equation, and the bodies that it holds."""
+        name = equation.primitive.name
+        where = "/".join(part.strip("/") for part in (*names, name) if part.strip("/"))
+        node = Node(place, name, tuple(values), tuple(outputs), where)
+        self.at[place] = len(self.nodes)
+        for value in values:
+            self.readers[value].append(len(self.nodes))
+        self.nodes.append(node)
+        active = place in self.meeting or not self.active.isdisjoint(values)
+        for steps, held in bodies(equation):
+            inner = [self.new(variable) for variable in compat.opened(held)[0].invars]
+            # What a loop carries may become an activation in it.
+            before = len(self.active)
+            self.active.update(inner if active or self.meets((*place, *steps)) else ())
+            self.body(held, inner, (*place, *steps), names)
+            active = active or len(self.active) > before
+        self.active.update(outputs if active else ())
+        if name == "broadcast_in_dim" and values[0] in self.single:
+            self.single.update(outputs)
+
+    def meets(self, place: Place) -> bool:
+        """Whether a parameter meets activations within a place."""
+        return any(one[: len(place)] == place for one in self.meeting)
+
+    def between_activations(self) -> list[Place]:
+        """The contractions of activations with each other."""
+        return [
+            node.place
+            for node in self.nodes
+            if node.name == "dot_general"
+            and node.place not in self.meeting
+            and self.active.issuperset(node.inputs)
+            and self.sizes[node.outputs[0]] > 1
+        ]
+
+    def end(
+        self, place: Place, path: str | None, biases: Mapping[Place, set[str]], summed: bool
+    ) -> Place:
+        """Where the output of the layer is that begins at a place."""
+        node = self.nodes[self.at[place]]
+        before_scaling: Place | None = None
+        while True:
+            value = node.outputs[0]
+            readers = set(self.readers[value])
+            after = (
+                self.nodes[readers.pop()] if len(readers) == 1 and readers != {OUTSIDE} else None
+            )
+            kind = None if after is None else self.belongs(after, value, path, biases, summed)
+            if after is None or kind is None:
+                break
+            if kind == "scale" and before_scaling is None:
+                before_scaling = node.place
+            elif kind == "bias":
+                before_scaling = None
+            node = after
+        if before_scaling is not None and self.contracted(node.outputs[0]):
+            return before_scaling
+        return node.place
+
+    def belongs(
+        self,
+        node: Node,
+        value: int,
+        path: str | None,
+        biases: Mapping[Place, set[str]],
+        summed: bool,
+    ) -> str | None:
+        """What an equation that reads the output of a layer adds to it, if it is of the layer."""
+        if node.name in MOVING:
+            return "move"
+        if node.name == "reduce_sum" and summed:
+            return "move"
+        if node.name in ADDING and path in biases.get(node.place, ()):
+            return "bias"
+        if node.name in SCALING and node.inputs[0] == value != node.inputs[1]:
+            return "scale" if node.inputs[1] in self.single else None
+        if node.name == "mul" and node.inputs[1] == value:
+            return "scale" if node.inputs[0] in self.single else None
+        return None
+
+    def contracted(self, value: int) -> bool:
+        """Whether a contraction reads a value."""
+        return any(
+            reader != OUTSIDE and self.nodes[reader].name in CONTRACTING
+            for reader in self.readers[value]
+        )
+
+
+def bodies(equation: "compat.JaxprEqn") -> list[tuple[Place, "compat.Held"]]:
+    """The jaxprs that an equation runs by itself, with what leads to each in a place."""
+    params, name = equation.params, equation.primitive.name
+    if name == "while":
+        return [((0,), params["cond_jaxpr"]), ((1,), params["body_jaxpr"])]
+    if name == "cond":
+        return [((at,), branch) for at, branch in enumerate(params["branches"])]
+    return [((), params["jaxpr"])] if name in ("scan", "shard_map") else []
