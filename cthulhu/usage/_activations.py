@@ -76,18 +76,15 @@ def activations(
     biases: dict[Place, set[str]] = {}
     for (leaf, place), use in sorted(uses.items(), key=lambda item: item[0][::-1]):
         if use.role in ("kernel", "table") and place in flat.at:
+            # Of several kernels in one contraction, as of W + A B, the first names it.
             layers.setdefault(place, (paths[leaf], use))
         elif use.role == "bias":
             biases.setdefault(place, set()).update(use.kernels)
     layers |= dict.fromkeys(flat.between_activations(), (None, None))
     times: Counter[str] = Counter()
-    seen: set[Place] = set()
     for place, (path, known) in sorted(layers.items(), key=lambda item: item[0]):
         summed = known is not None and known.operation == "reduce_sum"
         end = flat.end(place, path, biases, summed)
-        if end in seen:  # Of two kernels on one output, as of W + A B, the first names it.
-            continue
-        seen.add(end)
         name = path or flat.nodes[flat.at[place]].where
         times[name] += 1
         numbered = name if times[name] == 1 else f"{name}#{times[name]}"
