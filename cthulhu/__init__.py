@@ -15,7 +15,7 @@ from cthulhu import backend, functional, initializers, random
 from cthulhu.caches import clear_caches
 
 if TYPE_CHECKING:
-    from cthulhu import audit, layers, models, params, recipes
+    from cthulhu import audit, layers, models, params, recipes, usage
     from cthulhu.audit import check
     from cthulhu.params import (
         Keep,
@@ -50,10 +50,11 @@ __all__ = [
     "random",
     "recipes",
     "reinit",
+    "usage",
     "verify",
 ]
 
-_LAZY_MODULES = ("audit", "layers", "models", "params", "recipes")
+_LAZY_MODULES = ("audit", "layers", "models", "params", "recipes", "usage")
 _LAZY_NAMES = {
     "check": "audit",
     **dict.fromkeys(

@@ -32,6 +32,7 @@ FLOORS = {
     "cthulhu.initializers": 5,
     "cthulhu.tracing": 5,
     "cthulhu.functional": 6,
+    "cthulhu.usage": 6,
     "cthulhu.backend": 7,
     "cthulhu.params": 7,
     "cthulhu.layers": 8,
@@ -93,6 +94,15 @@ ORDER = {
         ("_components", "_flat"),
         ("_launch",),
         ("_trace",),
+    ),
+    "cthulhu.usage": (
+        ("_usage", "_views"),
+        ("_values",),
+        ("_recorder",),
+        ("_elementwise", "_moving"),
+        ("_contractions",),
+        ("_walk",),
+        ("_infer",),
     ),
     "cthulhu.params": (
         ("_keys", "_layout", "_patterns", "_progress", "_report", "_rows", "_siblings"),

@@ -136,7 +136,8 @@ class LeafUsage:
         batch = (*first.batch, *first.stacked)
         if self.role == "table":
             return Layout(first.inputs, first.inputs, batch)
-        if self.role != "kernel" or set(batch) & {*first.inputs, *first.outputs}:
+        axes = (*batch, *first.inputs, *first.outputs)
+        if self.role != "kernel" or len(set(axes)) < len(axes):
             return None
         return Layout(first.inputs, first.outputs, batch, first.groups)
 
@@ -240,7 +241,9 @@ class Usage(View):
 
 def leaf_from(record: dict[str, Any]) -> LeafUsage:
     """The parameter that a record of JSON tells of."""
-    uses = tuple(Use(**{name: frozen(value) for name, value in use.items()}) for use in record["uses"])
+    uses = tuple(
+        Use(**{name: frozen(value) for name, value in use.items()}) for use in record["uses"]
+    )
     known = {name: frozen(value) for name, value in record.items()}
     return LeafUsage(**{**known, "uses": uses})
 
