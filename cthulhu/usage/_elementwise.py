@@ -48,6 +48,10 @@ def elementwise(recorder: Recorder, values: Sequence[Value], params: dict[str, A
     leaves = [value for value in values if value.kind is Kind.LEAF]
     if not leaves:
         return without_leaves(recorder, name, values)
+    if len(values) > 1:
+        shape = recorder.shape
+        values = [value.fitted(shape) for value in values]
+        leaves = [value for value in values if value.kind is Kind.LEAF]
     others = [value for value in values if value.kind is not Kind.LEAF]
     if any(value.kind is Kind.DATA for value in others):
         return met(recorder, name, values)
@@ -112,10 +116,12 @@ def role_of(name: str, operand: int) -> tuple[Role, str]:
 def combined(name: str, leaves: Sequence[Value], lost: frozenset[Lost]) -> Value:
     """Parameters that were combined: the smaller are scales or biases of the larger."""
     smaller = "bias" if name in SUMS else "scale"
-    largest = any(not view.repeats for value in leaves for view in value.views)
     views: list[View] = []
     for value in leaves:
+        extents = {view.extent for other in leaves if other is not value for view in other.views}
         for view in value.views:
-            marked = largest and view.repeats and not view.inner and not view.smaller
+            # Others extend along all of its dimensions, and more.
+            within = any(view.extent < extent for extent in extents)
+            marked = within and not view.inner and not view.smaller
             views.append(dataclasses.replace(view, smaller=smaller) if marked else view)
     return Value(Kind.LEAF, one_of(views), lost)

@@ -38,6 +38,12 @@ class Recorder:
         assert self.equation is not None
         return str(self.equation.primitive.name)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its first result."""
+        assert self.equation is not None
+        return tuple(compat.aval_of(self.equation.outvars[0]).shape)
+
     @contextmanager
     def within(self, *steps: int) -> Iterator[None]:
         """While the equations inside of this one are looked at."""

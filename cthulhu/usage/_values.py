@@ -2,10 +2,10 @@
 
 import dataclasses
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cthulhu.usage._views import View
+from cthulhu.usage._views import View, fitted
 
 Place = tuple[int, ...]
 """An equation of a program: its number in its jaxpr, after those of the equations around it.
@@ -77,6 +77,12 @@ class Value:
     def is_leaf(self) -> bool:
         """Whether parameters are in it whose axes are seen, and not only rows of tables."""
         return self.kind is Kind.LEAF and not self.looked_up
+
+    def fitted(self, shape: Sequence[int]) -> "Value":
+        """The value as an operand on elements whose result has this shape."""
+        if self.kind is not Kind.LEAF:
+            return self
+        return dataclasses.replace(self, views=tuple(fitted(view, shape) for view in self.views))
 
     def with_views(self, views: Iterable[View | None], operation: str) -> "Value":
         """The value after an operation that moved its views; those that are `None` are lost."""

@@ -75,6 +75,11 @@ class View:
             piece.axis is None and piece.extent > 1 for dim in self.dims for piece in dim.pieces
         )
 
+    @property
+    def extent(self) -> frozenset[int]:
+        """The dimensions along which it is not repeated."""
+        return frozenset(at for at, dim in enumerate(self.dims) if dim.axes)
+
     def with_dims(self, dims: Sequence[Dim]) -> "View":
         """The same, with other dimensions."""
         return dataclasses.replace(self, dims=tuple(dims))
@@ -107,6 +112,11 @@ def broadcast(view: View, shape: Sequence[int], places: Sequence[int]) -> View:
         if view.dims[at].size == shape[place]:
             dims[place] = view.dims[at]
     return view.with_dims(dims)
+
+
+def fitted(view: View, shape: Sequence[int]) -> View:
+    """As an operation on elements repeats a scalar, or a dimension of size 1."""
+    return broadcast(view, shape, range(len(view.dims)))
 
 
 def reshaped(view: View, shape: Sequence[int]) -> View | None:
