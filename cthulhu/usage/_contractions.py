@@ -64,7 +64,8 @@ def product_of(recorder: Recorder, sides: list[Side]) -> Value:
         recorder.lost(other.value.lost)
         return DATA
     if other.is_fixed:
-        return transformed(leaf, other, leaf is lhs)
+        value = transformed(leaf, other, leaf is lhs)
+        return dataclasses.replace(value, lost=value.lost | other.value.lost)
     if other.value.one_hot in other.contracted and len(leaf.contracted) == 1:
         return chosen(recorder, leaf, other, leaf is lhs)
     return kernel(recorder, leaf)
@@ -180,6 +181,20 @@ def kernel(recorder: Recorder, side: Side) -> Value:
     lost = (one for one in side.value.lost if one.leaf not in {view.leaf for view in views})
     recorder.lost(lost)
     return Value(Kind.DATA, heads=frozenset(heads))
+
+
+@handles("ragged_dot_general")
+def ragged_dot(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """A product with the matrices of groups, as experts: tokens lie in the order of the groups."""
+    matrices = values[1]
+    found = [recorder.as_activation(value) for value in (values[0], *values[2:])]
+    numbers = equation.params["ragged_dot_dimension_numbers"]
+    contracted, batch = (tuple(dims[1]) for dims in numbers.dot_dimension_numbers)
+    groups = tuple(numbers.rhs_group_dimensions)
+    if matrices.kind is not Kind.LEAF:
+        return [plainly([*found, recorder.as_activation(matrices)])]
+    shape = shape_of(equation.invars[1])
+    return [kernel(recorder, Side(matrices, shape, contracted, (*batch, *groups)))]
 
 
 def span_of(view: View, dims: Dims) -> tuple[int, int] | None:

@@ -52,7 +52,9 @@ def elementwise(recorder: Recorder, values: Sequence[Value], params: dict[str, A
         shape = recorder.shape
         values = [value.fitted(shape) for value in values]
         leaves = [value for value in values if value.kind is Kind.LEAF]
-    others = [value for value in values if value.kind is not Kind.LEAF]
+    # One flag chooses for all elements, and is in none of them.
+    flags = 1 if name == "select_n" and not recorder.operand_shape(0) else 0
+    others = [value for value in values[flags:] if value.kind is not Kind.LEAF]
     if any(value.kind is Kind.DATA for value in others):
         return met(recorder, name, values)
     if any(value.kind is Kind.CAPTURED for value in others) and any(

@@ -10,7 +10,7 @@ from cthulhu.usage._recorder import Recorder
 from cthulhu.usage._values import DATA, FIXED, UNIFORM, Kind, Value, one_of, plainly
 from cthulhu.usage._views import NOTHING, Dim, Piece, Stripped, View, repeated
 
-Params = dict[str, Any]
+Dims = tuple[int, ...]
 Handler = Callable[[Recorder, Sequence[Value], "compat.JaxprEqn"], list[Value]]
 
 HANDLERS: dict[str, Handler] = {}
@@ -82,6 +82,12 @@ def broadcast(recorder: Recorder, values: Sequence[Value], equation: Any) -> lis
     return [moved(value, "broadcast", lambda view: views.broadcast(view, shape, places))]
 
 
+@handles("tile")
+def tile(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Repetition of the whole."""
+    return [moved(values[0], "tile", lambda view: views.tiled(view, equation.params["reps"]))]
+
+
 @handles("rev")
 def reverse(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
     """The other way round."""
@@ -143,8 +149,11 @@ def dynamic_slice(recorder: Recorder, values: Sequence[Value], equation: Any) ->
         if size == 1 < whole and not hasattr(equation.invars[1 + at], "val")
     ]
     value = part(operand, [0] * len(shape), shape, None)
-    if not recorder.loops or value.kind is not Kind.LEAF:
+    picks = any(starts[at].kind is Kind.DATA for at in chosen)
+    if not (picks or recorder.loops) or value.kind is not Kind.LEAF:
         return [value]
+    if picks:
+        return [value.with_views([one_row(recorder, view, chosen) for view in value.views], "")]
     depth = len(recorder.loops) - 1
     found = []
     for view in value.views:
@@ -152,6 +161,15 @@ def dynamic_slice(recorder: Recorder, values: Sequence[Value], equation: Any) ->
         dims = [Dim(()) if at in chosen else dim for at, dim in enumerate(view.dims)]
         found.append(dataclasses.replace(view, dims=tuple(dims), stripped=view.stripped | axes))
     return [dataclasses.replace(value, views=tuple(found))]
+
+
+def one_row(recorder: Recorder, view: View, chosen: Sequence[int]) -> View:
+    """The row of a table that an input picks."""
+    axes = {axis for at in chosen for axis in view.dims[at].axes}
+    dims = tuple(Dim(()) if at in chosen else dim for at, dim in enumerate(view.dims))
+    return dataclasses.replace(
+        view, dims=dims, looked_up=view.looked_up | axes, place=recorder.place
+    )
 
 
 def plain(value: Value) -> Value:
@@ -217,43 +235,48 @@ def gather(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[V
     numbers = equation.params["dimension_numbers"]
     sizes = equation.params["slice_sizes"]
     out = shape_of(equation.outvars[0])
-    rows = shape_of(equation.invars[1])[:-1]
-    return [
-        operand.with_views(
-            [picked(recorder, view, numbers, sizes, out, rows) for view in operand.views], "gather"
-        )
-    ]
+    fixed = indices.kind is not Kind.DATA
+
+    def rows(view: View) -> View | None:
+        return picked(recorder, view, numbers, sizes, out, fixed)
+
+    return [operand.with_views(map(rows, operand.views), "gather")]
 
 
 def picked(
-    recorder: Recorder,
-    view: View,
-    numbers: Any,
-    sizes: Sequence[int],
-    out: tuple[int, ...],
-    rows: tuple[int, ...],
+    recorder: Recorder, view: View, numbers: Any, sizes: Sequence[int], out: Dims, fixed: bool
 ) -> View | None:
     """The rows of a view that indices pick: a new dimension for each of those of the indices."""
-    batching = tuple(getattr(numbers, "operand_batching_dims", ()))
-    if batching or any(dim.span is not None for dim in view.dims):
+    if any(dim.span is not None for dim in view.dims):
         return None
-    dropped = set(numbers.collapsed_slice_dims)
+    batching = tuple(numbers.operand_batching_dims)
+    gone = {*numbers.collapsed_slice_dims, *batching}
     chosen = [at for at in numbers.start_index_map if sizes[at] < view.dims[at].size]
-    remaining = [at for at in range(len(view.dims)) if at not in dropped]
+    remaining = [at for at in range(len(view.dims)) if at not in gone]
     dims = [repeated(size) for size in out]
     for place, at in zip(numbers.offset_dims, remaining, strict=True):
         left = views.resized(view.dims[at], sizes[at])
         if left is None:
             return None
         dims[place] = left
+    rows = [at for at in range(len(out)) if at not in numbers.offset_dims]
+    # Each of several tables has indices of its own.
+    each = [rows[at] for at in numbers.start_indices_batching_dims]
+    for place, at in zip(each, batching, strict=True):
+        dims[place] = view.dims[at]
+    batched = {axis for at in batching for axis in view.dims[at].axes}
+    rows = [at for at in rows if at not in each]
     axes = {axis for at in chosen for axis in view.dims[at].axes}
-    if not rows:  # One index, which is as good as a slice.
+    if not rows and fixed:  # One index, which is as good as a slice.
         return view.with_dims(dims)
     if len(axes) == 1 and len(rows) == 1:
-        (place,) = (at for at in range(len(out)) if at not in numbers.offset_dims)
-        dims[place] = Dim((Piece(next(iter(axes)), out[place]),))
+        dims[rows[0]] = Dim((Piece(next(iter(axes)), out[rows[0]]),))
     return dataclasses.replace(
-        view, dims=tuple(dims), looked_up=view.looked_up | axes, place=recorder.place
+        view,
+        dims=tuple(dims),
+        looked_up=view.looked_up | axes,
+        batched=view.batched | batched,
+        place=recorder.place,
     )
 
 

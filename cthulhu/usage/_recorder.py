@@ -44,6 +44,11 @@ class Recorder:
         assert self.equation is not None
         return tuple(compat.aval_of(self.equation.outvars[0]).shape)
 
+    def operand_shape(self, at: int) -> tuple[int, ...]:
+        """The shape of one of its operands."""
+        assert self.equation is not None
+        return tuple(compat.aval_of(self.equation.invars[at]).shape)
+
     @contextmanager
     def within(self, *steps: int) -> Iterator[None]:
         """While the equations inside of this one are looked at."""
@@ -137,8 +142,8 @@ class Recorder:
         rows = view.looked_up
         stacked = {one.axis for one in view.stripped}
         shape = self.shapes[view.leaf]
-        outputs = set(range(len(shape))) - rows - stacked
-        self.use("table", view, rows, outputs, place=view.place)
+        outputs = set(range(len(shape))) - rows - stacked - view.batched
+        self.use("table", view, rows, outputs, view.batched, place=view.place)
 
     def lost(self, lost: Iterable[Lost]) -> None:
         """Parameters that were used up have met the activations."""

@@ -55,6 +55,8 @@ class View:
     dims: tuple[Dim, ...]
     looked_up: frozenset[int] = frozenset()
     """The axes from which rows were picked by an array of indices."""
+    batched: frozenset[int] = frozenset()
+    """The axes of tables, of each of which an index of its own picked rows."""
     place: tuple[int, ...] = ()
     """Where they were picked."""
     stripped: frozenset[Stripped] = frozenset()
@@ -112,6 +114,18 @@ def broadcast(view: View, shape: Sequence[int], places: Sequence[int]) -> View:
         if view.dims[at].size == shape[place]:
             dims[place] = view.dims[at]
     return view.with_dims(dims)
+
+
+def tiled(view: View, times: Sequence[int]) -> View | None:
+    """As `lax.tile` repeats the whole along its dimensions."""
+    if any(dim.span is not None for dim, more in zip(view.dims, times, strict=True) if more > 1):
+        return None
+    return view.with_dims(
+        [
+            dim if more == 1 else Dim((Piece(None, more), *dim.pieces))
+            for dim, more in zip(view.dims, times, strict=True)
+        ]
+    )
 
 
 def fitted(view: View, shape: Sequence[int]) -> View:
