@@ -36,6 +36,12 @@ def one(model: Any, *args: Any) -> Any:
     return model(*args)
 
 
+def scanned(model: Any, x: Any) -> Any:
+    arrays, static = eqx.partition(model, eqx.is_array)
+    step = lambda x, layer: (jax.nn.relu(eqx.combine(layer, static)(x)), None)  # noqa: E731
+    return jax.lax.scan(step, x, arrays)[0]
+
+
 LINEAR = """
     weight  kernel  oi
     bias    bias    o   <- ./weight
@@ -138,7 +144,7 @@ MODELS = {
         layers/\d/bias    bias    oo   <- ./weight
         """,
         f32(4, 8),
-        call=lambda model, x: eqx.filter_vmap(lambda model, x: model(x))(model, x),
+        call=eqx.filter_vmap(one),
     ),
     "a scan over layers": layer(
         lambda: eqx.filter_vmap(lambda key: nn.Linear(8, 8, key=key))(jax.random.split(KEY, 4)),
@@ -147,7 +153,7 @@ MODELS = {
         bias    bias    so   <- ./weight
         """,
         f32(8),
-        call=lambda model, x: scanned(model, x),
+        call=scanned,
     ),
     "WeightNorm": layer(
         lambda: nn.WeightNorm(nn.Linear(8, 12, key=KEY)),
@@ -159,9 +165,3 @@ MODELS = {
         """,
     ),
 }
-
-
-def scanned(model: Any, x: Any) -> Any:
-    arrays, static = eqx.partition(model, eqx.is_array)
-    step = lambda x, layer: (jax.nn.relu(eqx.combine(layer, static)(x)), None)  # noqa: E731
-    return jax.lax.scan(step, x, arrays)[0]

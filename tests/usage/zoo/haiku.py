@@ -25,14 +25,19 @@ def program(call: Callable[..., Any], *args: Any) -> Program:
 
 
 def layer(make: Callable[[], Any], table: str, *args: Any) -> Model:
-    return Model(lambda: program(lambda *args: make()(*args), *(args or (X,))), table)
+    def call(*args: Any) -> Any:
+        return make()(*args)  # Modules are made while the function runs.
+
+    return Model(lambda: program(call, *(args or (X,))), table)
 
 
 def batch_norm(train: bool) -> Program:
     """The state is an input: it changes, and no training moves it."""
-    transformed = hk.without_apply_rng(
-        hk.transform_with_state(lambda x, train: hk.BatchNorm(True, True, 0.9)(x, train))
-    )
+
+    def call(x: Any, train: bool) -> Any:
+        return hk.BatchNorm(True, True, 0.9)(x, train)
+
+    transformed = hk.without_apply_rng(hk.transform_with_state(call))
     params, state = jax.eval_shape(lambda x: transformed.init(KEY, x, True), X)
     return Program(
         lambda params, state, x: transformed.apply(params, state, x, train), params, (state, X)
@@ -47,6 +52,10 @@ def unrolled(make: Callable[[], Any]) -> Callable[..., Any]:
         return hk.dynamic_unroll(core, x, core.initial_state(x.shape[1]))[0]
 
     return call
+
+
+def attention(x: Any) -> Any:
+    return hk.MultiHeadAttention(2, 4, w_init=hk.initializers.VarianceScaling())(x, x, x)
 
 
 LINEAR = """
@@ -146,10 +155,7 @@ MODELS = {
         """,
     ),
     "attention": Model(
-        lambda: program(
-            lambda x: hk.MultiHeadAttention(2, 4, w_init=hk.initializers.VarianceScaling())(x, x, x),
-            X,
-        ),
+        lambda: program(attention, X),
         """
         multi_head_attention/(query|key|value|linear)/w  kernel  io
         multi_head_attention/(query|key|value|linear)/b  bias    o   <- ./w

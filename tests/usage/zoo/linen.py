@@ -194,7 +194,7 @@ MODELS = {
         out/bias                  bias    o    <- ./kernel
         """,
     ),
-    "LayerNorm": layer(lambda: nn.LayerNorm(), NORM),
+    "LayerNorm": layer(nn.LayerNorm, NORM),
     "LayerNorm over two axes": layer(
         lambda: nn.LayerNorm(reduction_axes=(-2, -1), feature_axes=(-2, -1)),
         """
@@ -202,11 +202,9 @@ MODELS = {
         bias   bias   oo
         """,
     ),
-    "RMSNorm": layer(lambda: nn.RMSNorm(), "scale  scale  o"),
+    "RMSNorm": layer(nn.RMSNorm, "scale  scale  o"),
     "GroupNorm": layer(lambda: nn.GroupNorm(4), NORM),
-    "BatchNorm": layer(
-        lambda: nn.BatchNorm(), NORM, use_running_average=False, mutable=["batch_stats"]
-    ),
+    "BatchNorm": layer(nn.BatchNorm, NORM, use_running_average=False, mutable=["batch_stats"]),
     "BatchNorm, its statistics given": layer(lambda: nn.BatchNorm(True), NORM),
     "BatchNorm with its statistics": Model(
         lambda: with_statistics(nn.BatchNorm(True), X),
@@ -244,7 +242,7 @@ MODELS = {
         """,
         update_stats=False,
     ),
-    "PReLU": layer(lambda: nn.PReLU(), "negative_slope  scale  ()"),
+    "PReLU": layer(nn.PReLU, "negative_slope  scale  ()"),
     "Sequential": layer(
         lambda: nn.Sequential([nn.Dense(12), nn.relu, nn.Dense(7)]),
         r"""
@@ -253,14 +251,14 @@ MODELS = {
         """,
     ),
     "remat": layer(
-        lambda: nn.remat(MLP)(),
+        nn.remat(MLP),
         """
         (up|down)/kernel  kernel  io
         (up|down)/bias    bias    o   <- ./kernel
         """,
     ),
     "scan": layer(
-        lambda: Scanned(),
+        Scanned,
         """
         block/(up|down)/kernel  kernel  sio
         block/(up|down)/bias    bias    so   <- ./kernel

@@ -143,8 +143,8 @@ MAMBA_TABLE = """
 """
 MAMBA_SHIFTED = """
     (in_proj|x_proj|dt_proj|out_proj)  kernel  io
-    conv       scale   *       # Each row of it scales the inputs, at another shift.
-    conv_bias  bias    o   <- ?
+    conv       scale   ooo     # Each row of it scales the inputs, at another shift.
+    conv_bias  bias    o
     dt_bias    bias    o   <- dt_proj
     A_log      scale   oo
     D          scale   o

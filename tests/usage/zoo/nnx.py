@@ -27,9 +27,7 @@ def program(
     return Program(fn, params, args)
 
 
-def layer(
-    make: Callable[[nnx.Rngs], Any], table: str, *args: Any, **options: Any
-) -> Model:
+def layer(make: Callable[[nnx.Rngs], Any], table: str, *args: Any, **options: Any) -> Model:
     return Model(lambda: program(make, *(args or (X,)), **options), table)
 
 

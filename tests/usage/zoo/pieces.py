@@ -9,6 +9,7 @@ from tests.usage.zoo._model import Model, Program, f32, i32
 
 X = f32(3, 8)
 W = f32(8, 12)
+TABLE = f32(11, 8)
 
 
 def of(fn: Any, table: str, /, *args: Any, **params: Any) -> Model:
@@ -20,14 +21,19 @@ def kernel(fn: Any, axes: str, shape: Any = W, *args: Any) -> Model:
     return of(lambda p, *args: fn(p["w"], *args), f"w  kernel  {axes}", *args, w=shape)
 
 
+def lookup(fn: Any, axes: str, ids: Any, table: Any = TABLE) -> Model:
+    """A function of one table and of ids."""
+    return of(lambda p, ids: fn(p["table"], ids), f"table  table  {axes}", ids, table=table)
+
+
 def factors(p: Any, ids: Any) -> Any:
     """A table of few columns, and a projection."""
     return p["table"][ids] @ p["up"]
 
 
-def compared(p: Any, ids: Any) -> Any:
+def compared(table: Any, ids: Any) -> Any:
     """A one-hot row by hand."""
-    return jnp.asarray(ids[..., None] == jnp.arange(11), jnp.float32) @ p["table"]
+    return jnp.asarray(ids[..., None] == jnp.arange(11), jnp.float32) @ table
 
 
 def quantized(p: Any, x: Any) -> Any:
@@ -139,9 +145,7 @@ MODELS = {
     ),
     "axes of one": kernel(lambda w, x: x @ w.squeeze(1), "ifo", f32(8, 1, 12)),
     "a flat kernel": kernel(lambda w, x: x @ w.reshape(8, 12), "*", f32(96)),
-    "a convolution that is a product": kernel(
-        lambda w, x: x @ w[0, 0], "*", f32(1, 1, 8, 12)
-    ),
+    "a convolution that is a product": kernel(lambda w, x: x @ w[0, 0], "ffio", f32(1, 1, 8, 12)),
     "axes moved": kernel(
         lambda w, x: jnp.einsum("bd,khd->bhk", x, jnp.moveaxis(w, 0, 2)), "ioo", f32(8, 2, 6)
     ),
@@ -193,25 +197,22 @@ MODELS = {
         b=f32(12),
     ),
     # Tables.
-    "a table": of(lambda p, ids: p["table"][ids], "table  table  io", i32(3, 5), table=f32(11, 8)),
-    "a table of one id": of(lambda p, at: p["table"][at], "table  table  io", i32(), table=f32(11, 8)),
-    "a table, clipped": of(
-        lambda p, ids: jnp.take(p["table"], ids, axis=0, mode="clip"),
-        "table  table  io",
-        i32(3, 5),
-        table=f32(11, 8),
+    "a table": lookup(lambda table, ids: table[ids], "io", i32(3, 5)),
+    "a table of one id": lookup(lambda table, at: table[at], "io", i32()),
+    "a table, clipped": lookup(
+        lambda table, ids: jnp.take(table, ids, axis=0, mode="clip"), "io", i32(3, 5)
     ),
-    "a table of columns": of(
-        lambda p, ids: jnp.take(p["table"], ids, axis=1), "table  table  oi", i32(3), table=f32(8, 11)
+    "a table of columns": lookup(
+        lambda table, ids: jnp.take(table, ids, axis=1), "oi", i32(3), f32(8, 11)
     ),
-    "a table of numbers": of(lambda p, ids: p["table"][ids], "table  table  i", i32(3), table=f32(11)),
-    "tables, mapped": of(
-        lambda p, ids: jax.vmap(lambda table, at: table[at])(p["tables"], ids),
-        "tables  table  bio",
-        i32(4, 3),
-        tables=f32(4, 11, 8),
+    "a table of numbers": lookup(lambda table, ids: table[ids], "i", i32(3), f32(11)),
+    "tables, mapped": lookup(
+        jax.vmap(lambda table, ids: table[ids]), "bio", i32(4, 3), f32(4, 11, 8)
     ),
-    "a table by comparison": of(compared, "table  table  io", i32(3, 5), table=f32(11, 8)),
+    "tables, mapped, with one id each": lookup(
+        jax.vmap(lambda table, at: table[at]), "bio", i32(4), f32(4, 11, 8)
+    ),
+    "a table by comparison": lookup(compared, "io", i32(3, 5)),
     "a table of factors": of(
         factors,
         """
@@ -252,14 +253,14 @@ MODELS = {
     "ELMo's weights": of(
         mixed_layers,
         """
-        weights  scale   *
+        weights  scale   o
         w        kernel  io
         """,
         weights=f32(3),
         w=f32(8, 8),
     ),
     "slopes of distances": of(sloped, "slopes  bias  o", f32(3, 2, 6, 6), slopes=f32(2)),
-    "sinks": of(sinks, "sink  token  *", f32(3, 2, 6, 6), sink=f32(2)),
+    "sinks": of(sinks, "sink  token  o", f32(3, 2, 6, 6), sink=f32(2)),
     "CLIP": of(
         clip,
         """
@@ -316,12 +317,9 @@ MODELS = {
         idle=f32(3, 4),
     ),
     "used for nothing": of(
-        # The product is not part of the result.
+        # It meets the activations, whatever becomes of the product.
         lambda p, x: (x @ p["idle"], x @ p["w"])[1],
-        """
-        w     kernel  io
-        idle  unused  *
-        """,
+        "w|idle  kernel  io",
         w=W,
         idle=W,
     ),

@@ -193,9 +193,7 @@ MODELS = {
         f"checkpoint that saves {name}": of(jax.checkpoint(named, policy=policy), MLP_TABLE, MLP)
         for name, policy in SAVING.items()
     },
-    "custom_vjp": of(
-        custom, f"{MLP_TABLE}\n slope  scale  o", {**MLP, "slope": f32(HIDDEN)}
-    ),
+    "custom_vjp": of(custom, f"{MLP_TABLE}\n slope  scale  o", {**MLP, "slope": f32(HIDDEN)}),
     "vmap over the inputs": of(jax.vmap(mlp, in_axes=(None, 0)), MLP_TABLE, MLP, f32(5, 3, WIDTH)),
     "lax.map over the inputs": of(
         lambda p, x: jax.lax.map(functools.partial(mlp, p), x), MLP_TABLE, MLP, f32(5, 3, WIDTH)
@@ -222,10 +220,10 @@ MODELS = {
     ),
     "a stack, unrolled": of(
         unrolled,
-        # A fixed index takes independent kernels apart.
+        # A fixed index takes independent kernels apart; of a bias all axes are outputs.
         """
         w  kernel  bio
-        b  bias    bo   <- w
+        b  bias    oo   <- w
         """,
         STACK,
     ),
@@ -255,7 +253,7 @@ MODELS = {
         learned_start,
         """
         in|over  kernel  io
-        start    token   *
+        start    token   o
         """,
         {"in": f32(WIDTH, HIDDEN), "over": f32(HIDDEN, HIDDEN), "start": f32(HIDDEN)},
         f32(6, 3, WIDTH),

@@ -147,7 +147,7 @@ class ViT(nn.Module):
 
 
 def perceiver() -> Program:
-    """Learned queries, of which there is one set for all examples, and then a query that decodes."""
+    """Learned queries, the same for all examples, and then a query that decodes."""
     params = {
         "latents": f32(5, WIDTH),
         "embed": f32(8, WIDTH),
@@ -234,7 +234,7 @@ MODELS = {
         r"""
         patches/kernel                            kernel  ffio
         patches/bias                              bias    o    <- ./kernel
-        token                                     token   *
+        token                                     token   ooo
         positions                                 bias    ooo  <- ?  # To patches, and to a token.
         h0/attention/(query|key|value)/kernel     kernel  ioo
         h0/attention/(query|key|value)/bias       bias    oo   <- ./kernel
@@ -248,8 +248,8 @@ MODELS = {
     "Perceiver": Model(
         perceiver,
         """
-        latents                              token   *
-        query                                token   *
+        latents                              token   oo
+        query                                token   o
         places                               bias    oo   <- embed  # Its slice is added.
         embed|head                           kernel  io
         norm                                 scale   o
@@ -261,7 +261,7 @@ MODELS = {
         masked,
         """
         embed   kernel  io
-        mask    token   *
+        mask    token   o
         places  bias    oo  <- ?  # To what is embedded, or to the token.
         """,
     ),
@@ -288,7 +288,7 @@ MODELS = {
         """
         qkv   kernel  bio
         out   kernel  io
-        bias  bias    bo  <- qkv
+        bias  bias    oo  <- qkv
         """,
         f32(3, WIDTH, SIZE),
         f32(3, SIZE),

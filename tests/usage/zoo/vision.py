@@ -5,7 +5,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from tests.usage.zoo._model import Model, Program, f32
 from tests.usage.zoo.linen import program, with_statistics
@@ -128,7 +127,7 @@ MODELS = {
         r"""
         params/conv_\d/kernel         kernel  ffio
         params/norm_\d/scale          scale   o
-        params/norm_\d/bias           bias    o  <- ?   # Fixed scales lie between.
+        params/norm_\d/bias           bias    o         # A scale lies between.
         batch_stats/norm_(\d)/mean    bias    o  <- params/conv_\1/kernel
         batch_stats/norm_\d/var       scale   o
         """,
@@ -158,8 +157,8 @@ MODELS = {
     ),
     "DepthwiseConv2D of Keras": of(
         depthwise_of_keras,
-        # Each input has its own filters: all channels are outputs, in groups of no input axis.
-        "kernel  kernel  ffoo groups=8",
+        # Each channel has filters of its own, which see one input.
+        "kernel  kernel  ffbo",
         f32(2, 10, 9, 8),
         kernel=f32(3, 2, 8, 2),
     ),
