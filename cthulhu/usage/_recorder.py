@@ -129,7 +129,10 @@ class Recorder:
             self.where(),
             why,
         )
-        self.uses.setdefault(key, found)
+        first = self.uses.setdefault(key, found)
+        if (first.role, first.axes) != (found.role, found.axes):
+            # A parameter and its transpose were combined: both are used here.
+            self.uses.setdefault((view.leaf, (*key[1], 0)), found)
 
     def plain_use(self, role: Role, view: View, heads: Iterable[Head] = (), why: str = "") -> None:
         """A use element by element: all axes remain."""
