@@ -6,6 +6,7 @@ The tables are written by hand, from what the models compute. See `_model` for h
 from collections.abc import Mapping
 
 from tests.usage.zoo import (
+    corners,
     equinox,
     haiku,
     linen,
@@ -32,6 +33,7 @@ FILES: Mapping[str, Mapping[str, Model]] = {
     "mixtures": mixtures.MODELS,
     "programs": programs.MODELS,
     "pieces": pieces.MODELS,
+    "corners": corners.MODELS,
 }
 
 ZOO = {f"{file}: {name}": model for file, models in FILES.items() for name, model in models.items()}
