@@ -215,16 +215,15 @@ def convolution(recorder: Recorder, values: Sequence[Value], equation: Any) -> l
     """A convolution, of any layout, grouped, dilated or transposed."""
     image, weights = values
     if weights.kind is not Kind.LEAF:
-        if image.kind is Kind.LEAF and weights.kind in (Kind.FIXED, Kind.LOST):
-            if image.is_leaf:
-                return [image.used_up("conv_general_dilated")]
+        if image.is_leaf and weights.kind in (Kind.FIXED, Kind.LOST):
+            return [image.used_up("conv_general_dilated")]
         return [plainly(map(recorder.as_activation, values))]
     if image.kind is Kind.LEAF:
         recorder.as_activation(image)
     else:
         recorder.lost(image.lost)
     params = equation.params
-    outputs_at, inputs_at, *field_at = params["dimension_numbers"].rhs_spec
+    outputs_at, inputs_at = params["dimension_numbers"].rhs_spec[:2]
     groups = params["feature_group_count"]
     heads = set()
     for view in weights.views:
