@@ -159,7 +159,11 @@ def kernel(recorder: Recorder, side: Side) -> Value:
     if not side.contracted:
         recorder.meets(side.value, "scale")
         return DATA
-    if all(view.inner for view in views):
+    products = all(view.inner or view.smaller for view in views)
+    if products and side.batch:
+        recorder.meets(side.value, "token")  # Queries, say, of each head.
+        return DATA
+    if products:
         recorder.meets(side.value, "opaque", why="a product of parameters")
         return DATA
     heads = set()

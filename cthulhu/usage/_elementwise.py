@@ -120,10 +120,10 @@ def combined(name: str, leaves: Sequence[Value], lost: frozenset[Lost]) -> Value
     smaller = "bias" if name in SUMS else "scale"
     views: list[View] = []
     for value in leaves:
-        extents = {view.extent for other in leaves if other is not value for view in other.views}
+        others = [other.extent for other in leaves if other is not value]
         for view in value.views:
-            # Others extend along all of its dimensions, and more.
-            within = any(view.extent < extent for extent in extents)
+            # Another extends along all of its dimensions, and more.
+            within = any(view.extent < extent for extent in others)
             marked = within and not view.inner and not view.smaller
             views.append(dataclasses.replace(view, smaller=smaller) if marked else view)
     return Value(Kind.LEAF, one_of(views), lost)

@@ -179,27 +179,66 @@ def plain(value: Value) -> Value:
 
 @handles("concatenate")
 def concatenate(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
-    """Side by side: among activations, a parameter is a token."""
+    """Side by side, along a dimension that there is."""
+    at, shape = equation.params["dimension"], shape_of(equation.outvars[0])
+    sizes = [shape_of(atom)[at] for atom in equation.invars]
+    return [beside(recorder, values, at, sizes, shape[at])]
+
+
+@handles("stack")
+def stack(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Side by side, along a new dimension."""
+    at = equation.params["axis"]
+
+    def opened(view: View) -> View:
+        return view.with_dims([*view.dims[:at], repeated(1), *view.dims[at:]])
+
+    return [
+        beside(
+            recorder,
+            [moved(value, "stack", opened) for value in values],
+            at,
+            [1] * len(values),
+            len(values),
+        )
+    ]
+
+
+@handles("unstack")
+def unstack(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Taken apart along a dimension, which is then gone."""
+    axis, shape = equation.params["axis"], list(shape_of(equation.invars[0]))
+    length, shape[axis] = shape[axis], 1
+    found = []
+    for at in range(length):
+        one = part(values[0], [at if dim == axis else 0 for dim in range(len(shape))], shape, None)
+        found.append(moved(one, "unstack", lambda view: views.squeezed(view, [axis])))
+    return found
+
+
+def beside(
+    recorder: Recorder, values: Sequence[Value], at: int, sizes: Sequence[int], total: int
+) -> Value:
+    """Values beside each other along a dimension: among activations, a parameter is a token."""
     if not any(value.kind is Kind.LEAF for value in values):
         for value in values:
             recorder.lost(value.lost if plainly(values).kind is Kind.DATA else ())
-        return [plainly(values)]
+        return plainly(values)
     fixed = all(value.kind < Kind.LEAF or value.is_leaf for value in values)
     if not fixed or any(value.kind is Kind.CAPTURED for value in values):
         for value in values:
             recorder.as_activation(value)
-        return [DATA]
-    at, total = equation.params["dimension"], shape_of(equation.outvars[0])
+        return DATA
     found: list[View | None] = []
     before: list[View] = []
     start = 0
-    for value, atom in zip(values, equation.invars, strict=True):
+    for value, size in zip(values, sizes, strict=True):
         for view in value.views:
             before.append(view)
-            found.append(views.placed(view, at, start, total[at]))
-        start += shape_of(atom)[at]
+            found.append(views.placed(view, at, start, total))
+        start += size
     lost = frozenset(one for value in values for one in value.lost)
-    return [Value(Kind.LEAF, tuple(before), lost).with_views(found, "concatenate")]
+    return Value(Kind.LEAF, tuple(before), lost).with_views(found, "concatenate")
 
 
 @handles("pad")

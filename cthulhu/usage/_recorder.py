@@ -161,6 +161,10 @@ class Recorder:
                 self.table(view)
             elif view.smaller:
                 self.plain_use("scale" if view.smaller == "scale" else "bias", view)
+            elif role == "token" and view.inner and view.dims[-1].axes:
+                # Tokens that are a product: its features are the outputs of a kernel.
+                outputs = {axis for dim in view.dims for axis in dim.axes} - view.inner
+                self.use("kernel", view, view.inner, outputs)
             else:
                 self.plain_use(role, view, heads, why)
         seen = {view.leaf for view in value.views}

@@ -78,6 +78,11 @@ class Value:
         """Whether parameters are in it whose axes are seen, and not only rows of tables."""
         return self.kind is Kind.LEAF and not self.looked_up
 
+    @property
+    def extent(self) -> frozenset[int]:
+        """The dimensions along which some parameter in it is not repeated."""
+        return frozenset(at for view in self.views for at in view.extent)
+
     def fitted(self, shape: Sequence[int]) -> "Value":
         """The value as an operand on elements whose result has this shape."""
         if self.kind is not Kind.LEAF:

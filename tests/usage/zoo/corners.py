@@ -161,6 +161,14 @@ def prompts(p: Any, x: Any) -> Any:
     return jnp.concatenate([prompt, x], axis=1) @ p["w"]
 
 
+def learned_queries(p: Any, x: Any) -> Any:
+    """Attention of one example, whose queries are the same for all: products of parameters."""
+    query = jnp.einsum("nd,dhk->nhk", p["latents"], p["query"]) + p["bias"]
+    key, value = (jnp.einsum("md,dhk->mhk", x, p[name]) for name in ("key", "value"))
+    weights = jax.nn.softmax(jnp.einsum("nhk,mhk->hnm", query, key))
+    return jnp.einsum("hnm,mhk->nhk", weights, value)
+
+
 def register_tokens(p: Any, x: Any) -> Any:
     """Tokens that `jnp.tile` and `jnp.repeat` spread over the batch."""
     one = jnp.tile(p["one"], (x.shape[0], 1, 1))
@@ -192,12 +200,11 @@ CLASSES = """
 
 MODELS = {
     "a force": Model(
-        # The gradient goes backwards through each kernel, and that is another direction.
+        # Forwards, and backwards with inputs and outputs changed.
         lambda: Program(jax.grad(energy, argnums=1), MLP, (X,)),
         """
-        up    kernel  io tied
-        down  kernel  oi         # Its forward product is not part of the derivative's trace …
-        bias  bias    o   <- up
+        up|down  kernel  io tied
+        bias     bias    o   <- up
         """,
     ),
     "a tangent": Model(lambda: Program(tangent, MLP, (X,)), MLP_TABLE),
@@ -214,7 +221,13 @@ MODELS = {
     "parameters carried along": Model(lambda: Program(carried_along, MLP, (X,)), MLP_TABLE),
     "a solver": Model(lambda: Program(solver, MLP, (X,)), MLP_TABLE),
     "characters one at a time": of(
-        characters, CLASSES, i32(6), table=f32(11, 12), over=f32(12, 12), bias=f32(12), out=f32(12, 7)
+        characters,
+        CLASSES,
+        i32(6),
+        table=f32(11, 12),
+        over=f32(12, 12),
+        bias=f32(12),
+        out=f32(12, 7),
     ),
     "a step of decoding": of(
         decoding,
@@ -325,13 +338,53 @@ MODELS = {
         """
         prompt  token   oo
         up|w    kernel  io
-        bias    bias    o   <- up
+        bias    bias    o   <- ?
         """,
         f32(2, 5, 8),
         prompt=f32(3, 6),
         up=f32(6, 8),
         bias=f32(8),
         w=f32(8, 12),
+    ),
+    "learned queries": of(
+        jax.vmap(learned_queries, in_axes=(None, 0)),
+        """
+        latents          token   oo
+        query|key|value  kernel  ioo
+        bias             bias    oo   <- ?
+        """,
+        f32(2, 6, 8),
+        latents=f32(5, 8),
+        query=f32(8, 3, 4),
+        key=f32(8, 3, 4),
+        value=f32(8, 3, 4),
+        bias=f32(3, 4),
+    ),
+    "learned queries of one head": of(
+        # A product of two kernels, as of a low rank, would be the same.
+        lambda p, x: jax.nn.softmax(p["latents"] @ p["query"] @ (x @ p["key"]).T),
+        """
+        latents|query  opaque  *
+        key            kernel  io
+        """,
+        f32(6, 8),
+        latents=f32(5, 8),
+        query=f32(8, 4),
+        key=f32(8, 4),
+    ),
+    "kernels stacked and taken apart": of(
+        lambda p, x: x @ jnp.unstack(jnp.stack([p["a"], p["b"]], 1), axis=1)[1] + p["a"].sum(),
+        """
+        a  opaque  *  # Its sum is added.
+        b  kernel  io
+        """,
+        a=f32(8, 12),
+        b=f32(8, 12),
+    ),
+    "an axis taken apart": of(
+        lambda p, x: sum(x @ w for w in jnp.unstack(p["w"], axis=1)),
+        "w  kernel  ibo",
+        w=f32(8, 3, 12),
     ),
     "tokens, tiled and repeated": of(
         register_tokens,
