@@ -4,10 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-
 from cthulhu._types import PyTree
-from cthulhu.trees import Frame
 from cthulhu.usage._usage import LeafUsage, Usage
 
 
@@ -96,20 +93,14 @@ def decay_mask(usage: Usage) -> PyTree:
 
 
 def tree_of(usage: Usage, answer: Callable[[LeafUsage], Any]) -> PyTree:
-    """An answer for each parameter, in their tree."""
-    values = map(answer, usage.leaves)
-    return frame(usage).alone(values)
-
-
-def frame(usage: Usage) -> Frame:
-    """The tree of the parameters; of a usage that was read from JSON, one of dicts."""
+    """An answer for each parameter, in their tree; in one of dicts, where that is not known."""
     if usage.frame is not None:
-        return usage.frame
+        return usage.frame.alone(map(answer, usage.leaves))
     tree: dict[str, Any] = {}
     for leaf in usage.leaves:
         *steps, last = leaf.path.split("/")
         node = tree
         for step in steps:
             node = node.setdefault(step, {})
-        node[last] = 0
-    return Frame(jax.tree.structure(tree), {})
+        node[last] = answer(leaf)
+    return tree

@@ -30,8 +30,7 @@ class Side:
     @property
     def is_fixed(self) -> bool:
         """Whether it is a matrix of the program's text, as that of an interpolation."""
-        value = self.value
-        return value.kind is Kind.LOST or (value.kind is Kind.FIXED and not value.uniform)
+        return self.value.kind is Kind.FIXED and not self.value.uniform
 
 
 @handles("dot_general")
@@ -63,6 +62,8 @@ def product_of(recorder: Recorder, sides: list[Side]) -> Value:
         recorder.as_activation(leaf.value)
         recorder.lost(other.value.lost)
         return DATA
+    if other.value.kind is Kind.LOST:
+        return plainly([leaf.value.used_up("dot_general"), other.value])
     if other.is_fixed:
         value = transformed(leaf, other, leaf is lhs)
         return dataclasses.replace(value, lost=value.lost | other.value.lost)
@@ -88,6 +89,8 @@ def product_of_leaves(recorder: Recorder, lhs: Side, rhs: Side) -> Value:
                 recorder.as_activation(other.value)
                 return DATA
             return kernel(recorder, other)
+    if any(view.inner for side in (lhs, rhs) for view in side.value.views):
+        return plainly(side.value.used_up("dot_general") for side in (lhs, rhs))
     simple = [is_simple(side) for side in (lhs, rhs)]
     if simple[0] != simple[1]:
         token, matrix = (rhs, lhs) if simple[0] else (lhs, rhs)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from cthulhu.usage._recorder import Recorder
 from cthulhu.usage._usage import Role
@@ -14,7 +13,7 @@ from cthulhu.usage._values import (
     one_of,
     plainly,
 )
-from cthulhu.usage._views import View
+from cthulhu.usage._views import View, repeated
 
 SUMS = frozenset({"add", "sub", "add_any"})
 PRODUCTS = frozenset({"mul", "div"})
@@ -42,9 +41,10 @@ OTHERS = frozenset({
 ELEMENTWISE = SUMS | PRODUCTS | LINEAR | OTHERS
 
 
-def elementwise(recorder: Recorder, values: Sequence[Value], params: dict[str, Any]) -> Value:
+def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int]) -> Value:
     """What an operation on elements makes of its operands."""
     name = recorder.operation
+    values = [in_shape(value, shape) for value in values]
     leaves = [value for value in values if value.kind is Kind.LEAF]
     if not leaves:
         return without_leaves(recorder, name, values)
@@ -67,6 +67,17 @@ def elementwise(recorder: Recorder, values: Sequence[Value], params: dict[str, A
     if any(value.looked_up for value in leaves):
         return met(recorder, name, values)
     return combined(name, leaves, lost)
+
+
+def in_shape(value: Value, shape: Sequence[int]) -> Value:
+    """An operand as large as the result: scalars are repeated unasked."""
+    if all(len(view.dims) == len(shape) for view in value.views):
+        return value
+    views = tuple(
+        view if view.dims else view.with_dims([repeated(size) for size in shape])
+        for view in value.views
+    )
+    return dataclasses.replace(value, views=views)
 
 
 def without_leaves(recorder: Recorder, name: str, values: Sequence[Value]) -> Value:

@@ -60,8 +60,12 @@ def squeeze(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[
 @handles("reshape")
 def reshape(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
     """Dimensions that are split and merged."""
-    shape = shape_of(equation.outvars[0])
-    return [moved(values[0], "reshape", lambda view: views.reshaped(view, shape))]
+    shape, order = shape_of(equation.outvars[0]), equation.params["dimensions"]
+
+    def move(view: View) -> View | None:
+        return views.reshaped(view if order is None else views.transposed(view, order), shape)
+
+    return [moved(values[0], "reshape", move)]
 
 
 @handles("broadcast_in_dim")
