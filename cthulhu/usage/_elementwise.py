@@ -13,7 +13,7 @@ from cthulhu.usage._values import (
     one_of,
     plainly,
 )
-from cthulhu.usage._views import View, repeated
+from cthulhu.usage._views import View
 
 SUMS = frozenset({"add", "sub", "add_any"})
 PRODUCTS = frozenset({"mul", "div"})
@@ -44,14 +44,11 @@ ELEMENTWISE = SUMS | PRODUCTS | LINEAR | OTHERS
 def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int]) -> Value:
     """What an operation on elements makes of its operands."""
     name = recorder.operation
-    values = [in_shape(value, shape) for value in values]
+    # Scalars, and dimensions of size 1, are repeated unasked.
+    values = [value.fitted(shape) for value in values]
     leaves = [value for value in values if value.kind is Kind.LEAF]
     if not leaves:
         return without_leaves(recorder, name, values)
-    if len(values) > 1:
-        shape = recorder.shape
-        values = [value.fitted(shape) for value in values]
-        leaves = [value for value in values if value.kind is Kind.LEAF]
     # One flag chooses for all elements, and is in none of them.
     flags = 1 if name == "select_n" and not recorder.operand_shape(0) else 0
     others = [value for value in values[flags:] if value.kind is not Kind.LEAF]
@@ -67,17 +64,6 @@ def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int
     if any(value.looked_up for value in leaves):
         return met(recorder, name, values)
     return combined(name, leaves, lost)
-
-
-def in_shape(value: Value, shape: Sequence[int]) -> Value:
-    """An operand as large as the result: scalars are repeated unasked."""
-    if all(len(view.dims) == len(shape) for view in value.views):
-        return value
-    views = tuple(
-        view if view.dims else view.with_dims([repeated(size) for size in shape])
-        for view in value.views
-    )
-    return dataclasses.replace(value, views=views)
 
 
 def without_leaves(recorder: Recorder, name: str, values: Sequence[Value]) -> Value:

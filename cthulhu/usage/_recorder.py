@@ -38,12 +38,6 @@ class Recorder:
         assert self.equation is not None
         return str(self.equation.primitive.name)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of its first result."""
-        assert self.equation is not None
-        return tuple(compat.aval_of(self.equation.outvars[0]).shape)
-
     def operand_shape(self, at: int) -> tuple[int, ...]:
         """The shape of one of its operands."""
         assert self.equation is not None
