@@ -26,12 +26,13 @@ NOT_FOLLOWED = {
     "product with activations does; and what the kernel is divided by is then one.",
 }
 
-# The leaves that meet the activations in ways that have no name. A codebook's rows are also squared
-# and summed, beside the product that is their first use.
+# The leaves that meet the activations in ways that have no name.
 OPAQUE = {
     "pieces: a long convolution": {"filter"},
     "pieces: an inverse": {"w"},
     "pieces: sorted": {"b"},
+    "corners: learned queries of one head": {"latents", "query"},
+    "corners: kernels stacked and taken apart": {"a"},
 }
 
 

@@ -18,7 +18,7 @@ EXPERT_SHAPES = {
 def dispatched(p: Any, x: Any) -> Any:
     """Tokens go to the places of their experts by one-hot products, and come back."""
     gates = jax.nn.softmax(x @ p["router"])
-    chosen = jax.nn.one_hot(gates.argmax(-1), EXPERTS)
+    chosen = jax.nn.one_hot(gates.argmax(-1), gates.shape[-1])
     place = (jnp.cumsum(chosen, 0) - 1) * chosen
     slots = jax.nn.one_hot(place.sum(-1).astype(jnp.int32), 5)
     dispatch = chosen[:, :, None] * slots[:, None, :]
