@@ -162,7 +162,7 @@ def kernel(recorder: Recorder, side: Side) -> Value:
     if not side.contracted:
         recorder.meets(side.value, "scale")
         return DATA
-    products = all(view.inner or view.smaller for view in views)
+    products = all((view.inner and not view.base) or view.smaller for view in views)
     if products and side.batch:
         recorder.meets(side.value, "token")  # Queries, say, of each head.
         return DATA

@@ -52,10 +52,13 @@ def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int
     # One flag chooses for all elements, and is in none of them.
     flags = 1 if name == "select_n" and not recorder.operand_shape(0) else 0
     others = [value for value in values[flags:] if value.kind is not Kind.LEAF]
+    if name in SUMS and len(leaves) == 1 and is_adapter(leaves[0], others):
+        views = (dataclasses.replace(view, base=True) for view in leaves[0].views)
+        return Value(Kind.LEAF, tuple(views), leaves[0].lost)
     if any(value.kind is Kind.DATA for value in others):
         return met(recorder, name, values)
     if any(value.kind is Kind.CAPTURED for value in others) and any(
-        view.repeats for value in leaves for view in value.views
+        value.repeats for value in leaves
     ):
         return met(recorder, name, values)  # Captured data has the axes of a batch.
     lost = frozenset(one for value in values for one in value.lost)
@@ -64,6 +67,15 @@ def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int
     if any(value.looked_up for value in leaves):
         return met(recorder, name, values)
     return combined(name, leaves, lost)
+
+
+def is_adapter(leaf: Value, others: Sequence[Value]) -> bool:
+    """Whether it is a product of parameters that is added to a matrix: LoRA on a frozen kernel."""
+    return (
+        all(view.inner for view in leaf.views)
+        and not leaf.repeats
+        and all(other.kind in (Kind.DATA, Kind.CAPTURED) and not other.heads for other in others)
+    )
 
 
 def without_leaves(recorder: Recorder, name: str, values: Sequence[Value]) -> Value:

@@ -83,6 +83,14 @@ class Value:
         """The dimensions along which some parameter in it is not repeated."""
         return frozenset(at for view in self.views for at in view.extent)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether its elements are repeated; those of a product of parameters are not."""
+        if len(self.views) == 1:
+            return self.views[0].repeats
+        shape, extent = self.views[0].shape, self.extent
+        return any(size > 1 and at not in extent for at, size in enumerate(shape))
+
     def fitted(self, shape: Sequence[int]) -> "Value":
         """The value as an operand on elements whose result has this shape."""
         if self.kind is not Kind.LEAF:

@@ -62,6 +62,8 @@ class View:
     stripped: frozenset[Stripped] = frozenset()
     inner: frozenset[int] = frozenset()
     """The axes that another parameter was contracted with."""
+    base: bool = False
+    """Whether that product was added to a matrix of something else."""
     smaller: str = ""
     """What the parameter is to a larger one that it was combined with: a scale or a bias."""
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tests.usage.zoo._model import Model, Program, f32, i32
 
@@ -119,6 +120,11 @@ def lora_merged(p: Any, x: Any) -> Any:
     return x @ (p["w"] + 2.0 * p["a"] @ p["b"])
 
 
+def lora_on_input(p: Any, w: Any, x: Any) -> Any:
+    """The kernel that is adapted is no parameter."""
+    return x @ (w + (p["a"] @ p["b"]) * 2.0)
+
+
 def dora(p: Any, x: Any) -> Any:
     """The merged kernel is normalized, and scaled by a magnitude for each output."""
     merged = p["w"] + p["a"] @ p["b"]
@@ -180,6 +186,16 @@ MODELS = {
     ),
     "LoRA merged": of(
         lora_merged, "w|a|b  kernel  io", f32(3, WIDTH), w=f32(8, 12), a=f32(8, 2), b=f32(2, 12)
+    ),
+    "LoRA merged, on an input": of(
+        lora_on_input, "a|b  kernel  io", f32(8, 12), f32(3, WIDTH), a=f32(8, 2), b=f32(2, 12)
+    ),
+    "LoRA merged, on a constant": of(
+        lambda p, x: lora_on_input(p, np.ones((8, 12), np.float32), x),
+        "a|b  kernel  io",
+        f32(3, WIDTH),
+        a=f32(8, 2),
+        b=f32(2, 12),
     ),
     "DoRA": of(
         dora,
