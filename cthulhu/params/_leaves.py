@@ -23,8 +23,8 @@ from cthulhu.params._rule import Keep, Rule
 from cthulhu.params._rules import Rules
 from cthulhu.params._using import (
     check_told,
-    counts_fans,
     layout_in_layer,
+    names_axes,
     same_fans,
     stack_of,
     usage_of,
@@ -230,21 +230,22 @@ def in_layout(name: str, leaf: Leaf, layout: LayoutLike) -> Leaf:
     try:
         leaf = unstacked(leaf)
         shape, initializer = leaf.layer_shape, leaf.initializer
-        if leaf.source == "use" and same_fans(initializer, layout, shape):
+        if names_axes(initializer, shape):
+            leaf = dataclasses.replace(leaf, source="initializer")
+        elif layout is None:
+            leaf = dataclasses.replace(leaf, source="default")
+        elif leaf.source == "use" and same_fans(initializer, layout, shape):
             return leaf
         initializer = laid_out(initializer, layout, shape, leaf.dtype)
     except (TypeError, ValueError) as error:
         raise checks.in_name_of(name, error) from None
     if layout is None:
         check_told(name, leaf.used, initializer, shape)
-    if initializer is leaf.initializer:
-        return dataclasses.replace(leaf, source="initializer" if named_axes(leaf) else "default")
-    return dataclasses.replace(leaf, initializer=initializer)
-
-
-def named_axes(leaf: Leaf) -> bool:
-    """Whether the initializer names the axes whose fans it counts."""
-    return not counts_fans(leaf.initializer, leaf.layer_shape)
+    return (
+        leaf
+        if initializer is leaf.initializer
+        else dataclasses.replace(leaf, initializer=initializer)
+    )
 
 
 def planned(owner: str, leaf: Leaf) -> Leaf:

@@ -63,6 +63,16 @@ def counts_fans(initializer: Any, shape: tuple[int, ...]) -> bool:
     return found is not None and len(found[1]) > 1 and has_default_axes(axes_of(found[0]))
 
 
+def names_axes(initializer: Any, shape: tuple[int, ...]) -> bool:
+    """Whether an initializer counts fans, along axes that it names."""
+    found = innermost(initializer, shape)
+    return (
+        found is not None
+        and fans_of(*found) is not None
+        and not has_default_axes(axes_of(found[0]))
+    )
+
+
 def check_told(name: str, used: LeafUsage | None, initializer: Any, shape: tuple[int, ...]) -> None:
     """Refuse to count the fans of a parameter whose use could not be followed."""
     if used is None or used.layout is not None or used.role not in ("kernel", "opaque", "unused"):
