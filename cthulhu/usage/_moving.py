@@ -7,7 +7,7 @@ from typing import Any
 from cthulhu import compat
 from cthulhu.usage import _views as views
 from cthulhu.usage._recorder import Recorder
-from cthulhu.usage._values import DATA, FIXED, UNIFORM, Kind, Value, one_of, plainly
+from cthulhu.usage._values import CAPTURED, DATA, FIXED, UNIFORM, Kind, Value, one_of, plainly
 from cthulhu.usage._views import NOTHING, Dim, Piece, Stripped, View, repeated
 
 Dims = tuple[int, ...]
@@ -337,10 +337,16 @@ def all_gather(recorder: Recorder, values: Sequence[Value], equation: Any) -> li
     return [moved(values[0], "all_gather", with_devices)]
 
 
-@handles("random_wrap", "random_bits", "random_fold_in", "random_split", "random_seed")
-def random(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
-    """Chance is no activation: noise on a parameter leaves it one."""
+@handles("random_wrap", "random_fold_in", "random_split", "random_seed")
+def keys(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Keys are no activations."""
     return [FIXED] * len(equation.outvars)
+
+
+@handles("random_bits")
+def random(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Noise on a parameter leaves it one; noise of each example is as good as data."""
+    return [CAPTURED]
 
 
 __all__ = ["HANDLERS", "Handler", "handles", "one_of", "shape_of"]

@@ -21,7 +21,7 @@ class Kind(enum.IntEnum):
     FIXED = 0
     """On the text of the program alone, or on random keys."""
     CAPTURED = 1
-    """On an array that the function has captured."""
+    """On an array that the function has captured, or on noise."""
     LOST = 2
     """On parameters, whose axes are no longer seen, as a sum has none."""
     LEAF = 3

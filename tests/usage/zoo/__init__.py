@@ -13,6 +13,7 @@ from tests.usage.zoo import (
     linen,
     mixtures,
     nnx,
+    papers,
     pieces,
     programs,
     recurrent,
@@ -36,6 +37,7 @@ FILES: Mapping[str, Mapping[str, Model]] = {
     "programs": programs.MODELS,
     "pieces": pieces.MODELS,
     "corners": corners.MODELS,
+    "papers": papers.MODELS,
 }
 
 ZOO = {f"{file}: {name}": model for file, models in FILES.items() for name, model in models.items()}
