@@ -171,6 +171,9 @@ def kernel(recorder: Recorder, side: Side) -> Value:
         return DATA
     heads = set()
     for view in views:
+        if view.smaller == "scale":
+            recorder.plain_use("scale", view)
+            continue
         inputs, batch, outputs = (
             {axis for at in dims for axis in view.dims[at].axes}
             for dims in (side.contracted, side.batch, side.free)
@@ -236,7 +239,7 @@ def convolution(recorder: Recorder, values: Sequence[Value], equation: Any) -> l
     for view in weights.views:
         inputs = set(view.dims[inputs_at].axes)
         batch, outputs, left = grouped(view.dims[outputs_at], groups)
-        if not inputs and view.smaller:
+        if view.smaller == "scale" or (view.smaller and not inputs):
             recorder.plain_use("bias" if view.smaller == "bias" else "scale", view)
             continue
         heads.add(Head(view.leaf, view.dims[outputs_at].span))
