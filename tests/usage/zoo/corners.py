@@ -155,8 +155,9 @@ MODELS = {
     "second derivatives": Model(
         lambda: Program(laplacian, MLP, (X,)),
         """
-        up|down  kernel  io tied
-        bias     bias    o   <- up
+        up    kernel  io tied
+        down  kernel  io       # Backwards, it meets another parameter, and no activation.
+        bias  bias    o   <- up
         """,
     ),
     "a tangent": Model(lambda: Program(tangent, MLP, (X,)), MLP_TABLE),
