@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from cthulhu._types import PyTree
-from cthulhu.trees import Path, flatten, frame_of, is_array, join
+from cthulhu.trees import Frame, Path, flatten, frame_of, is_array, join
 from cthulhu.usage._recorder import Recorder
 from cthulhu.usage._usage import NOWHERE, LeafUsage, Usage, Use
 from cthulhu.usage._values import DATA, FIXED, Kind, Place, Value
@@ -66,6 +66,8 @@ class Traced(NamedTuple):
     leaves: list[Any]
     inputs: list[Any]
     """What the other inputs are like."""
+    frame: Frame
+    """What is around the parameters in their tree."""
 
 
 def traced(
@@ -95,7 +97,7 @@ def traced(
 
     inputs = [spec(rest[at]) for at in arrays]
     jaxpr = jax.make_jaxpr(flat)([spec(leaf) for leaf in leaves], inputs)
-    return Traced(jaxpr, paths, leaves, inputs)
+    return Traced(jaxpr, paths, leaves, inputs, frame)
 
 
 def spec(leaf: Any) -> Any:
@@ -130,12 +132,11 @@ def summed_up(traced: Traced, found: Mapping[tuple[int, Place], Use]) -> Usage:
     uses: dict[int, list[Use]] = {at: [] for at in range(len(traced.leaves))}
     for (leaf, _), use in sorted(found.items(), key=lambda item: item[0][1]):
         uses[leaf].append(use)
-    return Usage(
-        tuple(
-            summary(join(path), tuple(leaf.shape), tuple(uses[at]))
-            for at, (path, leaf) in enumerate(zip(traced.paths, traced.leaves, strict=True))
-        )
+    leaves = tuple(
+        summary(join(path), tuple(leaf.shape), tuple(uses[at]))
+        for at, (path, leaf) in enumerate(zip(traced.paths, traced.leaves, strict=True))
     )
+    return Usage(leaves, frame=traced.frame)
 
 
 def named(use: Use, names: list[str]) -> Use:
