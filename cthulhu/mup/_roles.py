@@ -57,8 +57,9 @@ def told_by_usage(leaf: LeafUsage, rank: int) -> Told:
     apart = tuple(sorted({*leaf.batch, *leaf.stacked}))
     if leaf.role in ("opaque", "unused"):
         why = next((use.why for use in leaf.uses if use.why), "") or leaf.note
-        text = "is used by no operation" if leaf.role == "unused" else "is used in a way not known"
-        return Told(None, (), (), apart, why=f"it {text}{f' ({why})' if why else ''}")
+        text = "it is used in a way that is not known"
+        text = "it is used by no operation" if leaf.role == "unused" else text
+        return Told(None, (), (), apart, why=f"{text} ({why})" if why else text)
     if leaf.role == "kernel":
         return Told(
             "kernel", leaf.inputs, leaf.outputs, apart, (*leaf.inputs, *leaf.outputs), leaf.tied

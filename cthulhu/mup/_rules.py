@@ -16,7 +16,7 @@ from cthulhu.mup._kind import Kind, Multipliers
 from cthulhu.mup._kinds import KindLike, kind_of
 from cthulhu.mup._leaf import LeafShape
 from cthulhu.mup._shapes import Shapes
-from cthulhu.params import RingNormalizer, Rule, Rules, Tied, WeightNormScale
+from cthulhu.params import OrthogonalTo, RingNormalizer, Rule, Rules, Tied, WeightNormScale
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, check_kernel, checked, stack_axes
@@ -24,13 +24,15 @@ from cthulhu.params._leaves import Stacked as StackedAxes
 from cthulhu.params._plan import laid_out
 from cthulhu.params._relations import related
 from cthulhu.params._rules import RulesLike
-from cthulhu.params._siblings import OfSiblings
 
 OWNER = "mup.rules"
 EXACT = 1e-6  # Scales are float32: what differs from 1 by less is 1.
 
 FOLLOWING = (Tied, WeightNormScale, RingNormalizer)
 """What holds the values of others, or their norms, and follows them."""
+
+INPUTS = (OrthogonalTo,)
+"""What is made of others, and has one scale however many outputs there are."""
 
 COUNTING = {name for name in DEPTH if "l" not in name}
 """The factors that depend on the number of layers alone."""
@@ -53,8 +55,9 @@ def rules(
     wide as its base has, bit for bit, the values of `rules`. Kind ``"umup"`` has no base: all
     that is drawn and is no vector gets standard deviation 1.
 
-    What is made of siblings follows them: `Tied`, `WeightNormScale` and `RingNormalizer` as they
-    are, and a bias of torch's (`TorchBias`) has the fan_in of the base. `Keep` keeps. A zero
+    What is made of siblings follows them: `Tied`, `WeightNormScale` and `RingNormalizer` stay, as
+    does `OrthogonalTo` where the rank is fixed, and a bias of torch's (`TorchBias`) has the
+    fan_in of the base. `Keep` keeps. A zero
     readout, and zero queries, are rules of your own. `ByDepth` sees the layers of the wide
     model, as with `init_params`; in kind ``"completep"``, whose branches have a factor instead,
     those of the base.
@@ -116,15 +119,14 @@ def leaves_of(rules: Rules, shapes: Shapes, stacked: StackedAxes, at_base: bool)
 
 def factor_of(leaf: Leaf, base: Leaf, shape: LeafShape, by: Multipliers, kind: Kind) -> float:
     """What multiplies the values of a law."""
-    if leaf.kept or isinstance(leaf.initializer, FOLLOWING):
+    follows = (*FOLLOWING, *INPUTS) if shape.role == "input" else FOLLOWING
+    if leaf.kept or isinstance(leaf.initializer, follows):
         return 1.0
     if by.std is None:
         return unit(leaf, shape)
     factor = by.std
     if leaf.shape != base.shape:
         factor *= ratio(leaf, base)
-    elif isinstance(leaf.initializer, OfSiblings):
-        return 1.0
     if kind.deeper != 1:
         factor *= undone(leaf.initializer, leaf.shape, kind.deeper, shape.path)
     return 1.0 if math.isclose(factor, 1.0, rel_tol=EXACT) else factor
@@ -144,9 +146,7 @@ def ratio(leaf: Leaf, base: Leaf) -> float:
     """The root mean square of a law at the width of the base, divided by that at its own."""
     own, other = size(leaf), size(base)
     if own is None or other is None:
-        if leaf.draw is None or base.draw is None or not same_law(leaf, base):
-            raise unknown(leaf)
-        return 1.0
+        raise unknown(leaf)
     return other / own if own else 1.0
 
 
@@ -154,14 +154,6 @@ def size(leaf: Leaf) -> float | None:
     """The root mean square of a law, if it is known."""
     moments = None if leaf.draw is None else leaf.draw.moments()
     return None if moments is None else math.hypot(moments.mean, moments.stddev)
-
-
-def same_law(leaf: Leaf, base: Leaf) -> bool:
-    """Whether a law of independent elements is the same at both widths."""
-    if leaf.draw is None or base.draw is None:
-        return False
-    law, other = leaf.draw.recipe.law, base.draw.recipe.law
-    return law.identical and law == other and leaf.draw.scalars == base.draw.scalars
 
 
 def unknown(leaf: Leaf) -> ValueError:
