@@ -125,7 +125,8 @@ def factor_of(leaf: Leaf, base: Leaf, shape: LeafShape, by: Multipliers, kind: K
     if by.std is None:
         return unit(leaf, shape)
     factor = by.std
-    if leaf.shape != base.shape:
+    # A bias of torch's knows the kernel beside it, which may grow where the bias does not.
+    if leaf.shape != base.shape or leaf.initializer != base.initializer:
         factor *= ratio(leaf, base)
     if kind.deeper != 1:
         factor *= undone(leaf.initializer, leaf.shape, kind.deeper, shape.path)

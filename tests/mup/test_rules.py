@@ -295,6 +295,14 @@ def test_a_bias_of_torch_has_the_fan_in_of_the_base() -> None:
     assert found == pytest.approx({"bias": 1 / (4 * 3**0.5), "weight": 1 / (8 * 3**0.5)}, rel=1e-5)
 
 
+def test_so_has_the_bias_of_a_readout_which_does_not_grow() -> None:
+    tree = lambda width: {"weight": spec(4, width), "bias": spec(4)}  # noqa: E731
+    known = infer(tree(16), tree(64), layout="out_in")
+    given = Rules([("bias", TorchBias(kernel="weight")), (".*", "zeros")], layout="out_in")
+    found = {row.path: row.stddev for row in plan(tree(64), rules(given, known)).rows}
+    assert found == pytest.approx({"bias": 1 / (4 * 3**0.5), "weight": 0}, rel=1e-5)
+
+
 def test_what_follows_others_follows() -> None:
     tree = lambda width: {  # noqa: E731
         "g": spec(width),
