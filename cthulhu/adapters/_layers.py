@@ -18,11 +18,11 @@ from cthulhu._types import PyTree
 from cthulhu.fans import LayoutLike
 from cthulhu.fans._layout import layout_of
 from cthulhu.params import Keep, Plan, Rule, Rules
+from cthulhu.params._beside import as_rules
 from cthulhu.params._cautions import caution
 from cthulhu.params._fitting import Weight, fitted, stacks_itself
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, checked, own_sharding, stack_axes
-from cthulhu.params._plan import laid_out
 from cthulhu.params._relations import related
 from cthulhu.params._rules import RulesLike
 from cthulhu.trees import Path, flatten, frame_of, join
@@ -54,7 +54,7 @@ def plan_of(
     Returns:
         A `Plan`.
     """
-    checked_rules: Rules = laid_out(owner, rules, None)
+    checked_rules: Rules = as_rules(owner, rules, None)
     layout = checked_rules.layout or layout
     frame = frame_of(tree)
     every_path, everything, _ = flatten(tree)

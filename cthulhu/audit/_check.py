@@ -16,12 +16,15 @@ from cthulhu.audit._copies import copies
 from cthulhu.audit._faults import faults, layers_of, narrow
 from cthulhu.audit._looks import Look, beside, looks, spread
 from cthulhu.params import InitPlan, Plan
+from cthulhu.params._beside import as_rules
+from cthulhu.params._described import describe
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked
-from cthulhu.params._plan import describe, laid_out, rules_plan
+from cthulhu.params._plan import rules_plan
 from cthulhu.params._rules import RulesLike
 from cthulhu.recipes import Naming, Recipe, available
 from cthulhu.trees import Path, flatten, frame_of, is_array, join
+from cthulhu.usage import Usage
 
 OWNER = "check"
 NO_MESH = Mesh(np.empty((), object), ())
@@ -35,6 +38,7 @@ def check(
     naming: Naming | str | None = None,
     stacked: Stacked = None,
     layout: TreeLayout = None,
+    usage: Usage | None = None,
     **hyperparameters: Any,
 ) -> Audit:
     """Test whether parameters follow the laws that they should, whoever made them.
@@ -59,6 +63,7 @@ def check(
         naming: with a recipe, as for `cthulhu.recipes.rules`.
         stacked: with rules, as for `cthulhu.params.init_params`.
         layout: with rules, as for `cthulhu.params.init_params`.
+        usage: with rules, as for `cthulhu.params.init_params`.
         **hyperparameters: with the name of a recipe, as for `cthulhu.recipes.rules`.
 
     Returns:
@@ -95,7 +100,7 @@ def check(
             f"{OWNER}: params must be a tree of arrays; got a {type(params).__name__}, which has a "
             "state dict: pass cthulhu.adapters.torch.tree(model.state_dict())"
         )
-    planned = planned_for(params, rules, naming, stacked, layout, hyperparameters)
+    planned = planned_for(params, rules, naming, stacked, layout, usage, hyperparameters)
     frame = frame_of(params)
     paths, values, _ = flatten(params)
     there = dict(zip(frame.parameters(paths), frame.parameters(values), strict=True))
@@ -128,13 +133,15 @@ def planned_for(
     naming: Naming | str | None,
     stacked: Stacked,
     layout: TreeLayout,
+    usage: Usage | None,
     hyperparameters: Mapping[str, Any],
 ) -> Plan[PyTree]:
     """The plan of the laws that the parameters should have."""
     if isinstance(rules, Plan):
         if rules.saved is not None:
             rules.saved.refuse(OWNER)
-        given = {"stacked": stacked, "layout": layout, "naming": naming, **hyperparameters}
+        given = {"stacked": stacked, "layout": layout, "usage": usage, "naming": naming}
+        given |= hyperparameters
         for name, value in given.items():
             if value is not None:
                 raise TypeError(f"{OWNER}: {name} belongs to rules or to a recipe, not to a plan")
@@ -151,7 +158,7 @@ def planned_for(
         hint = f"{checks.did_you_mean(rules, available())}" if isinstance(rules, str) else ""
         raise TypeError(f"{OWNER}: {name} belongs to a recipe; got {rules!r}{hint}")
     try:
-        known = laid_out(OWNER, rules, layout)
+        known = as_rules(OWNER, rules, layout, usage)
     except ValueError as error:
         near = checks.did_you_mean(rules, available()) if isinstance(rules, str) else ""
         if not near:

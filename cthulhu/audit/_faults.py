@@ -19,9 +19,9 @@ from cthulhu.initializers._functions import definition_of, unbound
 from cthulhu.initializers._variance_scaling import OfFans, denominator
 from cthulhu.laws._applied import grid
 from cthulhu.laws._normal import truncated_moments
+from cthulhu.params._described import describe
 from cthulhu.params._layout import fans_of, innermost
 from cthulhu.params._leaves import Leaf
-from cthulhu.params._plan import describe
 from cthulhu.programs._draws import TRUNCATED_STDDEV
 from cthulhu.typing import Mode
 

@@ -10,11 +10,12 @@ import jax
 from cthulhu import checks
 from cthulhu._types import KeyLike, PyTree
 from cthulhu.params import _patterns as patterns
+from cthulhu.params._beside import as_rules
 from cthulhu.params._cautions import caution
 from cthulhu.params._keys import leaf_keys
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Stacked, has_value, leaves_of, own_sharding
-from cthulhu.params._plan import Plan, laid_out
+from cthulhu.params._plan import Plan
 from cthulhu.params._relations import related
 from cthulhu.params._rule import Keep
 from cthulhu.params._rules import RulesLike
@@ -123,7 +124,7 @@ def fill(
         >>> bool(np.array_equal(params["head"], head))
         True
     """
-    rules = laid_out("fill", rules, layout)
+    rules = as_rules("fill", rules, layout)
     leaf_keys("fill", key, [])
     whole = whole_of(params, like, overwrite)
     refused, warned = by_policy(missing, whole)

@@ -21,9 +21,18 @@ from cthulhu.params import _patterns as patterns
 from cthulhu.params._fitting import laid_out
 from cthulhu.params._rule import Keep, Rule
 from cthulhu.params._rules import Rules
+from cthulhu.params._using import (
+    check_told,
+    layout_in_layer,
+    names_axes,
+    same_fans,
+    stack_of,
+    usage_of,
+)
 from cthulhu.programs._build import Draw
 from cthulhu.programs._placement import leaf_shardings
 from cthulhu.trees import Frame, Path, flatten, frame_of, is_array, join
+from cthulhu.usage import LeafUsage
 
 Stacked = int | Mapping[str, int] | None
 """Which leaves stack layers along an axis: all of them, or those of a path regex."""
@@ -44,6 +53,8 @@ class Leaf:
     layout: LayoutLike = None  # What is known of its axes.
     role: str | None = None  # What the rule says that it is.
     present: bool = False  # Whether it stays, though its rule names an initializer.
+    used: LeafUsage | None = None  # What a function uses it as.
+    source: str = "default"  # Where its axes come from; see `LeafPlan.fans_from`.
 
     @property
     def kept(self) -> bool:
@@ -127,10 +138,13 @@ def leaves_of(
     found = rules.resolve(paths)
     axes = stack_axes(owner, stacked, paths)
     leaves = []
-    for path, value, sharding, rule, axis in zip(paths, values, placed, found, axes, strict=True):
-        layout = rule.layout or rules.layout
+    for path, value, sharding, rule, said in zip(paths, values, placed, found, axes, strict=True):
+        used = usage_of(owner, rules.usage, path, tuple(value.shape))
+        axis = stack_of(used) if stacked is None else said
         check_kernel(owner, path, tuple(value.shape), rule)
         present = filling and has_value(value)
+        known = rule.layout or layout_in_layer(used, axis)
+        layout = known or rules.layout
         leaf = Leaf(
             path,
             tuple(value.shape),
@@ -142,6 +156,8 @@ def leaves_of(
             layout=layout,
             role=rule.role,
             present=present,
+            used=used,
+            source="rule" if rule.layout else "use" if known else "rules",
         )
         leaves.append(checked(owner, leaf, layout))
     return leaves, frame
@@ -213,9 +229,18 @@ def in_layout(name: str, leaf: Leaf, layout: LayoutLike) -> Leaf:
     """A leaf whose initializer knows its stack and its layout."""
     try:
         leaf = unstacked(leaf)
-        initializer = laid_out(leaf.initializer, layout, leaf.layer_shape, leaf.dtype)
+        shape, initializer = leaf.layer_shape, leaf.initializer
+        if names_axes(initializer, shape):
+            leaf = dataclasses.replace(leaf, source="initializer")
+        elif layout is None:
+            leaf = dataclasses.replace(leaf, source="default")
+        elif leaf.source == "use" and same_fans(initializer, layout, shape):
+            return leaf
+        initializer = laid_out(initializer, layout, shape, leaf.dtype)
     except (TypeError, ValueError) as error:
         raise checks.in_name_of(name, error) from None
+    if layout is None:
+        check_told(name, leaf.used, initializer, shape)
     return (
         leaf
         if initializer is leaf.initializer

@@ -4,50 +4,27 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
-from cthulhu import checks, compat
+from cthulhu import compat
 from cthulhu._types import Array, KeyLike, PyTree
 from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _making as making
-from cthulhu.params import _naming as naming
+from cthulhu.params._beside import as_rules
 from cthulhu.params._cautions import caution
+from cthulhu.params._described import describe
 from cthulhu.params._initplan import InitPlan, init_plan
 from cthulhu.params._keys import key_first
-from cthulhu.params._layout import LAYOUTS, TreeLayout
+from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked, leaves_of
 from cthulhu.params._progress import bar
 from cthulhu.params._relations import related
 from cthulhu.params._rows import LeafPlan, Rows
-from cthulhu.params._rules import Rules, RulesLike, one_layout
+from cthulhu.params._rules import Rules, RulesLike
 from cthulhu.params._saved import Saved, recipe, restored
-from cthulhu.random import path_digest
 from cthulhu.trees import Frame, is_tree, join
+from cthulhu.usage import Usage
 
 Tree = TypeVar("Tree")
 Result = TypeVar("Result")
-
-
-def describe(leaf: Leaf) -> LeafPlan:
-    """The row of one leaf."""
-    initializer, given = leaf.unbound
-    fans = None if leaf.draw is None else naming.fans_of_draw(leaf.draw, leaf.initializer)
-    expected = None if leaf.draw is None else leaf.draw.moments()
-    called = getattr(initializer, "__name__", None) or repr(initializer)
-    if given:
-        called += f"({', '.join(f'{name}={value!r}' for name, value in given.items())})"
-    spec = getattr(leaf.sharding, "spec", leaf.sharding)
-    return LeafPlan(
-        path=join(leaf.path),
-        shape=leaf.shape,
-        dtype=str(leaf.dtype),
-        sharding=None if leaf.sharding is None else str(spec),
-        nbytes=leaf.nbytes,
-        initializer=called,
-        fan_in=None if fans is None else fans.fan_in,
-        fan_out=None if fans is None else fans.fan_out,
-        mean=None if expected is None else expected.mean + 0.0,
-        stddev=None if expected is None else float(f"{expected.stddev:.6g}"),
-        digest="".join(f"{word:08x}" for word in path_digest(leaf.path)),
-    )
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -198,6 +175,7 @@ def plan(
     shardings: PyTree = None,
     stacked: Stacked = None,
     layout: TreeLayout = None,
+    usage: Usage | None = None,
 ) -> Plan[Tree]: ...
 def plan(
     source: Any,
@@ -205,6 +183,7 @@ def plan(
     shardings: PyTree = None,
     stacked: Stacked = None,
     layout: TreeLayout = None,
+    usage: Usage | None = None,
     **kwargs: Any,
 ) -> Plan[PyTree] | InitPlan[PyTree]:
     """Check an initialization, and say what it will do, without doing it.
@@ -232,6 +211,8 @@ def plan(
             there are none.
         layout: for a tree, how its weights lie, as in `Rules`: ``"out_in"`` or
             ``"in_out"``.
+        usage: for a tree, what its model uses it as, of `cthulhu.usage.infer`, as in
+            `Rules`: the axes of inputs, outputs and stacks.
         **kwargs: for an init function, its keyword arguments.
 
     Returns:
@@ -255,7 +236,7 @@ def plan(
         ['params/bias', 'params/kernel']
     """
     if callable(source) and not is_tree(source):
-        for name, given in (("stacked", stacked), ("layout", layout)):
+        for name, given in (("stacked", stacked), ("layout", layout), ("usage", usage)):
             if given is not None:
                 raise TypeError(
                     f"plan: {name} belongs to a tree with rules, not to an init function"
@@ -266,9 +247,10 @@ def plan(
             "plan: takes (tree, rules), or (init_fn, *args); "
             f"got a tree and {len(args) + len(kwargs)} further arguments"
         )
-    rules = laid_out("plan", args[0], layout)
+    rules = as_rules("plan", args[0], layout, usage)
     made = rules_plan("plan", source, rules, shardings, stacked)
-    caution("plan", made.leaves, rules.layout, stacked, stacklevel=2)
+    if rules.usage is None:
+        caution("plan", made.leaves, rules.layout, stacked, stacklevel=2)
     return made
 
 
@@ -280,15 +262,6 @@ def rules_plan(
     return Plan(tuple(related(owner, leaves)), frame)
 
 
-def laid_out(owner: str, rules: RulesLike, layout: TreeLayout) -> Rules:
-    """Rules with the layout that was said beside them."""
-    if layout is not None:
-        checks.choice(owner, "layout", layout, LAYOUTS)
-    if not isinstance(rules, Rules):
-        return Rules(rules, layout=layout)
-    return dataclasses.replace(rules, layout=one_layout(owner, rules, layout))
-
-
 def init_params(
     key: KeyLike,
     tree: Tree,
@@ -297,6 +270,7 @@ def init_params(
     shardings: PyTree = None,
     stacked: Stacked = None,
     layout: TreeLayout = None,
+    usage: Usage | None = None,
     progress: bool = False,
 ) -> Tree:
     """Initialize the parameters of any model by rules on their paths.
@@ -318,6 +292,7 @@ def init_params(
         stacked: the axis along which leaves stack layers, for all leaves or by
             path regex, as ``{"layers/.*": 0}``; ``{}`` says that there are none.
         layout: how the weights lie, as in `Rules`: ``"out_in"`` or ``"in_out"``.
+        usage: what the model uses its parameters as, of `cthulhu.usage.infer`, as in `Rules`.
         progress: whether to show a bar.
 
     Returns:
@@ -339,7 +314,8 @@ def init_params(
         True
     """
     key_first("init_params", "key, tree, rules", key, tree, rules)
-    rules = laid_out("init_params", rules, layout)
+    rules = as_rules("init_params", rules, layout, usage)
     planned = rules_plan("init_params", tree, rules, shardings, stacked)
-    caution("init_params", planned.leaves, rules.layout, stacked, stacklevel=2)
+    if rules.usage is None:
+        caution("init_params", planned.leaves, rules.layout, stacked, stacklevel=2)
     return planned.run(key, progress=progress)

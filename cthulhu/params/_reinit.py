@@ -9,11 +9,11 @@ import numpy as np
 from cthulhu import checks, compat
 from cthulhu._types import Array, KeyLike, PyTree
 from cthulhu.params import _making as making
+from cthulhu.params._beside import as_rules
 from cthulhu.params._cautions import caution
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked, has_value, leaves_of
 from cthulhu.params._masks import Mask, masks_of, put_where
-from cthulhu.params._plan import laid_out
 from cthulhu.params._relations import related
 from cthulhu.params._rules import RulesLike
 from cthulhu.trees import join
@@ -133,7 +133,7 @@ def reinit(
             "change, and the optimizer, whose init makes the initial values and tells whose they "
             "are"
         )
-    rules = laid_out("reinit", rules, layout)
+    rules = as_rules("reinit", rules, layout)
     leaves, frame = leaves_of("reinit", params, rules, None, stacked)
     leaves = related("reinit", leaves)
     shapes = [leaf.shape for leaf in leaves]

@@ -101,7 +101,7 @@ class Relations:
         if isinstance(initializer, TorchBias):
             if initializer.fan_in is not None:
                 return initializer
-            kernel = self.leaves[self.place(leaf, initializer.kernel)]
+            kernel = self.leaves[self.place(leaf, kernel_of(leaf, initializer))]
             return dataclasses.replace(initializer, fan_in=self.inputs(initializer, kernel))
         if isinstance(initializer, OfSiblings):
             raise ValueError(
@@ -127,3 +127,10 @@ class Relations:
             known = kernel.layout if len(shape) > 1 else None
             fans = compute_fans(shape, layout=known)
         return fans.fan_in
+
+
+def kernel_of(leaf: Leaf, bias: TorchBias) -> str:
+    """The path of the kernel of a bias: the one to whose output it is added, if that is known."""
+    if leaf.used is None or len(leaf.used.kernels) != 1 or bias.kernel != TorchBias().kernel:
+        return bias.kernel
+    return f"/{leaf.used.kernels[0]}"

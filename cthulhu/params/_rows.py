@@ -10,8 +10,8 @@ from rich.table import Table
 from cthulhu.views import Grid, View, counted
 
 COLUMNS = (
-    *("path", "shape", "dtype", "sharding", "bytes", "initializer"),
-    *("fan_in", "fan_out", "mean", "stddev", "digest"),
+    *("path", "role", "shape", "dtype", "sharding", "bytes", "initializer"),
+    *("fan_in", "fan_out", "fans from", "mean", "stddev", "digest"),
 )
 ALWAYS = ("path", "shape", "dtype", "bytes", "initializer")
 NUMBERS = frozenset({"bytes", "fan_in", "fan_out", "mean", "stddev"})
@@ -33,6 +33,10 @@ class LeafPlan:
         mean: the mean of the law, if it is known.
         stddev: the standard deviation, likewise.
         digest: what the path adds to the key.
+        role: what the parameter is, if the rules or a usage say so.
+        fans_from: who says which axes are inputs and outputs: the ``"initializer"``, its
+            ``"rule"``, the ``"use"`` by a function, the layout of all ``"rules"``, or nobody:
+            ``"default"``. `None` if there are no fans.
 
     Example:
         >>> import jax, numpy as np
@@ -53,6 +57,8 @@ class LeafPlan:
     mean: float | None
     stddev: float | None
     digest: str
+    role: str | None = None
+    fans_from: str | None = None
 
 
 class Rows(View):
@@ -98,9 +104,11 @@ class Rows(View):
 
     def _grid(self, *, digests: bool = False) -> Grid:
         rows = self.rows
+        told = any(row.fans_from not in (None, "default") for row in rows)
         cells = [
             {
                 "path": row.path,
+                "role": row.role or "",
                 "shape": str(row.shape),
                 "dtype": row.dtype,
                 "sharding": row.sharding or "",
@@ -108,6 +116,7 @@ class Rows(View):
                 "initializer": row.initializer,
                 "fan_in": shown(row.fan_in),
                 "fan_out": shown(row.fan_out),
+                "fans from": (row.fans_from or "") if told else "",
                 "mean": shown(row.mean),
                 "stddev": shown(row.stddev),
                 "digest": row.digest if digests else "",

@@ -13,9 +13,9 @@ from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._layout import LAYOUTS, TreeLayout
 from cthulhu.params._rule import Keep, Lawless, Rule, named
+from cthulhu.params._rule_errors import cut, describe_doubtful, describe_lawless
 from cthulhu.trees import Path, join
-
-SHOWN = 10  # Paths that a message lists.
+from cthulhu.usage import Usage
 
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False)
@@ -36,6 +36,11 @@ class Rules:
             of inputs and outputs where an initializer leaves them at their
             defaults; one that names its axes keeps them. Default: unknown, which
             is ``"in_out"`` and a warning where that looks wrong.
+        usage: what the model uses its parameters as, of `cthulhu.usage.infer`. Where an
+            initializer and its rule leave the axes open, they are those of the use, before
+            those of `layout`; stacked layers are known by it too, unless ``stacked=`` says
+            them. An initializer that counts fans is refused where the use could not be
+            followed.
 
     Raises:
         ValueError: a regular expression is invalid, or a name or `layout` is unknown.
@@ -51,13 +56,22 @@ class Rules:
 
     rules: tuple[Rule, ...]
     layout: TreeLayout = None
+    usage: Usage | None = None
 
-    def __init__(self, rules: "RulesLike", *, layout: TreeLayout = None) -> None:
+    def __init__(
+        self, rules: "RulesLike", *, layout: TreeLayout = None, usage: Usage | None = None
+    ) -> None:
         if layout is not None:
             checks.choice("Rules", "layout", layout, LAYOUTS)
+        if usage is not None and not isinstance(usage, Usage):
+            raise TypeError(
+                f"Rules: usage must be what cthulhu.usage.infer returned; got {usage!r} of type "
+                f"{type(usage).__name__}"
+            )
         if isinstance(rules, Rules):
-            layout = one_layout("Rules", rules, layout)
+            layout, usage = one_layout("Rules", rules, layout), one_usage("Rules", rules, usage)
         object.__setattr__(self, "layout", layout)
+        object.__setattr__(self, "usage", usage)
         checked = []
         for number, pair in enumerate(listed(rules), 1):
             if isinstance(pair, Rule):
@@ -80,7 +94,8 @@ class Rules:
             rule if rule.further() else (rule.pattern, rule.initializer) for rule in self.rules
         )
         layout = "" if self.layout is None else f", layout={self.layout!r}"
-        return f"Rules(rules={rules!r}{layout})"
+        usage = "" if self.usage is None else f", usage={self.usage!r}"
+        return f"Rules(rules={rules!r}{layout}{usage})"
 
     def extend(self, rules: "RulesLike", *, before: bool = False) -> "Rules":
         """These rules and others, as new rules.
@@ -113,7 +128,8 @@ class Rules:
             ]
             for part in ((other, self) if before else (self, other))
         ]
-        return Rules([*parts[0], *parts[1]], layout=layout)
+        usage = one_usage("Rules.extend", self, other.usage)
+        return Rules([*parts[0], *parts[1]], layout=layout, usage=usage)
 
     def to_json(self) -> str:
         """The rules as JSON, which `from_json` reads.
@@ -128,7 +144,8 @@ class Rules:
                 records.append(rule.to_record())
             except TypeError as error:
                 raise checks.in_name_of(f"Rules.to_json: rule {number}", error) from None
-        return json.dumps({"rules": records, "layout": self.layout})
+        usage = None if self.usage is None else self.usage.to_record()
+        return json.dumps({"rules": records, "layout": self.layout, "usage": usage})
 
     @classmethod
     def from_json(cls, text: str, *, custom_objects: CustomObjects = None) -> "Rules":
@@ -159,7 +176,9 @@ class Rules:
                 except ValueError as error:
                     owner = f"Rules.from_json: rule {number}"
                     raise checks.in_name_of(owner, error) from None
-            return cls(rules, layout=record["layout"])
+            known = record.get("usage")
+            usage = None if known is None else Usage.from_record(known)
+            return cls(rules, layout=record["layout"], usage=usage)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"Rules.from_json: text must be what Rules.to_json wrote; it is other JSON "
@@ -279,30 +298,6 @@ class Rules:
         return f". Rule {at + 1}, {pattern!r}, looks like a glob; write {written!r}"
 
 
-def cut(lines: list[str]) -> str:
-    """The first of many lines."""
-    rest = [f"  … and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join([*lines[:SHOWN], *rest])
-
-
-def describe_doubtful(doubtful: list[tuple[str, list[str]]]) -> str:
-    """What to say of parameters that several rules know, each as something else."""
-    lines = cut([f"  {name}: {' or '.join(roles)}" for name, roles in doubtful])
-    return (
-        f"Rules: {len(doubtful)} of the parameters have several roles:\n{lines}\n"
-        "Say which with a rule of your own before them: rules.extend([…], before=True)"
-    )
-
-
-def describe_lawless(lawless: list[tuple[str, str]]) -> str:
-    """What to say of parameters whose role has no law."""
-    lines = cut([f"  {name}: {why}" for name, why in lawless])
-    return (
-        f"Rules: for {len(lawless)} of the parameters there is no law:\n{lines}\n"
-        "Add rules for them: rules.extend([…], before=True)"
-    )
-
-
 # Not so strict for a mapping: of a dict of several kinds, mypy makes a dict of objects.
 Pairs: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, typing.InitializerLike | Keep] | Rule]
 
@@ -335,3 +330,10 @@ def one_layout(owner: str, rules: Rules, layout: TreeLayout) -> TreeLayout:
             "say it once"
         )
     return layout or rules.layout
+
+
+def one_usage(owner: str, rules: Rules, usage: Usage | None) -> Usage | None:
+    """The usage that was said: with the rules, or beside them."""
+    if usage is not None and rules.usage not in (None, usage):
+        raise ValueError(f"{owner}: the rules have another usage already; say it once")
+    return usage or rules.usage

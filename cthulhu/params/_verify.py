@@ -11,12 +11,13 @@ import numpy as np
 
 from cthulhu._types import Array, HostArray, KeyLike, PyTree, Words
 from cthulhu.laws import Elementwise
+from cthulhu.params._beside import as_rules
 from cthulhu.params._initplan import InitPlan
 from cthulhu.params._keys import layer_keys
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._making import leaf_words, on_host
-from cthulhu.params._plan import Plan, laid_out, rules_plan
+from cthulhu.params._plan import Plan, rules_plan
 from cthulhu.params._report import Index, Mismatch, Report, difference
 from cthulhu.params._rules import RulesLike
 from cthulhu.tracing._graph import is_key
@@ -79,7 +80,7 @@ def verify(
         recomputed = of_function(planned, key)
     else:
         if not isinstance(planned, Plan):
-            rules = laid_out("verify", planned, layout)
+            rules = as_rules("verify", planned, layout)
             planned = rules_plan("verify", params, rules, None, stacked)
         recomputed = of_leaves(planned, key, sample)
     frame = frame_of(params)

@@ -13,9 +13,11 @@ any function and takes down every place where a parameter meets the activations.
 - `_walk`: from equation to equation, into calls, loops and branches. What a loop carries is
   found by walking it until nothing changes.
 - `_recorder`: takes down the uses. `_usage`: the result, as data. `_infer`: all of it.
+- `_answers`: what follows for optimizers.
 """
 
+from cthulhu.usage._answers import decay_mask, muon_axes
 from cthulhu.usage._infer import infer
 from cthulhu.usage._usage import LeafUsage, Role, Usage, Use
 
-__all__ = ["LeafUsage", "Role", "Usage", "Use", "infer"]
+__all__ = ["LeafUsage", "Role", "Usage", "Use", "decay_mask", "infer", "muon_axes"]

@@ -30,8 +30,7 @@ class Side:
     @property
     def is_fixed(self) -> bool:
         """Whether it is a matrix of the program's text, as that of an interpolation."""
-        value = self.value
-        return value.kind is Kind.LOST or (value.kind is Kind.FIXED and not value.uniform)
+        return self.value.kind is Kind.FIXED and not self.value.uniform
 
 
 @handles("dot_general")
@@ -63,8 +62,11 @@ def product_of(recorder: Recorder, sides: list[Side]) -> Value:
         recorder.as_activation(leaf.value)
         recorder.lost(other.value.lost)
         return DATA
+    if other.value.kind is Kind.LOST:
+        return plainly([leaf.value.used_up("dot_general"), other.value])
     if other.is_fixed:
-        return transformed(leaf, other, leaf is lhs)
+        value = transformed(leaf, other, leaf is lhs)
+        return dataclasses.replace(value, lost=value.lost | other.value.lost)
     if other.value.one_hot in other.contracted and len(leaf.contracted) == 1:
         return chosen(recorder, leaf, other, leaf is lhs)
     return kernel(recorder, leaf)
@@ -87,6 +89,8 @@ def product_of_leaves(recorder: Recorder, lhs: Side, rhs: Side) -> Value:
                 recorder.as_activation(other.value)
                 return DATA
             return kernel(recorder, other)
+    if any(view.inner for side in (lhs, rhs) for view in side.value.views):
+        return plainly(side.value.used_up("dot_general") for side in (lhs, rhs))
     simple = [is_simple(side) for side in (lhs, rhs)]
     if simple[0] != simple[1]:
         token, matrix = (rhs, lhs) if simple[0] else (lhs, rhs)
@@ -158,7 +162,11 @@ def kernel(recorder: Recorder, side: Side) -> Value:
     if not side.contracted:
         recorder.meets(side.value, "scale")
         return DATA
-    if all(view.inner for view in views):
+    products = all((view.inner and not view.base) or view.smaller for view in views)
+    if products and side.batch:
+        recorder.meets(side.value, "token")  # Queries, say, of each head.
+        return DATA
+    if products:
         recorder.meets(side.value, "opaque", why="a product of parameters")
         return DATA
     heads = set()
@@ -182,6 +190,20 @@ def kernel(recorder: Recorder, side: Side) -> Value:
     return Value(Kind.DATA, heads=frozenset(heads))
 
 
+@handles("ragged_dot_general")
+def ragged_dot(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """A product with the matrices of groups, as experts: tokens lie in the order of the groups."""
+    matrices = values[1]
+    found = [recorder.as_activation(value) for value in (values[0], *values[2:])]
+    numbers = equation.params["ragged_dot_dimension_numbers"]
+    contracted, batch = (tuple(dims[1]) for dims in numbers.dot_dimension_numbers)
+    groups = tuple(numbers.rhs_group_dimensions)
+    if matrices.kind is not Kind.LEAF:
+        return [plainly([*found, recorder.as_activation(matrices)])]
+    shape = shape_of(equation.invars[1])
+    return [kernel(recorder, Side(matrices, shape, contracted, (*batch, *groups)))]
+
+
 def span_of(view: View, dims: Dims) -> tuple[int, int] | None:
     """The part of a concatenation that a kernel is, along its outputs."""
     return next((view.dims[at].span for at in dims if view.dims[at].span is not None), None)
@@ -200,16 +222,15 @@ def convolution(recorder: Recorder, values: Sequence[Value], equation: Any) -> l
     """A convolution, of any layout, grouped, dilated or transposed."""
     image, weights = values
     if weights.kind is not Kind.LEAF:
-        if image.kind is Kind.LEAF and weights.kind in (Kind.FIXED, Kind.LOST):
-            if image.is_leaf:
-                return [image.used_up("conv_general_dilated")]
+        if image.is_leaf and weights.kind in (Kind.FIXED, Kind.LOST):
+            return [image.used_up("conv_general_dilated")]
         return [plainly(map(recorder.as_activation, values))]
     if image.kind is Kind.LEAF:
         recorder.as_activation(image)
     else:
         recorder.lost(image.lost)
     params = equation.params
-    outputs_at, inputs_at, *field_at = params["dimension_numbers"].rhs_spec
+    outputs_at, inputs_at = params["dimension_numbers"].rhs_spec[:2]
     groups = params["feature_group_count"]
     heads = set()
     for view in weights.views:

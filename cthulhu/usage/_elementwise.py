@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from cthulhu.usage._recorder import Recorder
 from cthulhu.usage._usage import Role
@@ -42,17 +41,24 @@ OTHERS = frozenset({
 ELEMENTWISE = SUMS | PRODUCTS | LINEAR | OTHERS
 
 
-def elementwise(recorder: Recorder, values: Sequence[Value], params: dict[str, Any]) -> Value:
+def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int]) -> Value:
     """What an operation on elements makes of its operands."""
     name = recorder.operation
+    # Scalars, and dimensions of size 1, are repeated unasked.
+    values = [value.fitted(shape) for value in values]
     leaves = [value for value in values if value.kind is Kind.LEAF]
     if not leaves:
         return without_leaves(recorder, name, values)
-    others = [value for value in values if value.kind is not Kind.LEAF]
+    # One flag chooses for all elements, and is in none of them.
+    flags = 1 if name == "select_n" and not recorder.operand_shape(0) else 0
+    others = [value for value in values[flags:] if value.kind is not Kind.LEAF]
+    if name in SUMS and len(leaves) == 1 and is_adapter(leaves[0], others):
+        views = (dataclasses.replace(view, base=True) for view in leaves[0].views)
+        return Value(Kind.LEAF, tuple(views), leaves[0].lost)
     if any(value.kind is Kind.DATA for value in others):
         return met(recorder, name, values)
     if any(value.kind is Kind.CAPTURED for value in others) and any(
-        view.repeats for value in leaves for view in value.views
+        value.repeats for value in leaves
     ):
         return met(recorder, name, values)  # Captured data has the axes of a batch.
     lost = frozenset(one for value in values for one in value.lost)
@@ -61,6 +67,15 @@ def elementwise(recorder: Recorder, values: Sequence[Value], params: dict[str, A
     if any(value.looked_up for value in leaves):
         return met(recorder, name, values)
     return combined(name, leaves, lost)
+
+
+def is_adapter(leaf: Value, others: Sequence[Value]) -> bool:
+    """Whether it is a product of parameters that is added to a matrix: LoRA on a frozen kernel."""
+    return (
+        all(view.inner for view in leaf.views)
+        and not leaf.repeats
+        and all(other.kind in (Kind.DATA, Kind.CAPTURED) and not other.heads for other in others)
+    )
 
 
 def without_leaves(recorder: Recorder, name: str, values: Sequence[Value]) -> Value:
@@ -112,10 +127,12 @@ def role_of(name: str, operand: int) -> tuple[Role, str]:
 def combined(name: str, leaves: Sequence[Value], lost: frozenset[Lost]) -> Value:
     """Parameters that were combined: the smaller are scales or biases of the larger."""
     smaller = "bias" if name in SUMS else "scale"
-    largest = any(not view.repeats for value in leaves for view in value.views)
     views: list[View] = []
     for value in leaves:
+        others = [other.extent for other in leaves if other is not value]
         for view in value.views:
-            marked = largest and view.repeats and not view.inner and not view.smaller
+            # Another extends along all of its dimensions, and more.
+            within = any(view.extent < extent for extent in others)
+            marked = within and not view.inner and not view.smaller
             views.append(dataclasses.replace(view, smaller=smaller) if marked else view)
     return Value(Kind.LEAF, one_of(views), lost)

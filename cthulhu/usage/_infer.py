@@ -78,7 +78,7 @@ def infer(fn: Callable[..., Any], params: PyTree, *args: Any, **kwargs: Any) -> 
 
     inputs = [spec(rest[at]) for at in traced]
     jaxpr = jax.make_jaxpr(flat)([spec(leaf) for leaf in leaves], inputs)
-    return usage_of(jaxpr, paths, leaves, inputs)
+    return dataclasses.replace(usage_of(jaxpr, paths, leaves, inputs), frame=frame)
 
 
 def spec(leaf: Any) -> Any:

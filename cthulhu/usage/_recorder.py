@@ -38,6 +38,11 @@ class Recorder:
         assert self.equation is not None
         return str(self.equation.primitive.name)
 
+    def operand_shape(self, at: int) -> tuple[int, ...]:
+        """The shape of one of its operands."""
+        assert self.equation is not None
+        return tuple(compat.aval_of(self.equation.invars[at]).shape)
+
     @contextmanager
     def within(self, *steps: int) -> Iterator[None]:
         """While the equations inside of this one are looked at."""
@@ -118,7 +123,10 @@ class Recorder:
             self.where(),
             why,
         )
-        self.uses.setdefault(key, found)
+        first = self.uses.setdefault(key, found)
+        if (first.role, first.axes) != (found.role, found.axes):
+            # A parameter and its transpose were combined: both are used here.
+            self.uses.setdefault((view.leaf, (*key[1], 0)), found)
 
     def plain_use(self, role: Role, view: View, heads: Iterable[Head] = (), why: str = "") -> None:
         """A use element by element: all axes remain."""
@@ -131,8 +139,8 @@ class Recorder:
         rows = view.looked_up
         stacked = {one.axis for one in view.stripped}
         shape = self.shapes[view.leaf]
-        outputs = set(range(len(shape))) - rows - stacked
-        self.use("table", view, rows, outputs, place=view.place)
+        outputs = set(range(len(shape))) - rows - stacked - view.batched
+        self.use("table", view, rows, outputs, view.batched, place=view.place)
 
     def lost(self, lost: Iterable[Lost]) -> None:
         """Parameters that were used up have met the activations."""
@@ -147,6 +155,10 @@ class Recorder:
                 self.table(view)
             elif view.smaller:
                 self.plain_use("scale" if view.smaller == "scale" else "bias", view)
+            elif role == "token" and view.inner and view.dims[-1].axes:
+                # Tokens that are a product: its features are the outputs of a kernel.
+                outputs = {axis for dim in view.dims for axis in dim.axes} - view.inner
+                self.use("kernel", view, view.inner, outputs)
             else:
                 self.plain_use(role, view, heads, why)
         seen = {view.leaf for view in value.views}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 from cthulhu.fans import Fans, Layout
+from cthulhu.trees import Frame
 from cthulhu.views import Grid, View, counted
 
 Role: TypeAlias = Literal["kernel", "table", "scale", "bias", "token", "opaque", "unused"]
@@ -164,6 +165,7 @@ class Usage(View):
 
     Args:
         leaves: the parameters, in the order of their tree.
+        frame: that tree, which plays no part in comparisons.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -176,6 +178,7 @@ class Usage(View):
     """
 
     leaves: tuple[LeafUsage, ...]
+    frame: Frame | None = dataclasses.field(default=None, compare=False)
 
     def __iter__(self) -> Iterator[LeafUsage]:
         """The parameters, in the order of their tree."""
@@ -206,17 +209,26 @@ class Usage(View):
 
     def to_json(self) -> str:
         """The usage as JSON, which `from_json` reads."""
-        return json.dumps({"usage": [dataclasses.asdict(leaf) for leaf in self.leaves]})
+        return json.dumps({"usage": self.to_record()})
+
+    def to_record(self) -> list[dict[str, Any]]:
+        """The usage as data that JSON can hold."""
+        return [dataclasses.asdict(leaf) for leaf in self.leaves]
+
+    @classmethod
+    def from_record(cls, record: list[dict[str, Any]]) -> "Usage":
+        """The usage that `to_record` wrote."""
+        return cls(tuple(map(leaf_from, record)))
 
     @classmethod
     def from_json(cls, text: str) -> "Usage":
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote: the same parameters, in a tree of dicts.
 
         Raises:
             ValueError: `text` is not what `to_json` wrote.
         """
         try:
-            return cls(tuple(leaf_from(record) for record in json.loads(text)["usage"]))
+            return cls.from_record(json.loads(text)["usage"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"Usage.from_json: text must be what Usage.to_json wrote; it is other JSON "

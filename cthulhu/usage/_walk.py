@@ -58,7 +58,7 @@ def walk(recorder: Recorder, jaxpr: Any, values: Sequence[Value]) -> list[Value]
 def opened(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
     """The jaxpr itself, and its constants."""
     inner = getattr(jaxpr, "jaxpr", jaxpr)
-    return inner, getattr(jaxpr, "consts", ()) if inner is not jaxpr else ()
+    return inner, getattr(jaxpr, "consts", ())
 
 
 def captured(constant: Any) -> Value:
@@ -72,9 +72,12 @@ def step(recorder: Recorder, equation: Any, values: list[Value]) -> list[Value]:
     if name in CONTAINERS:
         return CONTAINERS[name](recorder, equation, values)
     if name in SEVERAL:
-        return [elementwise(recorder, [value], equation.params) for value in values]
+        return [
+            elementwise(recorder, [value], shape_of(out))
+            for value, out in zip(values, equation.outvars, strict=True)
+        ]
     if name in ELEMENTWISE:
-        return [elementwise(recorder, values, equation.params)]
+        return [elementwise(recorder, values, shape_of(equation.outvars[0]))]
     handler = HANDLERS.get(name)
     if handler is not None:
         return handler(recorder, values, equation)

@@ -1,0 +1,63 @@
+"""What `infer` finds in models of every kind is what tables, written by hand, say of them."""
+
+from collections.abc import Iterator
+
+import jax
+import pytest
+
+from cthulhu import usage
+from tests.usage.zoo import ZOO, Program, differences, told
+
+
+@pytest.fixture(autouse=True)
+def their_numerics() -> Iterator[None]:
+    """The strictness of this suite is not for other libraries' code."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def found(program: Program) -> usage.Usage:
+    return usage.infer(program.fn, program.params, *program.args)
+
+
+# The tables are right, and what is found is not: `infer` knows no better.
+NOT_FOLLOWED = {
+    "linen: SpectralNorm": "The power iteration contracts the kernel with a state, both ways, as a "
+    "product with activations does; and what the kernel is divided by is then one.",
+}
+
+# The leaves that meet the activations in ways that have no name.
+OPAQUE = {
+    "pieces: a long convolution": {"filter"},
+    "pieces: an inverse": {"w"},
+    "pieces: sorted": {"b"},
+    "corners: learned queries of one head": {"latents", "query"},
+    "corners: kernels stacked and taken apart": {"a"},
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_what_the_parameters_of_a_model_are_used_as(name: str) -> None:
+    program = ZOO[name].build()
+    usages = found(program)
+    wrong = differences(usages, told(ZOO[name].table, program.params))
+    assert bool(wrong) == (name in NOT_FOLLOWED), wrong
+    assert {leaf.path for leaf in usages if leaf.role == "opaque"} == OPAQUE.get(name, set())
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ("kernel kernel oi \n bias bias o <- ./kernel", "kernel"),
+        ("kernel table io \n bias bias o <- ./kernel", "kernel"),
+        ("kernel kernel io tied \n bias bias o <- ./kernel", "kernel"),
+        ("kernel kernel io groups=2 \n bias bias o <- ./kernel", "kernel"),
+        ("kernel kernel bo \n bias bias o <- ./kernel", "kernel"),
+        ("kernel kernel io \n bias bias o", "bias"),
+        ("kernel kernel io \n bias bias s <- ./kernel", "bias"),
+    ],
+)
+def test_a_table_that_says_something_else_is_told_apart(table: str, wrong: str) -> None:
+    program = ZOO["linen: Dense"].build()
+    (line,) = differences(found(program), told(table, program.params))
+    assert line.startswith(f"{wrong} ")
