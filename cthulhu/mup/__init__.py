@@ -30,7 +30,7 @@ from cthulhu.mup._infer import infer
 from cthulhu.mup._kind import Kind, Multipliers, Residual
 from cthulhu.mup._leaf import LeafShape
 from cthulhu.mup._muon import muon
-from cthulhu.mup._optimizers import adam, adamw, decay_mask, lion, sgd
+from cthulhu.mup._optimizers import adam, adamw, lion, sgd
 from cthulhu.mup._relative import CompleteP, MuP, Spectral
 from cthulhu.mup._rules import rules
 from cthulhu.mup._scale import scale
@@ -50,7 +50,6 @@ __all__ = [
     "UMuP",
     "adam",
     "adamw",
-    "decay_mask",
     "fold_readout",
     "forward",
     "infer",

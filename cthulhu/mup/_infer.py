@@ -21,9 +21,9 @@ from cthulhu.mup._shapes import Shapes
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._layout import LAYOUTS, TreeLayout
 from cthulhu.params._leaves import Stacked, stack_axes
-from cthulhu.params._rules import cut
+from cthulhu.params._rule_errors import cut
 from cthulhu.trees import Path, flatten, frame_of, is_array, is_tree, join
-from cthulhu.usage._usage import Usage
+from cthulhu.usage import Usage
 
 
 def infer(

@@ -37,6 +37,7 @@ class LeafShape:
         outputs: the axes of its outputs, if they are known.
         apart: the axes that stack independent parameters, as layers and experts.
         use: what it is to the activations, if that is known.
+        groups: the groups of a convolution.
         dtype: its type.
         folded: whether it is a readout that holds the factor of its logits itself; see
             `fold_readout`.
@@ -61,6 +62,7 @@ class LeafShape:
     outputs: tuple[int, ...] = ()
     apart: tuple[int, ...] = ()
     use: Use | None = None
+    groups: int = 1
     dtype: str = "float32"
     folded: bool = False
 

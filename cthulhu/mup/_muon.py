@@ -45,7 +45,8 @@ def muon(
     """`optax.contrib.muon` for a model that is wider than its base.
 
     Hidden kernels, whose inputs and outputs grow both, are Muon's, along the axes that `shapes`
-    knows; the receptive field of a convolution goes with the inputs, and stacks are taken apart.
+    knows; the receptive field of a convolution goes with the inputs, stacks are taken apart, and
+    convolutions in groups are none of them, as with `cthulhu.usage.muon_axes`.
     Their update has, at every width, the factor that it has in the base model, times
     √(m_out / m_in): so its spectral norm goes with √(outputs / inputs), with one learning rate.
     Everything else is AdamW's, as `adamw` has it.
@@ -137,7 +138,7 @@ def muon(
 def muon_factors(shapes: Shapes, kind: Any, consistent_rms: Any) -> dict[str, Any]:
     """What each orthogonal update is multiplied by, by path, of what is Muon's."""
     multipliers = shapes.multipliers(kind)
-    hidden = [leaf for leaf in shapes if leaf.role == "hidden"]
+    hidden = [leaf for leaf in shapes if leaf.role == "hidden" and leaf.groups == 1]
     if not hidden:
         raise ValueError(
             f"{OWNER}: no parameter is hidden. Where a model is as wide as its base, pass delta to "

@@ -1,6 +1,5 @@
 """Optimizers of optax whose learning rates, ε and decay are right at every width."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jax.tree_util import tree_unflatten
@@ -14,38 +13,6 @@ from cthulhu.trees import flatten
 
 if TYPE_CHECKING:
     import optax
-
-
-def decay_mask(shapes: Shapes) -> Callable[[PyTree], PyTree]:
-    """Which parameters decay: kernels and tables do, and biases and norms do not.
-
-    Without usage, what has one dimension besides stacked layers is a bias or a norm.
-
-    Args:
-        shapes: what `infer` found.
-
-    Returns:
-        A function of the parameters, as optimizers of optax take it as their `mask`: to a tree
-        of booleans.
-
-    Raises:
-        ValueError: when it is used: the tree is another than that of `shapes`.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from cthulhu import mup
-        >>> params = {"kernel": jnp.ones((8, 8)), "bias": jnp.ones(8)}
-        >>> mup.decay_mask(mup.infer(params, params))(params)
-        {'bias': False, 'kernel': True}
-    """
-
-    def mask(params: PyTree) -> PyTree:
-        flags = labelled(
-            "mup.decay_mask", shapes, params, lambda path: not shapes[path].is_vector, fill=False
-        )
-        return tree_unflatten(flatten(params)[2], flags)
-
-    return mask
 
 
 def scale_by_adam(owner: str, shapes: Shapes, kind: KindLike, eps: Any, **options: Any) -> Any:
@@ -165,7 +132,7 @@ def adamw(
         eps_root: as there.
         mu_dtype: as there.
         weight_decay: as there: λ of the base model.
-        mask: as there; `decay_mask` makes one.
+        mask: as there; `cthulhu.usage.decay_mask` makes one.
         nesterov: as there.
         kind: as for `adam`.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cthulhu import checks
 from cthulhu.mup._leaf import LeafShape, Role, Use
 from cthulhu.params._layout import TreeLayout
-from cthulhu.usage._usage import LeafUsage
+from cthulhu.usage import LeafUsage
 
 Axes = tuple[int, ...]
 Shape = tuple[int, ...]
@@ -24,6 +24,7 @@ class Told(NamedTuple):
     counted: Axes | None = None
     """The axes that may be infinite; `None` if all may."""
     tied: bool = False
+    groups: int = 1
     why: str = ""
     """Why nothing is known."""
 
@@ -61,9 +62,8 @@ def told_by_usage(leaf: LeafUsage, rank: int) -> Told:
         text = "it is used by no operation" if leaf.role == "unused" else text
         return Told(None, (), (), apart, why=f"{text} ({why})" if why else text)
     if leaf.role == "kernel":
-        return Told(
-            "kernel", leaf.inputs, leaf.outputs, apart, (*leaf.inputs, *leaf.outputs), leaf.tied
-        )
+        counted = (*leaf.inputs, *leaf.outputs)
+        return Told("kernel", *(leaf.inputs, leaf.outputs, apart, counted, leaf.tied, leaf.groups))
     if leaf.role == "table":  # A row is looked up: nothing is summed over the rows.
         return Told("table", leaf.inputs, leaf.outputs, apart, leaf.outputs, leaf.tied)
     outputs = tuple(axis for axis in range(rank) if axis not in apart)
@@ -129,6 +129,7 @@ def leaf_shape(grown: Grown, told: Told, given: Role | None) -> LeafShape:
         outputs=told.outputs,
         apart=told.apart,
         use=told.use,
+        groups=told.groups,
         dtype=grown.dtype,
     )
 

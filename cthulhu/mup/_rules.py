@@ -18,12 +18,14 @@ from cthulhu.mup._leaf import LeafShape
 from cthulhu.mup._shapes import Shapes
 from cthulhu.params import OrthogonalTo, RingNormalizer, Rule, Rules, Tied, WeightNormScale
 from cthulhu.params import _patterns as patterns
+from cthulhu.params._beside import as_rules
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, check_kernel, checked, stack_axes
 from cthulhu.params._leaves import Stacked as StackedAxes
-from cthulhu.params._plan import laid_out
 from cthulhu.params._relations import related
 from cthulhu.params._rules import RulesLike
+from cthulhu.params._using import layout_in_layer, stack_of, usage_of
+from cthulhu.usage import Usage
 
 OWNER = "mup.rules"
 EXACT = 1e-6  # Scales are float32: what differs from 1 by less is 1.
@@ -45,6 +47,7 @@ def rules(
     *,
     layout: TreeLayout = None,
     stacked: StackedAxes = None,
+    usage: Usage | None = None,
 ) -> Rules:
     """The rules of the base model, as rules for the wide one.
 
@@ -68,6 +71,8 @@ def rules(
         kind: the kind of parametrization: a name, or as `CompleteP` with its arguments.
         layout: as for `cthulhu.params.init_params`, if the rules do not say.
         stacked: as for `init_params`, which must be told the same.
+        usage: as for `init_params`, of the wide model, if the rules do not say. The rules that
+            are returned say it.
 
     Returns:
         `Rules`, for `init_params`, `plan`, `check` and all that takes them.
@@ -89,7 +94,7 @@ def rules(
         Rule('out', Scaled(init=LecunNormal(), factor=2.0))
         Rule('.*', LecunNormal())
     """
-    given = laid_out(OWNER, rules, layout)
+    given = as_rules(OWNER, rules, layout, usage)
     kind = kind_of(OWNER, kind)
     multipliers = shapes.multipliers(kind)
     wide, base = (leaves_of(given, shapes, stacked, at_base) for at_base in (False, True))
@@ -106,12 +111,21 @@ def leaves_of(rules: Rules, shapes: Shapes, stacked: StackedAxes, at_base: bool)
     found = rules.resolve(paths)
     axes = stack_axes(OWNER, stacked, paths)
     leaves = []
-    for path, known, rule, axis in zip(paths, shapes, found, axes, strict=True):
+    for path, known, rule, said in zip(paths, shapes, found, axes, strict=True):
         shape, dtype = known.law_shape if at_base else known.shape, jnp.dtype(known.dtype)
+        used = usage_of(OWNER, rules.usage, path, known.shape)
+        if used is not None:
+            used = dataclasses.replace(used, shape=shape)
+        axis = stack_of(used) if stacked is None else said
         check_kernel(OWNER, path, shape, rule)
-        layout = rule.layout or rules.layout
+        by_use = layout_in_layer(used, axis)
+        layout = rule.layout or by_use or rules.layout
         leaf = Leaf(
-            path, shape, dtype, None, rule.initializer, axis, None, layout=layout, role=rule.role
+            *(path, shape, dtype, None, rule.initializer, axis, None),
+            layout=layout,
+            role=rule.role,
+            used=used,
+            source="rule" if rule.layout else "use" if by_use else "rules",
         )
         leaves.append(checked(OWNER, leaf, layout))
     return related(OWNER, leaves)
@@ -231,4 +245,4 @@ def rewritten(rules: Rules, shapes: Shapes, leaves: list[Leaf], factors: list[fl
             changed = dataclasses.replace(rule, pattern=pattern, initializer=times(law, factor))
             found.append(dataclasses.replace(changed, optional=False))
         found.append(dataclasses.replace(rule, initializer=times(rule.initializer, most)))
-    return Rules(found, layout=rules.layout)
+    return Rules(found, layout=rules.layout, usage=rules.usage)

@@ -9,7 +9,7 @@ from cthulhu import checks
 from cthulhu._types import PyTree
 from cthulhu.mup._kinds import KindLike, kind_of
 from cthulhu.mup._shapes import Shapes
-from cthulhu.params._rules import cut
+from cthulhu.params._rule_errors import cut
 from cthulhu.trees import flatten, is_array, join
 
 if TYPE_CHECKING:

@@ -224,12 +224,9 @@ def test_in_complete_p_it_follows_the_learning_rate_of_the_depth() -> None:
 
 
 def test_biases_and_norms_need_not_decay() -> None:
-    mask = mup.decay_mask(WIDE)
-    flags = by_path(mask(PARAMS))
-    assert {path for path, flag in flags.items() if flag} == {
-        *("blocks/out", "blocks/query", "blocks/up/kernel", "embed", "head/kernel"),
-    }
     still = jax.tree.map(np.zeros_like, PARAMS)
+    mask = jax.tree.map(lambda _: True, PARAMS)
+    mask["final_norm"] = False
     tx = mup.adamw(RATE, WIDE, weight_decay=DECAY, mask=mask)
     updates = by_path(jax.jit(tx.update)(still, tx.init(PARAMS), PARAMS)[0])
     assert not updates["final_norm"].any()
@@ -459,7 +456,7 @@ def test_the_field_of_a_convolution_goes_with_the_inputs() -> None:
     )
 
 
-OTHER = {"blocks/query": np.ones((3, 64, 8, 8)), "blocks/out": np.ones((3, 8, 8, 4))}
+GROUPED = Usage((leaf("w", (3, 8, 16), "kernel", inputs=(1,), outputs=(2,), groups=4),))
 NO_USAGE = infer({"w": spec(8, 8)}, {"w": spec(32, 32)})
 
 REFUSED = [
@@ -490,12 +487,6 @@ REFUSED = [
         r"^mup\.muon: the tree is not that of shapes",
     ),
     Refused(
-        "another tree to decay",
-        lambda: mup.decay_mask(WIDE)({"w": np.ones(2)}),
-        ValueError,
-        r"^mup\.decay_mask: the tree is not that of shapes",
-    ),
-    Refused(
         "an unknown optimizer",
         lambda: mup.scale(WIDE, "admw"),
         ValueError,
@@ -524,6 +515,12 @@ REFUSED = [
         lambda: mup.muon(RATE, shapes(2, 32)),
         ValueError,
         r"^mup\.muon: no parameter is hidden\. .* pass delta to mup\.infer",
+    ),
+    Refused(
+        "Muon of groups",
+        lambda: mup.muon(RATE, infer({"w": spec(3, 8, 16)}, {"w": spec(3, 16, 32)}, GROUPED)),
+        ValueError,
+        r"^mup\.muon: no parameter is hidden",
     ),
     Refused(
         "Muon without axes",

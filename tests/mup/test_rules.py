@@ -37,7 +37,7 @@ from cthulhu.params import (
 )
 from cthulhu.trees import flatten, join
 from tests.cases import KEY, same_bits
-from tests.mup.models import mlp, shapes, spec, tied, transformer
+from tests.mup.models import mlp, shapes, spec, tied, transformer, usage
 from tests.refusals import Refused, each
 
 MLP = infer(mlp(16), mlp(64), layout="in_out")
@@ -211,6 +211,27 @@ def test_layouts_are_kept() -> None:
     found = {row.path: row.stddev for row in plan(tree(64), made).rows}
     assert found == {"q": 0.25, "w": 0.25}
     assert rules([(".*", "lecun_normal")], known, layout="out_in").layout == "out_in"
+
+
+def test_usage_tells_axes_and_stacks_and_is_kept() -> None:
+    """Of kernels (in, heads, size) and (heads, size, out) the default axes would be wrong."""
+    known, tree, given = (
+        shapes(8, 192),
+        transformer(8, 192),
+        [
+            (".*(norm|bias|temperature)", "zeros"),
+            (".*", "lecun_normal"),
+        ],
+    )
+    made = rules(given, known, usage=usage(8, 192))
+    assert made == rules(Rules(given, usage=usage(8, 192)), known)
+    assert made.usage == usage(8, 192)
+    found = {row.path: row.stddev for row in plan(tree, made).rows}
+    # By the features of the base, 16, in the table; by those at hand, 64, where both grow.
+    expected = {"embed": 1 / 4, "head/kernel": 1 / 4}
+    expected |= dict.fromkeys(["blocks/out", "blocks/query", "blocks/up/kernel"], 1 / 8)
+    assert {path: found[path] for path in expected} == pytest.approx(expected, rel=1e-5)
+    assert made.rules[1].pattern == "embed|head/kernel"
 
 
 def test_layers_by_path_each_have_their_factor() -> None:
