@@ -36,7 +36,7 @@ class Forward:
 
     @property
     def readout(self) -> float:
-        """What multiplies the logits: 1/m, and 1 where no readout grows.
+        """What multiplies the logits, 1/m, or 1 where no readout grows.
 
         Raises:
             ValueError: there are readouts of several factors, each of which has its own by

@@ -57,7 +57,18 @@ class Residual(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What the kinds of parametrization share. To make one, subclass it with `of`."""
+    """What the kinds of parametrization share. To make one, subclass it with `of`.
+
+    Example:
+        >>> class Standard(Kind):
+        ...     name = "standard"
+        ...     def of(self, leaf):
+        ...         return Multipliers()
+        >>> from cthulhu.mup import LeafShape, Shapes
+        >>> leaf = LeafShape("kernel", (512, 512), (128, 128), "hidden", 4.0, 4.0)
+        >>> Shapes((leaf,)).multipliers(Standard())["kernel"].adam
+        1.0
+    """
 
     name: ClassVar[str] = ""
     needs_base: ClassVar[bool] = True

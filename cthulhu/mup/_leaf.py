@@ -68,17 +68,17 @@ class LeafShape:
 
     @property
     def ninf(self) -> int:
-        """How many of its sides are infinite: 0, 1 as of a vector, or 2 as of a matrix."""
+        """How many of its sides are infinite, 1 as of a vector, or 2 as of a matrix."""
         return INFINITE[self.role]
 
     @property
     def width(self) -> float:
-        """By which factor the model is wider here: the inputs, or else the outputs."""
+        """By which factor the model is wider here, by the inputs, or else the outputs."""
         return self.m_out if self.role == "input" else self.m_in
 
     @property
     def law_shape(self) -> tuple[int, ...]:
-        """The shape at which its law is taken: that of the base, along what is infinite."""
+        """The shape at which its law is taken, which is the base's along what is infinite."""
         pairs = zip(self.base_shape, self.shape, strict=True)
         return tuple(
             base if axis in self.infinite else size for axis, (base, size) in enumerate(pairs)
