@@ -6,6 +6,8 @@ from cthulhu import checks
 from cthulhu.mup._kind import Kind, Residual
 from cthulhu.mup._kinds import KindLike, kind_of
 from cthulhu.mup._shapes import Shapes
+from cthulhu.params import _patterns as patterns
+from cthulhu.params._rule_errors import cut
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,21 +38,26 @@ class Forward:
 
     @property
     def readout(self) -> float:
-        """What multiplies the logits, 1/m, or 1 where no readout grows.
+        """What multiplies the logits, 1/m, or 1 where no readout has a factor.
 
         Raises:
-            ValueError: there are readouts of several factors, each of which has its own by
-                path.
+            ValueError: several parameters have one. What leads from the width to something
+                that does not grow, as a router and the keys of fixed heads do, is a readout
+                too: each has its factor by path, or is folded.
         """
         multipliers = self.shapes.multipliers(self.kind)
         found = {
             leaf.path: multipliers[leaf.path].forward
             for leaf in self.shapes
-            if leaf.role in ("output", "tied")
+            if leaf.role in ("output", "tied") and multipliers[leaf.path].forward != 1
         }
-        if len(set(found.values())) > 1:
-            listed = ", ".join(f"forward[{path!r}] is {one:.4g}" for path, one in found.items())
-            raise ValueError(f"mup.forward: there are readouts of several factors: {listed}")
+        if len(found) > 1:
+            lines = cut([f"  forward[{path!r}] is {one:.4g}" for path, one in found.items()])
+            raise ValueError(
+                f"mup.forward: {len(found)} parameters lead from the width to what does not grow, "
+                f"and their products have a factor each:\n{lines}\nMultiply each by its own; or "
+                "fold those of which the code has none: mup.fold_readout(shapes, 'pattern')"
+            )
         return next(iter(found.values()), 1.0)
 
     def attention(self, head_size: int, base_head_size: int | None = None) -> float:
@@ -128,8 +135,8 @@ def forward(shapes: Shapes, kind: KindLike = "mup") -> Forward:
     return Forward(shapes, known)
 
 
-def fold_readout(shapes: Shapes) -> Shapes:
-    """Shapes whose readouts hold the factor of the logits themselves.
+def fold_readout(shapes: Shapes, readouts: str = ".*") -> Shapes:
+    """Shapes whose readouts hold the factor of their products themselves.
 
     For a model whose code has none. The readout is then smaller by m from the start, and its
     learning rates and ε are such that the logits go, step by step, where they go with the
@@ -137,13 +144,15 @@ def fold_readout(shapes: Shapes) -> Shapes:
 
     Args:
         shapes: what `infer` found.
+        readouts: which ones, of those whose inputs grow alone: a regular expression of their
+            paths. Default: all.
 
     Returns:
         `Shapes`.
 
     Raises:
-        ValueError: there is no readout, or one is tied to an embedding, which no factor of the
-            readout may change.
+        ValueError: there is no such readout, or one is tied to an embedding, which no factor of
+            the readout may change; or the pattern is invalid.
 
     Example:
         >>> import jax, numpy as np
@@ -158,21 +167,25 @@ def fold_readout(shapes: Shapes) -> Shapes:
         Yang, Hu and others (2022), "Tensor Programs V", https://arxiv.org/abs/2203.03466,
         table 3.
     """
-    tied = [leaf.path for leaf in shapes if leaf.role == "tied"]
+    names = [leaf.path for leaf in shapes]
+    chosen = {names[at] for at in patterns.matching("mup.fold_readout: readouts", readouts, names)}
+    tied = [leaf.path for leaf in shapes if leaf.role == "tied" and leaf.path in chosen]
     if tied:
         raise ValueError(
             f"mup.fold_readout: {tied[0]!r} is a readout and an embedding: a factor in it would "
             "change what is embedded too. Multiply the logits by mup.forward(shapes).readout, or "
             "give the readout a parameter of its own"
         )
-    if not any(leaf.role == "output" for leaf in shapes):
+    folded = {leaf.path for leaf in shapes if leaf.role == "output" and leaf.path in chosen}
+    if not folded:
         raise ValueError(
-            "mup.fold_readout: no parameter is a readout, of which the inputs grow alone. Where a "
-            "model is as wide as its base, there is nothing to fold, or delta of mup.infer tells"
+            f"mup.fold_readout: no parameter that {readouts!r} matches is a readout, of which the "
+            "inputs grow alone. Where a model is as wide as its base, there is nothing to fold; "
+            "delta of mup.infer tells what grows"
         )
     return Shapes(
         tuple(
-            dataclasses.replace(leaf, folded=True) if leaf.role == "output" else leaf
+            dataclasses.replace(leaf, folded=True) if leaf.path in folded else leaf
             for leaf in shapes
         )
     )

@@ -106,7 +106,7 @@ def in_blocks(owner: str, blocks: str | None, leaves: Sequence[LeafShape]) -> se
     if blocks is not None:
         names = [leaf.path for leaf in leaves]
         return {names[at] for at in patterns.matching(f"{owner}: blocks", blocks, names)}
-    found = {leaf.path for leaf in leaves if leaf.apart}
+    found = {leaf.path for leaf in leaves if leaf.stacked}
     if not found:
         raise ValueError(
             f"{owner}: which parameters are inside residual blocks? None of them stacks layers, so "

@@ -36,6 +36,7 @@ class LeafShape:
         inputs: the axes of its inputs, if they are known.
         outputs: the axes of its outputs, if they are known.
         apart: the axes that stack independent parameters, as layers and experts.
+        stacked: those of them that stack layers.
         use: what it is to the activations, if that is known.
         groups: the groups of a convolution.
         dtype: its type.
@@ -61,6 +62,7 @@ class LeafShape:
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     apart: tuple[int, ...] = ()
+    stacked: tuple[int, ...] = ()
     use: Use | None = None
     groups: int = 1
     dtype: str = "float32"

@@ -25,6 +25,8 @@ class Told(NamedTuple):
     """The axes that may be infinite; `None` if all may."""
     tied: bool = False
     groups: int = 1
+    stacked: Axes = ()
+    """Those of `apart` that stack layers."""
     why: str = ""
     """Why nothing is known."""
 
@@ -60,14 +62,16 @@ def told_by_usage(leaf: LeafUsage, rank: int) -> Told:
         why = next((use.why for use in leaf.uses if use.why), "") or leaf.note
         text = "it is used in a way that is not known"
         text = "it is used by no operation" if leaf.role == "unused" else text
-        return Told(None, (), (), apart, why=f"{text} ({why})" if why else text)
+        why = f"{text} ({why})" if why else text
+        return Told(None, (), (), apart, stacked=leaf.stacked, why=why)
     if leaf.role == "kernel":
-        counted = (*leaf.inputs, *leaf.outputs)
-        return Told("kernel", *(leaf.inputs, leaf.outputs, apart, counted, leaf.tied, leaf.groups))
+        counted, more = (*leaf.inputs, *leaf.outputs), (leaf.tied, leaf.groups, leaf.stacked)
+        return Told("kernel", leaf.inputs, leaf.outputs, apart, counted, *more)
     if leaf.role == "table":  # A row is looked up: nothing is summed over the rows.
-        return Told("table", leaf.inputs, leaf.outputs, apart, leaf.outputs, leaf.tied)
+        counted, more = leaf.outputs, (leaf.tied, 1, leaf.stacked)
+        return Told("table", leaf.inputs, leaf.outputs, apart, counted, *more)
     outputs = tuple(axis for axis in range(rank) if axis not in apart)
-    return Told("vector", (), outputs, apart)
+    return Told("vector", (), outputs, apart, stacked=leaf.stacked)
 
 
 def told_by_layout(path: str, rank: int, layout: TreeLayout, stack: int | None) -> Told:
@@ -77,11 +81,11 @@ def told_by_layout(path: str, rank: int, layout: TreeLayout, stack: int | None) 
         apart = checks.axes(f"mup.infer: {path!r}", "stacked", stack, rank)
     rest = tuple(axis for axis in range(rank) if axis not in apart)
     if len(rest) < 2:
-        return Told("vector", (), rest, apart)
+        return Told("vector", (), rest, apart, stacked=apart)
     if layout is None:
-        return Told(None, (), (), apart)
+        return Told(None, (), (), apart, stacked=apart)
     inputs, outputs = rest[-2:] if layout == "in_out" else (rest[1], rest[0])
-    return Told(None, (inputs,), (outputs,), apart)
+    return Told(None, (inputs,), (outputs,), apart, stacked=apart)
 
 
 def growing(shapes: Mapping[str, Shape], told: Told) -> Axes:
@@ -128,6 +132,7 @@ def leaf_shape(grown: Grown, told: Told, given: Role | None) -> LeafShape:
         inputs=told.inputs,
         outputs=told.outputs,
         apart=told.apart,
+        stacked=told.stacked,
         use=told.use,
         groups=told.groups,
         dtype=grown.dtype,

@@ -164,6 +164,13 @@ TWO = infer(
     {"a": spec(8, 2), "b": spec(8, 2)}, {"a": spec(16, 2), "b": spec(32, 2)}, layout="in_out"
 )
 
+
+def test_what_has_no_factor_in_the_code_is_folded_alone() -> None:
+    assert forward(fold_readout(TWO, "a")).readout == 1 / 4
+    assert forward(fold_readout(TWO, "b")).readout == 1 / 2
+    assert forward(fold_readout(TWO)).readout == 1
+
+
 REFUSED = [
     Refused(
         "a tied readout",
@@ -175,13 +182,26 @@ REFUSED = [
         "no readout",
         lambda: fold_readout(BASE),
         ValueError,
-        r"^mup\.fold_readout: no parameter is a readout",
+        r"^mup\.fold_readout: no parameter that '\.\*' matches is a readout, .* delta of mup",
+    ),
+    Refused(
+        "a readout that is none",
+        lambda: fold_readout(WIDE, "embed"),
+        ValueError,
+        r"^mup\.fold_readout: no parameter that 'embed' matches is a readout",
+    ),
+    Refused(
+        "a pattern that matches nothing",
+        lambda: fold_readout(WIDE, "readout"),
+        ValueError,
+        r"^mup\.fold_readout: readouts names 'readout', which matches no parameter",
     ),
     Refused(
         "two readouts",
         lambda: forward(TWO).readout,
         ValueError,
-        r"^mup\.forward: .* of several factors: forward\['a'\] is 0\.5, forward\['b'\] is 0\.25$",
+        r"^mup\.forward: 2 parameters lead from the width to what does not grow, .*:\n"
+        r"  forward\['a'\] is 0\.5\n  forward\['b'\] is 0\.25\nMultiply each by its own; or fold",
     ),
     Refused(
         "a path",

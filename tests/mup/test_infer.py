@@ -55,7 +55,8 @@ def test_the_axes_that_grow_are_those_of_usage() -> None:
         "final_norm": (0,),
         "head/kernel": (0,),
     }
-    assert known["blocks/out"].apart == (0,)
+    assert known["blocks/out"].apart == known["blocks/out"].stacked == (0,)
+    assert one((5, 8, 8), (5, 16, 16), stacked=0).stacked == (0,)
     assert known["blocks/out"].law_shape == (3, 2, 8, 16)
     assert [known[path].ninf for path in ("embed", "blocks/out", "temperature")] == [1, 2, 0]
 

@@ -157,6 +157,7 @@ def test_muon_has_one_learning_rate_and_the_norm_of_the_shape() -> None:
 HEAD = LeafShape("head", (64, 40), (16, 40), "output", 4.0, 1.0, (0,), (0,), (1,), use="kernel")
 BARE = LeafShape("w", (8, 64), (8, 16), "input", 1.0, 4.0, (1,), (0,), (1,))
 
+EXPERTS = LeafShape("experts", (3, 8, 8), (3, 4, 4), "hidden", 2.0, 2.0, (1, 2), apart=(0,))
 REFUSED = [
     Refused(
         "unknown kind",
@@ -211,6 +212,12 @@ REFUSED = [
         lambda: Shapes((HEAD,)).multipliers(UMuP(4)),
         ValueError,
         r"^UMuP: which parameters are inside residual blocks\? .*blocks='layers/\.\*'",
+    ),
+    Refused(
+        "experts are no layers",
+        lambda: Shapes((EXPERTS,)).multipliers(CompleteP(4, 0.5)),
+        ValueError,
+        r"^CompleteP: which parameters are inside residual blocks\?",
     ),
     Refused(
         "completep without blocks",
