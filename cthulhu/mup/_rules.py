@@ -114,8 +114,6 @@ def leaves_of(rules: Rules, shapes: Shapes, stacked: StackedAxes, at_base: bool)
     for path, known, rule, said in zip(paths, shapes, found, axes, strict=True):
         shape, dtype = known.law_shape if at_base else known.shape, jnp.dtype(known.dtype)
         used = usage_of(OWNER, rules.usage, path, known.shape)
-        if used is not None:
-            used = dataclasses.replace(used, shape=shape)
         axis = stack_of(used) if stacked is None else said
         check_kernel(OWNER, path, shape, rule)
         by_use = layout_in_layer(used, axis)

@@ -36,8 +36,9 @@ from cthulhu.params import (
     WeightNormScale,
 )
 from cthulhu.trees import flatten, join
+from cthulhu.usage import Usage
 from tests.cases import KEY, same_bits
-from tests.mup.models import mlp, shapes, spec, tied, transformer, usage
+from tests.mup.models import leaf, mlp, shapes, spec, tied, transformer, usage
 from tests.refusals import Refused, each
 
 MLP = infer(mlp(16), mlp(64), layout="in_out")
@@ -161,7 +162,7 @@ def test_at_the_base_rules_are_as_they_were_to_the_bit(kind: Any) -> None:
 
 def test_what_needs_no_factor_is_left_as_it_is() -> None:
     """He's and LeCun's laws are those of μP where inputs and outputs grow both."""
-    hidden = infer({"w": spec(16, 16)}, {"w": spec(64, 64)})
+    hidden = infer({"w": spec(16, 16)}, {"w": spec(48, 48)})
     for law in (
         LecunNormal(),
         HeNormal(),
@@ -183,6 +184,14 @@ def test_rules_stay_as_few_and_as_they_were_where_they_may() -> None:
         (".*", LecunNormal()),
     ]
     assert made[1].optional
+
+
+def test_what_does_not_change_keeps_the_pattern() -> None:
+    tree = lambda width: {"a": spec(width, width), **{n: spec(width, 2) for n in "bc"}}  # noqa: E731
+    known = infer(tree(16), tree(64), layout="in_out")
+    assert rules("lecun_normal", known) == Rules(
+        [("b|c", Scaled(LecunNormal(), 2.0)), (".*", LecunNormal())]
+    )
 
 
 def test_where_all_of_a_rule_change_alike_its_pattern_stays() -> None:
@@ -232,6 +241,17 @@ def test_usage_tells_axes_and_stacks_and_is_kept() -> None:
     expected |= dict.fromkeys(["blocks/out", "blocks/query", "blocks/up/kernel"], 1 / 8)
     assert {path: found[path] for path in expected} == pytest.approx(expected, rel=1e-5)
     assert made.rules[1].pattern == "embed|head/kernel"
+
+
+def test_what_does_not_count_is_that_of_the_wide_model() -> None:
+    """Of a convolution whose field grows too, and of a stack that gets deeper."""
+    conv = leaf("w", (3, 3, 4, 8), "kernel", inputs=(2,), outputs=(3,))
+    known = infer({"w": spec(3, 3, 4, 8)}, {"w": spec(5, 5, 16, 8)}, Usage((conv,)))
+    (row,) = plan({"w": spec(5, 5, 16, 8)}, rules([("w", "lecun_normal")], known)).rows
+    assert row.stddev == pytest.approx((4 * 25) ** -0.5, rel=1e-5)
+    known = infer({"w": spec(2, 8, 8)}, {"w": spec(8, 8, 8)}, stacked=0)
+    deeper = [("w", ByDepth(RandomNormal(stddev=1.0), "1/sqrt(L)", axis=0))]
+    assert rules(deeper, known) == Rules(deeper)
 
 
 def test_layers_by_path_each_have_their_factor() -> None:
