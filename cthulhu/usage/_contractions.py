@@ -150,7 +150,7 @@ def chosen(recorder: Recorder, leaf: Side, other: Side, first: bool) -> Value:
         batch = [view.dims[one] for one in leaf.batch]
         dims = (*batch, *free, *rows) if first else (*batch, *rows, *free)
         return dataclasses.replace(
-            view, dims=dims, looked_up=view.looked_up | set(axes), place=recorder.place
+            view, dims=dims, looked_up=view.looked_up | set(axes), place=recorder.noted()
         )
 
     return leaf.value.with_views(map(picked, leaf.value.views), "dot_general")
@@ -163,14 +163,18 @@ def kernel(recorder: Recorder, side: Side) -> Value:
         recorder.meets(side.value, "scale")
         return DATA
     products = all((view.inner and not view.base) or view.smaller for view in views)
-    if products and side.batch:
-        recorder.meets(side.value, "token")  # Queries, say, of each head.
+    if products and any(view.smaller == "bias" for view in views):
+        # What has a bias is the output of a kernel, as learned queries are.
+        recorder.meets(side.value, "token")
         return DATA
     if products:
         recorder.meets(side.value, "opaque", why="a product of parameters")
         return DATA
     heads = set()
     for view in views:
+        if view.smaller == "scale":
+            recorder.plain_use("scale", view)
+            continue
         inputs, batch, outputs = (
             {axis for at in dims for axis in view.dims[at].axes}
             for dims in (side.contracted, side.batch, side.free)
@@ -236,7 +240,7 @@ def convolution(recorder: Recorder, values: Sequence[Value], equation: Any) -> l
     for view in weights.views:
         inputs = set(view.dims[inputs_at].axes)
         batch, outputs, left = grouped(view.dims[outputs_at], groups)
-        if not inputs and view.smaller:
+        if view.smaller == "scale" or (view.smaller and not inputs):
             recorder.plain_use("bias" if view.smaller == "bias" else "scale", view)
             continue
         heads.add(Head(view.leaf, view.dims[outputs_at].span))

@@ -49,9 +49,11 @@ def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int
     leaves = [value for value in values if value.kind is Kind.LEAF]
     if not leaves:
         return without_leaves(recorder, name, values)
-    # One flag chooses for all elements, and is in none of them.
-    flags = 1 if name == "select_n" and not recorder.operand_shape(0) else 0
-    others = [value for value in values[flags:] if value.kind is not Kind.LEAF]
+    others = [
+        value
+        for at, value in enumerate(values)
+        if value.kind is not Kind.LEAF and not is_number(recorder, at, leaves)
+    ]
     if name in SUMS and len(leaves) == 1 and is_adapter(leaves[0], others):
         views = (dataclasses.replace(view, base=True) for view in leaves[0].views)
         return Value(Kind.LEAF, tuple(views), leaves[0].lost)
@@ -67,6 +69,16 @@ def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int
     if any(value.looked_up for value in leaves):
         return met(recorder, name, values)
     return combined(name, leaves, lost)
+
+
+def is_number(recorder: Recorder, at: int, leaves: Sequence[Value]) -> bool:
+    """Whether an operand is one number for all elements: a flag, or a factor of a matrix."""
+    name = recorder.operation
+    if recorder.operand_shape(at):
+        return False
+    return (name == "select_n" and at == 0) or (
+        name in PRODUCTS and all(len(leaf.extent) > 1 for leaf in leaves)
+    )
 
 
 def is_adapter(leaf: Value, others: Sequence[Value]) -> bool:

@@ -23,7 +23,7 @@ def found(program: Program) -> usage.Usage:
 # The tables are right, and what is found is not: `infer` knows no better.
 NOT_FOLLOWED = {
     "linen: SpectralNorm": "The power iteration contracts the kernel with a state, both ways, as a "
-    "product with activations does; and what the kernel is divided by is then one.",
+    "product with activations does, and comes first.",
 }
 
 # The leaves that meet the activations in ways that have no name.
@@ -31,8 +31,8 @@ OPAQUE = {
     "pieces: a long convolution": {"filter"},
     "pieces: an inverse": {"w"},
     "pieces: sorted": {"b"},
-    "corners: learned queries of one head": {"latents", "query"},
-    "corners: kernels stacked and taken apart": {"a"},
+    "forms: learned queries of one head": {"latents", "query"},
+    "forms: kernels stacked and taken apart": {"a"},
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tests.usage.zoo import (
     corners,
     equinox,
+    forms,
     haiku,
     keras,
     linen,
@@ -36,6 +37,7 @@ FILES: Mapping[str, Mapping[str, Model]] = {
     "mixtures": mixtures.MODELS,
     "programs": programs.MODELS,
     "pieces": pieces.MODELS,
+    "forms": forms.MODELS,
     "corners": corners.MODELS,
     "papers": papers.MODELS,
 }

@@ -19,14 +19,14 @@ def energy(p: Any, x: Any) -> Any:
     return jnp.sum(mlp(p, x))
 
 
+def laplacian(p: Any, x: Any) -> Any:
+    """The second derivatives of a network, of each example."""
+    return jax.vmap(lambda x: jnp.trace(jax.hessian(lambda x: energy(p, x))(x)))(x)
+
+
 def tangent(p: Any, x: Any) -> Any:
     """The derivative of an output by the time, forwards: no product goes backwards."""
     return jax.jvp(lambda x: mlp(p, x), (x,), (jnp.ones_like(x),))[1]
-
-
-def laplacian(p: Any, x: Any) -> Any:
-    """The second derivatives of a network, of each example: forwards over backwards."""
-    return jax.vmap(lambda x: jnp.trace(jax.hessian(lambda x: energy(p, x))(x)))(x)
 
 
 def grouped_layers(p: Any, x: Any) -> Any:
@@ -96,17 +96,6 @@ def window(p: Any, x: Any) -> Any:
     return jax.nn.softmax(x + bias[None])
 
 
-def spatial(p: Any, x: Any) -> Any:
-    """gMLP's product over places."""
-    return jnp.einsum("bnd,mn->bmd", x, p["w"]) + p["b"][:, None]
-
-
-def rotary(p: Any, x: Any) -> Any:
-    """Frequencies that are learned."""
-    angle = jnp.arange(3.0)[:, None] * p["frequencies"]
-    return x * jnp.cos(angle) + jnp.flip(x, -1) * jnp.sin(angle)
-
-
 def times(p: Any, t: Any) -> Any:
     """The embedding of a time: products that contract nothing, then a network."""
     angle = t[:, None] * p["frequencies"]
@@ -131,64 +120,20 @@ def bag(p: Any, ids: Any, parts: Any) -> Any:
     return jax.ops.segment_sum((nodes @ p["w"])[parts], parts, 4)
 
 
-def patches(p: Any, x: Any) -> Any:
-    """A convolution as a product with patches that are cut out."""
-    dims = ("NHWC", "HWIO", "NHWC")
-    cut = jax.lax.conv_general_dilated_patches(x, (2, 2), (2, 2), "VALID", dimension_numbers=dims)
-    return cut @ p["w"] + p["b"]
+def product(w: Any, x: Any) -> Any:
+    return x @ w
 
 
-def unfolded(p: Any, x: Any) -> Any:
-    """Patches of an image by a reshape, as a vision transformer cuts them."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
-    return jnp.einsum("bhwijc,ijcd->bhwd", x, p["w"])
+def implicit(p: Any, x: Any) -> Any:
+    """A layer whose output is the root of an equation."""
 
+    def solve(residual: Any, start: Any) -> Any:
+        return jax.lax.fori_loop(0, 10, lambda _, z: z - residual(z), start)
 
-def quantized(p: Any, x: Any) -> Any:
-    """A kernel of small integers, with a scale for each output."""
-    return x @ (p["w"].astype(jnp.float32) * p["scale"])
+    def residual(z: Any) -> Any:
+        return z - jnp.tanh(z @ p["w"] + x + p["b"])
 
-
-def of_complex(p: Any, x: Any) -> Any:
-    return jnp.abs(x.astype(jnp.complex64) @ p["w"] + p["b"])
-
-
-def prompts(p: Any, x: Any) -> Any:
-    """Learned prompts before the tokens, which a layer makes of smaller ones."""
-    prompt = jnp.tanh(p["prompt"] @ p["up"] + p["bias"])
-    prompt = jnp.broadcast_to(prompt, (x.shape[0], *prompt.shape))
-    return jnp.concatenate([prompt, x], axis=1) @ p["w"]
-
-
-def learned_queries(p: Any, x: Any) -> Any:
-    """Attention of one example, whose queries are the same for all: products of parameters."""
-    query = jnp.einsum("nd,dhk->nhk", p["latents"], p["query"]) + p["bias"]
-    key, value = (jnp.einsum("md,dhk->mhk", x, p[name]) for name in ("key", "value"))
-    weights = jax.nn.softmax(jnp.einsum("nhk,mhk->hnm", query, key))
-    return jnp.einsum("hnm,mhk->nhk", weights, value)
-
-
-def register_tokens(p: Any, x: Any) -> Any:
-    """Tokens that `jnp.tile` and `jnp.repeat` spread over the batch."""
-    one = jnp.tile(p["one"], (x.shape[0], 1, 1))
-    two = jnp.repeat(p["two"][None], x.shape[0], axis=0)
-    return jnp.concatenate([one, x, two], axis=1) @ p["w"]
-
-
-def maxout(p: Any, x: Any) -> Any:
-    return (jnp.einsum("bd,dfk->bfk", x, p["w"]) + p["b"]).max(-1)
-
-
-def crossed(p: Any, x: Any) -> Any:
-    """DCN's layer: a scale of the whole input by one number of each example."""
-    return x * (x @ p["w"])[:, None] + p["b"] + x
-
-
-def mapped_heads(p: Any, x: Any) -> Any:
-    """A map over the kernels of heads, with the same inputs, and one over their outputs."""
-    heads = jax.vmap(lambda w: x @ w)(p["w"])
-    return jax.vmap(lambda y, w: y @ w)(heads, p["out"]).sum(0)
+    return jax.lax.custom_root(residual, x, solve, lambda linear, y: y)
 
 
 CLASSES = """
@@ -205,6 +150,14 @@ MODELS = {
         """
         up|down  kernel  io tied
         bias     bias    o   <- up
+        """,
+    ),
+    "second derivatives": Model(
+        lambda: Program(laplacian, MLP, (X,)),
+        """
+        up    kernel  io tied
+        down  kernel  io       # Backwards, it meets another parameter, and no activation.
+        bias  bias    o   <- up
         """,
     ),
     "a tangent": Model(lambda: Program(tangent, MLP, (X,)), MLP_TABLE),
@@ -249,17 +202,6 @@ MODELS = {
         resized_positions, "places  bias  ooo", f32(2, 10, 6, 8), places=f32(5, 4, 8)
     ),
     "positions in windows": of(window, "table  table  io", f32(2, 3, 4, 4), table=f32(7, 3)),
-    "a product over places": of(
-        spatial,
-        """
-        w  kernel  oi
-        b  bias    o   <- w
-        """,
-        f32(2, 5, 8),
-        w=f32(6, 5),
-        b=f32(6),
-    ),
-    "learned rotations": of(rotary, "frequencies  scale  o", X, frequencies=f32(8)),
     "times": of(
         times,
         """
@@ -302,129 +244,25 @@ MODELS = {
         table=f32(11, 8),
         w=f32(8, 12),
     ),
-    "patches that are cut out": of(
-        patches,
+    "an implicit layer": of(
+        implicit,
         """
         w  kernel  io
-        b  bias    o   <- w
+        b  bias    o   <- ?
         """,
-        f32(2, 10, 6, 3),
-        w=f32(12, 7),
-        b=f32(7),
-    ),
-    "patches by a reshape": of(unfolded, "w  kernel  iiio", f32(2, 10, 6, 3), w=f32(2, 2, 3, 7)),
-    "small integers": of(
-        quantized,
-        """
-        w      kernel  io
-        scale  scale   o
-        """,
-        X,
-        w=jax.ShapeDtypeStruct((8, 12), jnp.int8),
-        scale=f32(12),
-    ),
-    "complex numbers": of(
-        of_complex,
-        """
-        w  kernel  io
-        b  bias    o   <- w
-        """,
-        X,
-        w=jax.ShapeDtypeStruct((8, 12), jnp.complex64),
-        b=jax.ShapeDtypeStruct((12,), jnp.complex64),
-    ),
-    "prompts that a layer makes": of(
-        prompts,
-        """
-        prompt  token   oo
-        up|w    kernel  io
-        bias    bias    o   <- ?
-        """,
-        f32(2, 5, 8),
-        prompt=f32(3, 6),
-        up=f32(6, 8),
-        bias=f32(8),
-        w=f32(8, 12),
-    ),
-    "learned queries": of(
-        jax.vmap(learned_queries, in_axes=(None, 0)),
-        """
-        latents          token   oo
-        query|key|value  kernel  ioo
-        bias             bias    oo   <- ?
-        """,
-        f32(2, 6, 8),
-        latents=f32(5, 8),
-        query=f32(8, 3, 4),
-        key=f32(8, 3, 4),
-        value=f32(8, 3, 4),
-        bias=f32(3, 4),
-    ),
-    "learned queries of one head": of(
-        # A product of two kernels, as of a low rank, would be the same.
-        lambda p, x: jax.nn.softmax(p["latents"] @ p["query"] @ (x @ p["key"]).T),
-        """
-        latents|query  opaque  *
-        key            kernel  io
-        """,
-        f32(6, 8),
-        latents=f32(5, 8),
-        query=f32(8, 4),
-        key=f32(8, 4),
-    ),
-    "kernels stacked and taken apart": of(
-        lambda p, x: x @ jnp.unstack(jnp.stack([p["a"], p["b"]], 1), axis=1)[1] + p["a"].sum(),
-        """
-        a  opaque  *  # Its sum is added.
-        b  kernel  io
-        """,
-        a=f32(8, 12),
-        b=f32(8, 12),
-    ),
-    "an axis taken apart": of(
-        lambda p, x: sum(x @ w for w in jnp.unstack(p["w"], axis=1)),
-        "w  kernel  ibo",
-        w=f32(8, 3, 12),
-    ),
-    "tokens, tiled and repeated": of(
-        register_tokens,
-        """
-        one|two  token   oo
-        w        kernel  io
-        """,
-        f32(2, 5, 8),
-        one=f32(3, 8),
-        two=f32(4, 8),
-        w=f32(8, 12),
-    ),
-    "maxout": of(
-        maxout,
-        """
-        w  kernel  ioo
-        b  bias    oo   <- w
-        """,
-        X,
-        w=f32(8, 12, 2),
-        b=f32(12, 2),
-    ),
-    "a cross layer": of(
-        crossed,
-        """
-        w  kernel  i
-        b  bias    o  # Added to the scaled inputs.
-        """,
-        X,
-        w=f32(8),
+        w=f32(8, 8),
         b=f32(8),
     ),
-    "maps over kernels": of(
-        mapped_heads,
+    "one of several platforms": of(
+        lambda p, x: jax.lax.platform_dependent(p["w"], x, cpu=product, default=product) + p["b"],
         """
-        w    kernel  oio
-        out  kernel  bio
+        w  kernel  io
+        b  bias    o   <- w
         """,
-        X,
-        w=f32(2, 8, 12),
-        out=f32(2, 12, 7),
+        w=f32(8, 12),
+        b=f32(12),
+    ),
+    "behind a barrier": of(
+        lambda p, x: mlp(jax.lax.optimization_barrier(p), x), MLP_TABLE, X, **MLP
     ),
 }
