@@ -69,7 +69,8 @@ class Block(nn.Module):
         heads = (HEADS, self.width // HEADS)
         h = nn.LayerNorm(name="norm")(x)
         q, k, v = (
-            nn.DenseGeneral(heads, use_bias=False, name=name)(h) for name in ("query", "key", "value")
+            nn.DenseGeneral(heads, use_bias=False, name=name)(h)
+            for name in ("query", "key", "value")
         )
         logits = self.attention * jnp.einsum("bqhd,bkhd->bhqk", q, k)
         causal = jnp.tril(jnp.ones(logits.shape[-2:], bool))[None, None]
@@ -184,7 +185,9 @@ def losses(setting: Setting, width: int, rates: Sequence[float], steps: int) -> 
             params = jax.tree.map(lambda p, u: p + rate * u, params, updates)
             return (params, state), value
 
-        _, values = jax.lax.scan(step, (params, optimizer.init(params)), jax.random.split(key, steps))
+        _, values = jax.lax.scan(
+            step, (params, optimizer.init(params)), jax.random.split(key, steps)
+        )
         return values[-steps // 4 :].mean()
 
     params = init(key)

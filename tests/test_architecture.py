@@ -139,8 +139,9 @@ ORDER = {
         ("_show",),
     ),
     "cthulhu.mup": (
-        ("_leaf",),
-        ("_kind", "_roles"),
+        ("_leaf", "_measured", "_panels", "_slopes"),
+        ("_coordinates", "_kind", "_roles"),
+        ("_coord_check",),
         ("_relative", "_unit"),
         ("_kinds",),
         ("_shapes",),

@@ -19,12 +19,17 @@ and m_out are the ratios. The result is `Shapes`, from which the rest follows:
 - `forward`: the factors of logits, attention and residual branches; or `fold_readout`, for a
   model whose code has no such factor.
 
-Each takes the *kind* of parametrization: ``"mup"``, ``"completep"``, ``"spectral"`` or
-``"umup"``, or `MuP`, `CompleteP`, `Spectral`, `UMuP` with arguments. Their docstrings have the
-tables, and the papers from which each number comes. But for u-μP, a model as wide and deep as
-its base is, bit for bit, what it is without this package.
+`coord_check` tells whether all of that came together: it trains a model a few steps at several
+widths, and finds and measures the activations of any function.
+
+All but the last take the *kind* of parametrization: ``"mup"``, ``"completep"``,
+``"spectral"`` or ``"umup"``, or `MuP`, `CompleteP`, `Spectral`, `UMuP` with arguments. Their
+docstrings have the tables, and the papers from which each number comes. But for u-μP, a model
+as wide and deep as its base is, bit for bit, what it is without this package.
 """
 
+from cthulhu.mup._coord_check import coord_check
+from cthulhu.mup._coordinates import CoordCheck
 from cthulhu.mup._forward import Forward, fold_readout, forward
 from cthulhu.mup._infer import infer
 from cthulhu.mup._kind import Kind, Multipliers, Residual
@@ -39,6 +44,7 @@ from cthulhu.mup._unit import UMuP
 
 __all__ = [
     "CompleteP",
+    "CoordCheck",
     "Forward",
     "Kind",
     "LeafShape",
@@ -50,6 +56,7 @@ __all__ = [
     "UMuP",
     "adam",
     "adamw",
+    "coord_check",
     "fold_readout",
     "forward",
     "infer",

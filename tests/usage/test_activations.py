@@ -42,6 +42,11 @@ def softmax_of_queries(p, x):
     return jax.nn.softmax(logits) @ h
 
 
+def twice_read(p, x):
+    h = x @ p["a"]
+    return 2 * h, h + 1
+
+
 def scanned(p, x):
     def step(h, t):
         h = jnp.tanh(t @ p["a"] + h @ p["c"])
@@ -75,7 +80,7 @@ FOUND = {
         {"a": H * P["s"][None]},
     ),
     "moved": (lambda p, x: 2 * jnp.reshape((x @ p["a"]).T, (2, 12)), {"a": 2 * H.T.reshape(2, 12)}),
-    "read by two": (lambda p, x: (lambda h: (2 * h, h + 1))(x @ p["a"]), {"a": H}),
+    "read by two": (twice_read, {"a": H}),
     "no scalar": (lambda p, x: (x @ p["a"]) * p["b"][None], {"a": H}),
     "dividend": (lambda p, x: 1 / (x @ p["a"]), {"a": H}),
     "read twice": (lambda p, x: (x @ p["a"], 2 * (x @ p["a"])), {"a": H, "a#2": 2 * H}),
