@@ -165,6 +165,25 @@ def test_example_custom(capsys):
     assert "False" not in printed
 
 
+def test_example_mup(tmp_path, capsys):
+    example = load("mup")
+    with jax.numpy_dtype_promotion("standard"):  # Optax's Adam needs it.
+        checks, curves = example.main(["--quick", "--out", str(tmp_path)])
+    found = {(one.parametrization, one.error): check for one, check in checks.items()}
+    assert max(found["standard", None].slopes()["readout/kernel"][1:]) > 0.4
+    assert not found["muP", None].failures(tolerance=0.2)
+    logits = found["muP", "attention"].slopes()["Transformer/block_1/bqhd,bkhd->bhqk"]
+    assert logits[2] > 0.25
+    decays = [one for one in found["muP", "decay"].failures() if not one.step]
+    assert len(decays) == 12
+    best = {name: list(map(example.best, widths.values())) for name, widths in curves.items()}
+    assert best["muP"][0] == best["muP"][1]
+    assert best["standard"][0] > best["standard"][1]
+    assert "the decay of block_0/down/kernel: slope -1.00" in capsys.readouterr().out
+    for name in ("mlp_standard", "mlp_muP", "transfer"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
+
+
 def test_the_page_of_initializers_names_every_class():
     page = (DOCS / "initializers.md").read_text()
     classes = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE))

@@ -30,9 +30,13 @@ def coord_check(
     with the scalars that multiply it, and of every contraction of activations with each other, as
     of queries and keys. Neither the model nor its framework takes part in that.
 
-    The model is trained on one batch, as it is: without dropout, in float32, and with a
-    learning rate larger than is good, so that changes are seen. Everything that scales must
-    scale with the width, as the hidden layer of an MLP within a block.
+    The model is trained on one batch, as it is: so without dropout, and in float32. All that
+    scales must scale with the width, as the hidden layer of a transformer's MLP.
+
+    Slopes are those of wide models once noise has faded. What random readouts and queries begin
+    with fades as 1/√width: begin with zeros, as muP recommends, or take a learning rate larger than
+    is good. And a batch of a few examples, for many are learned by their mean, of which narrow
+    models see less.
 
     Args:
         make: from a width to three things: ``init(key)``, which returns the parameters;

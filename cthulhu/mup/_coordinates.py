@@ -260,9 +260,12 @@ class CoordCheck(View):
             if not one.step:
                 empty = [""] * (self.steps - 1)
                 rows.append([one.name, "decay", shown(one.slope), *empty, "not flat"])
+        names = ["activation", "kind", *steps, "flat"]
+        if not failures:
+            names, rows = names[:-1], [row[:-1] for row in rows]
         listed = ", ".join(map(str, self.widths))
         title = f"Slopes of log {AXIS[statistic]} over log width, of the widths {listed}"
-        return Grid(title, ["activation", "kind", *steps, "flat"], rows, [], frozenset(steps))
+        return Grid(title, names, rows, [], frozenset(steps))
 
     def __repr__(self) -> str:
         """How many slopes there are, and how many are not flat."""

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cthulhu._types import Key, PyTree
+from cthulhu._types import HostArray, Key, PyTree
 from cthulhu.params import fast_init
 from cthulhu.trees import is_array
 from cthulhu.usage._activations import Followed, followed
+from cthulhu.usage._entering import blank
 from cthulhu.usage._taps import tapped
 from cthulhu.usage._usage import LeafUsage
 
@@ -70,7 +71,8 @@ class Measured:
             lambda value: Value(in_float32(value), jnp.int32(1)),
         )
         self.init = fast_init(model.init)
-        self.start, self.step = jax.jit(self._start), jax.jit(self._step)
+        self.start, self.step = jax.jit(model.optimizer.init), jax.jit(self._step)
+        self.nothing = jax.tree.map(blank, jax.eval_shape(self._values, self.shapes))
 
     def run(self, steps: int, seeds: int) -> tuple[list[Step], list[list[Norms | None]]]:
         """What is measured before each step: of the activations means over seeds, of one norms."""
@@ -78,12 +80,15 @@ class Measured:
         norms: list[list[Norms | None]] = []
         for seed in range(seeds):
             params = begun = self.init(jax.random.key(seed))
-            state, first = self.start(params)
+            state, first = self.start(params), None
             runs.append([])
             for _ in range(steps):
                 if not seed:
-                    norms.append(jax.device_get(self.norms(params, begun)))
-                params, state, step = self.step(params, state, first)
+                    norms.append(self.norms(params, begun))
+                # The first step is its own beginning; its programs are those of the others.
+                before = self.nothing if first is None else first
+                params, state, values, step = self.step(params, state, before, first is None)
+                first = values if first is None else first
                 runs[-1].append(jax.device_get(step))
         mean: list[Step] = jax.tree.map(lambda *values: float(np.mean(values)), *runs)
         return mean, norms
@@ -107,21 +112,21 @@ class Measured:
         pairs = zip(jax.tree.leaves(params), jax.tree.leaves(begun), strict=True)
         return [norms_of(*pair, usage) for pair, usage in zip(pairs, self.usage, strict=True)]
 
-    def _start(self, params: PyTree) -> tuple[PyTree, dict[str, Value]]:
-        """The optimizer's state, and the activations."""
-        return self.model.optimizer.init(params), self._values(params)
-
     def _step(
-        self, params: PyTree, state: PyTree, first: dict[str, Value]
-    ) -> tuple[PyTree, PyTree, Step]:
+        self, params: PyTree, state: PyTree, first: dict[str, Value], is_first: bool
+    ) -> tuple[PyTree, PyTree, dict[str, Value], Step]:
         """A step, and what was measured before it."""
         import optax
 
         values = self._values(params)
-        statistics = {name: statistics_of(values[name], first[name]) for name in values}
+        statistics = {
+            name: statistics_of(one, jnp.where(is_first, one.value, first[name].value))
+            for name, one in values.items()
+        }
         loss, gradients = jax.value_and_grad(self.model.loss)(params, self.batch)
         updates, state = self.model.optimizer.update(gradients, state, params)
-        return optax.apply_updates(params, updates), state, Step(statistics, loss)
+        params = optax.apply_updates(params, updates)
+        return params, state, values, Step(statistics, loss)
 
     def _values(self, params: PyTree) -> dict[str, Value]:
         """The activations."""
@@ -154,7 +159,7 @@ def in_float32(value: jax.Array) -> jax.Array:
     return value.astype(jnp.float32)
 
 
-def statistics_of(now: Value, first: Value) -> tuple[jax.Array, ...]:
+def statistics_of(now: Value, first: jax.Array) -> tuple[jax.Array, ...]:
     """The statistics of an activation, as a `Coordinate` has them, and how often it was made."""
     value = now.value
 
@@ -166,7 +171,7 @@ def statistics_of(now: Value, first: Value) -> tuple[jax.Array, ...]:
         root_mean_square(value),
         jnp.mean(value),
         jnp.std(value),
-        root_mean_square(value - first.value),
+        root_mean_square(value - first),
         jnp.sum(now.made),
     )
 
@@ -176,30 +181,25 @@ def norms_of(kernel: jax.Array, first: jax.Array, usage: LeafUsage) -> Norms | N
     if usage.role != "kernel" or usage.layout is None or not (usage.inputs and usage.outputs):
         return None
     stacks, inputs = (*usage.batch, *usage.stacked), (*usage.inputs, *usage.field)
-    return Norms(*spectral(kernel, kernel - first, stacks, inputs, usage.outputs))
+    now, before = (np.asarray(in_float32(value)) for value in (kernel, first))
+    known = functools.partial(spectral, stacks=stacks, inputs=inputs, outputs=usage.outputs)
+    with np.errstate(all="ignore"):  # What diverges is found in the activations.
+        return Norms(known(now), known(now - before))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def spectral(
-    kernel: jax.Array, change: jax.Array, stacks: Axes, inputs: Axes, outputs: Axes
-) -> jax.Array:
-    """The largest singular values over √(outputs / inputs), as means over stacks.
+def spectral(kernel: HostArray, stacks: Axes, inputs: Axes, outputs: Axes) -> float:
+    """The largest singular value over √(outputs / inputs), as a mean over stacks.
 
-    A power iteration finds them from below. The receptive field counts among the inputs.
+    A power iteration finds it from below. It is the host's, as a program for each shape would
+    take far longer to be compiled than to run.
     """
     fan_in, fan_out = (math.prod(kernel.shape[axis] for axis in axes) for axes in (inputs, outputs))
-    both = in_float32(jnp.stack([kernel, change]))
-    order = [1 + axis for axis in (*stacks, *inputs, *outputs)]
-    matrices = jnp.transpose(both, (0, *order)).reshape(2, -1, fan_in, fan_out)
-    begin = jax.random.normal(jax.random.key(0), (*matrices.shape[:2], fan_out, 1))
-
-    def unit(vectors: jax.Array) -> jax.Array:
-        norm = jnp.linalg.norm(vectors, axis=2, keepdims=True)
-        return vectors / jnp.where(norm > 0, norm, 1)
-
-    def iterate(_: int, vectors: jax.Array) -> jax.Array:
-        return unit(jnp.matmul(jnp.swapaxes(matrices, 2, 3), jnp.matmul(matrices, vectors)))
-
-    vectors = jax.lax.fori_loop(0, ITERATIONS, iterate, unit(begin))
-    largest = jnp.linalg.norm(jnp.matmul(matrices, vectors), axis=(2, 3))
-    return jnp.mean(largest, axis=1) * math.sqrt(fan_in / fan_out)
+    matrices = np.transpose(kernel, (*stacks, *inputs, *outputs)).reshape(-1, fan_in, fan_out)
+    found = []
+    for matrix in matrices:
+        vector = np.random.default_rng(0).standard_normal(fan_out).astype(np.float32)
+        for _ in range(ITERATIONS):
+            vector = (matrix @ vector) @ matrix
+            vector /= np.linalg.norm(vector) or 1
+        found.append(np.linalg.norm(matrix @ vector))
+    return float(np.mean(found)) * math.sqrt(fan_in / fan_out)

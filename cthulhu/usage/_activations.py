@@ -171,7 +171,7 @@ class Flat:
     ) -> None:
         """Take down an equation, and the bodies that it holds."""
         name = equation.primitive.name
-        where = "/".join(part.strip("/") for part in (*names, name) if part.strip("/"))
+        where = "/".join(part.strip("/") for part in names if part.strip("/")) or name
         node = Node(place, name, tuple(values), tuple(outputs), where)
         self.at[place] = len(self.nodes)
         for value in values:

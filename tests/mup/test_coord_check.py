@@ -52,11 +52,17 @@ def check():
 
 def by_hand(width, seed):
     """The same in a few lines: for each step, the activations before it."""
-    params = init(width)(jax.random.key(seed))
-    for _ in range(3):
-        yield params, layers(params, BATCH[0])
+
+    @jax.jit
+    def step(params):
         gradients = jax.grad(loss)(params, BATCH)
-        params = jax.tree.map(lambda p, g: p - 0.1 * g, params, gradients)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, gradients), layers(params, BATCH[0])
+
+    params = jax.jit(init(width))(jax.random.key(seed))
+    for _ in range(3):
+        after, activations = step(params)
+        yield params, activations
+        params = after
 
 
 def test_the_data_are_those_of_a_training_by_hand(check):
@@ -144,14 +150,15 @@ NORMS = {
 def test_spectral_norms(case):
     shape, stacks, inputs, outputs, matrices = NORMS[case]
     kernel = np.asarray(jax.random.normal(jax.random.key(3), shape))
-    found = spectral(kernel, jnp.zeros(shape), stacks, inputs, outputs)
+    found = spectral(kernel, stacks, inputs, outputs)
     expected = np.mean(
         [
             np.linalg.norm(one, 2) * math.sqrt(one.shape[0] / one.shape[1])
             for one in matrices(kernel)
         ]
     )
-    np.testing.assert_allclose(found, [expected, 0], rtol=0.05)
+    assert found == pytest.approx(expected, rel=0.05)
+    assert spectral(np.zeros(shape, np.float32), stacks, inputs, outputs) == 0
 
 
 def attention(width):
@@ -173,7 +180,7 @@ def test_activations_have_names_and_kinds():
     assert found.activations == (
         ("t", "layer"),
         ("q", "layer"),
-        ("attention/dot_general", "contraction"),
+        ("attention", "contraction"),
         ("dot_general", "contraction"),
         ("t#2", "readout"),
     )
@@ -192,7 +199,7 @@ def test_a_branch_that_is_never_taken_has_no_activations():
     found = coord_check(
         lambda width: (init(width), branched, optax.sgd(0.1)), [4, 8], BATCH, steps=1
     )
-    assert [one.name for one in found.activations] == ["in/kernel", "mid", "out"]
+    assert [one.name for one in found.activations] == ["in/kernel", "mid#2", "out"]
 
 
 def synthetic(kind, *slopes, decay=0.0):
@@ -303,7 +310,7 @@ def parametrized(width, readout):
 def test_a_readout_without_its_factor_is_found(readout, right):
     with jax.numpy_dtype_promotion("standard"):
         found = coord_check(
-            lambda width: parametrized(width, readout), [32, 128, 512], BATCH, steps=3, seeds=2
+            lambda width: parametrized(width, readout), [32, 256], BATCH, steps=3, seeds=3
         )
     assert bool({one.name for one in found.failures()}) is not right
     if not right:
