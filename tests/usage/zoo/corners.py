@@ -154,9 +154,11 @@ MODELS = {
     ),
     "second derivatives": Model(
         lambda: Program(laplacian, MLP, (X,)),
+        # What goes backwards through the last kernel begins with ones, which are no data.
         """
-        up|down  kernel  io tied
-        bias     bias    o   <- up
+        up    kernel  io tied
+        down  kernel  io
+        bias  bias    o   <- up
         """,
     ),
     "a tangent": Model(lambda: Program(tangent, MLP, (X,)), MLP_TABLE),
