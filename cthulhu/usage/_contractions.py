@@ -163,8 +163,9 @@ def kernel(recorder: Recorder, side: Side) -> Value:
         recorder.meets(side.value, "scale")
         return DATA
     products = all((view.inner and not view.base) or view.smaller for view in views)
-    if products and side.batch:
-        recorder.meets(side.value, "token")  # Queries, say, of each head.
+    if products and any(view.smaller == "bias" for view in views):
+        # What has a bias is the output of a kernel, as learned queries are.
+        recorder.meets(side.value, "token")
         return DATA
     if products:
         recorder.meets(side.value, "opaque", why="a product of parameters")

@@ -237,7 +237,7 @@ class Usage(View):
 
     def _grid(self) -> Grid:
         names = ["path", "shape", "role", "inputs", "outputs", "batch", "stacked", "fan_in"]
-        names += ["fan_out", "uses", "note"]
+        names += ["fan_out", "uses", "of", "note"]
         rows = [[cells(leaf)[name] for name in names] for leaf in self.leaves]
         kept = [at for at in range(len(names)) if at < 3 or any(row[at] for row in rows)]
         names, rows = [names[at] for at in kept], [[row[at] for at in kept] for row in rows]
@@ -279,7 +279,8 @@ def cells(leaf: LeafUsage) -> dict[str, str]:
         "fan_in": "" if fans is None else str(fans.fan_in),
         "fan_out": "" if fans is None else str(fans.fan_out),
         "uses": str(len(leaf.uses)),
-        "note": leaf.note or ", ".join(leaf.kernels),
+        "of": ", ".join(leaf.kernels),
+        "note": leaf.note,
     }
 
 

@@ -45,7 +45,8 @@ def found(tree: Any) -> Usage:
     return usage.infer(lambda p, ids: Network().apply({"params": p}, ids), tree, IDS)
 
 
-def test_a_usage_is_a_table_of_its_leaves(found: Usage) -> None:
+def test_a_usage_is_a_table_of_its_leaves(found: Usage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     text = str(found)
     (line,) = (line for line in text.splitlines() if line.startswith("│ mix/out/kernel "))
     cells = [cell.strip() for cell in line.split("│")[1:-1]]
