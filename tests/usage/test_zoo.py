@@ -32,6 +32,7 @@ OPAQUE = {
     "pieces: an inverse": {"w"},
     "pieces: sorted": {"b"},
     "forms: learned queries of one head": {"latents", "query"},
+    "forms: experts of a low rank": {"a", "b"},
     "forms: kernels stacked and taken apart": {"a"},
 }
 
