@@ -150,7 +150,7 @@ def chosen(recorder: Recorder, leaf: Side, other: Side, first: bool) -> Value:
         batch = [view.dims[one] for one in leaf.batch]
         dims = (*batch, *free, *rows) if first else (*batch, *rows, *free)
         return dataclasses.replace(
-            view, dims=dims, looked_up=view.looked_up | set(axes), place=recorder.place
+            view, dims=dims, looked_up=view.looked_up | set(axes), place=recorder.noted()
         )
 
     return leaf.value.with_views(map(picked, leaf.value.views), "dot_general")

@@ -172,7 +172,7 @@ def one_row(recorder: Recorder, view: View, chosen: Sequence[int]) -> View:
     axes = {axis for at in chosen for axis in view.dims[at].axes}
     dims = tuple(Dim(()) if at in chosen else dim for at, dim in enumerate(view.dims))
     return dataclasses.replace(
-        view, dims=dims, looked_up=view.looked_up | axes, place=recorder.place
+        view, dims=dims, looked_up=view.looked_up | axes, place=recorder.noted()
     )
 
 
@@ -319,7 +319,7 @@ def picked(
         dims=tuple(dims),
         looked_up=view.looked_up | axes,
         batched=view.batched | batched,
-        place=recorder.place,
+        place=recorder.noted(),
     )
 
 

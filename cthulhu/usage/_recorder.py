@@ -20,6 +20,7 @@ class Recorder:
     def __init__(self, shapes: Sequence[tuple[int, ...]]) -> None:
         self.shapes = shapes
         self.uses: dict[tuple[int, Place], Use] = {}
+        self.picked: dict[Place, str] = {}  # Where rows of tables were picked.
         self.prefix: Place = ()
         self.names: tuple[str, ...] = ()
         self.loops: list[int | None] = []  # The steps of the loops around; `None` is unknown.
@@ -31,6 +32,11 @@ class Recorder:
     def place(self) -> Place:
         """The place of the equation that is looked at."""
         return (*self.prefix, self.index)
+
+    def noted(self) -> Place:
+        """The place, of which it is remembered where it is: rows of a table are picked here."""
+        self.picked[self.place] = self.where()
+        return self.place
 
     @property
     def operation(self) -> str:
@@ -120,7 +126,7 @@ class Recorder:
             groups,
             self.times(view),
             tuple(str(head.leaf) for head in beside(view, heads)),
-            self.where(),
+            self.picked.get(key[1]) or self.where(),
             why,
         )
         first = self.uses.setdefault(key, found)

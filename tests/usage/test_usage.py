@@ -95,6 +95,17 @@ def test_a_use_says_where_it_is_and_how_often() -> None:
     assert use.times is None
 
 
+def test_a_lookup_is_where_rows_are_picked() -> None:
+    def fn(p: Any, ids: Any) -> Any:
+        with jax.named_scope("embed"):
+            x = p["table"][ids]
+        with jax.named_scope("scale"):
+            return x * jnp.sum(ids).astype(x.dtype)
+
+    (use,) = usage.infer(fn, {"table": spec(9, 6)}, IDS)["table"].uses
+    assert (use.role, use.operation, use.where) == ("table", "gather", "embed")
+
+
 def test_layouts_count_the_fans_of_each_role() -> None:
     shape = (4, 3, 5, 6)
     kernel = Use("kernel", "dot_general", (1,), (2, 3), (), (0,))
