@@ -197,15 +197,8 @@ def stack(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Va
     def opened(view: View) -> View:
         return view.with_dims([*view.dims[:at], repeated(1), *view.dims[at:]])
 
-    return [
-        beside(
-            recorder,
-            [moved(value, "stack", opened) for value in values],
-            at,
-            [1] * len(values),
-            len(values),
-        )
-    ]
+    now, count = [moved(value, "stack", opened) for value in values], len(values)
+    return [beside(recorder, now, at, [1] * count, count)]
 
 
 @handles("unstack")
