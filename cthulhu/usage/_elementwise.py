@@ -121,7 +121,9 @@ def met(recorder: Recorder, name: str, values: Sequence[Value]) -> Value:
         kernels = heads if role == "bias" else ()
         recorder.meets(value, role, kernels, why)
         if name == "mul" and len(value.views) == 1 and not value.looked_up:
-            product = Product(recorder.place, value.views[0])
+            sizes = enumerate(recorder.operand_shape(1 - at))
+            shared = frozenset(dim for dim, size in sizes if size > 1)
+            product = Product(recorder.place, value.views[0], shared)
     return Value(Kind.DATA, heads=heads if name in SUMS else frozenset(), product=product)
 
 

@@ -107,14 +107,19 @@ def unknown(recorder: Recorder, equation: Any, values: list[Value]) -> list[Valu
 
 def summed(recorder: Recorder, product: Product, equation: Any) -> Value:
     """A product that is summed over axes of the parameter: a contraction, written by hand."""
-    view, axes = product.view, equation.params["axes"]
-    inputs = {axis for at in axes for axis in view.dims[at].axes}
+    view, axes = product.view, set(equation.params["axes"])
     key = view.leaf, product.place
-    if not inputs or recorder.deaf or key not in recorder.uses:
+    # A sum over the batch too, as of a loss, is no contraction.
+    alone = any(not view.dims[at].axes for at in axes)
+    if alone or recorder.deaf or key not in recorder.uses:
         return DATA
     del recorder.uses[key]
-    outputs = {axis for at, dim in enumerate(view.dims) if at not in axes for axis in dim.axes}
-    batch = contractions.apart(recorder, view)
+    left = set(range(len(view.dims))) - axes
+    inputs, batch, outputs = (
+        {axis for at in dims for axis in view.dims[at].axes}
+        for dims in (axes, left & product.shared, left - product.shared)
+    )
+    batch |= contractions.apart(recorder, view)
     recorder.use("kernel", view, inputs, outputs, batch, place=product.place)
     return Value(Kind.DATA, heads=frozenset({Head(view.leaf)}))
 

@@ -28,11 +28,21 @@ class Contraction(NamedTuple):
     """What becomes of each dimension of the moved kernel, a letter each.
 
     `i` is contracted with the inputs, `b` is in the inputs and the outputs too, `o` in the outputs.
+    Of `s`, which comes first if it is there, a loop takes one layer after another.
     """
 
     letters: str
 
     def __call__(self, value: Array, x: Array) -> Array:
+        if self.letters[0] != "s":
+            return self.product(value, x)
+        return jax.lax.scan(lambda _, one: (0, self.inner.product(one, x)), 0, value)[1]
+
+    @property
+    def inner(self) -> "Contraction":
+        return Contraction(self.letters.removeprefix("s"))
+
+    def product(self, value: Array, x: Array) -> Array:
         names = "abcdefgh"[: len(self.letters)]
         read = "".join(name for name, of in zip(names, self.letters, strict=True) if of in "ib")
         left = "".join(name for name, of in zip(names, self.letters, strict=True) if of in "ob")
@@ -139,7 +149,9 @@ def test_axes_are_where_the_elements_are(seed: int) -> None:
         for move in moves:
             numbers = np.asarray(move(numbers))
         letters = "".join(random.choice(list("iob"), size=numbers.ndim))
-        contraction = Contraction(letters if "i" in letters else "i" + letters[1:])
+        letters = letters if "i" in letters else letters[:-1] + "i"
+        stacked = numbers.ndim > 1 and random.random() < 0.3 and "i" in letters[1:]
+        contraction = Contraction("s" + letters[1:] if stacked else letters)
         read = tuple(numbers.shape[at] for at in contraction.dims("ib"))
 
         def fn(kernel: Array, x: Array, moves=moves, contraction=contraction) -> Array:
@@ -159,6 +171,9 @@ def test_axes_are_where_the_elements_are(seed: int) -> None:
         outputs = counted(shape, numbers, contraction.dims("ob"))
         # An axis of which one place is left is told apart by no element.
         left = counted(shape, numbers, list(range(numbers.ndim)))
+        layers = counted(shape, numbers, contraction.dims("s"))
         told = [left & {*axes, *leaf.batch} for axes in (leaf.inputs, leaf.outputs)]
-        assert told == [inputs, outputs], (shape, contraction, jax.make_jaxpr(fn)(*args))
+        program = shape, contraction, jax.make_jaxpr(fn)(*args)
+        assert left & {*leaf.stacked} == layers, program
+        assert [one - layers for one in told] == [inputs - layers, outputs - layers], program
     assert lost <= PROGRAMS // 20
