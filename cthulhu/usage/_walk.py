@@ -14,9 +14,7 @@ from cthulhu.usage._values import (
     DATA,
     FIXED,
     UNIFORM,
-    Head,
     Kind,
-    Product,
     Value,
     one_of,
     plainly,
@@ -86,7 +84,7 @@ def step(recorder: Recorder, equation: Any, values: list[Value]) -> list[Value]:
         with recorder.within():
             return walk(recorder, inner, values)
     if name == "reduce_sum" and values[0].product is not None:
-        return [summed(recorder, values[0].product, equation)]
+        return [contractions.summed(recorder, values[0].product, equation)]
     return unknown(recorder, equation, values)
 
 
@@ -103,25 +101,6 @@ def unknown(recorder: Recorder, equation: Any, values: list[Value]) -> list[Valu
         )
         result = FIXED if result.kind is Kind.FIXED else result
     return [result] * len(equation.outvars)
-
-
-def summed(recorder: Recorder, product: Product, equation: Any) -> Value:
-    """A product that is summed over axes of the parameter: a contraction, written by hand."""
-    view, axes = product.view, set(equation.params["axes"])
-    key = view.leaf, product.place
-    # A sum over the batch too, as of a loss, is no contraction.
-    alone = any(not view.dims[at].axes for at in axes)
-    if alone or recorder.deaf or key not in recorder.uses:
-        return DATA
-    del recorder.uses[key]
-    left = set(range(len(view.dims))) - axes
-    inputs, batch, outputs = (
-        {axis for at in dims for axis in view.dims[at].axes}
-        for dims in (axes, left & product.shared, left - product.shared)
-    )
-    batch |= contractions.apart(recorder, view)
-    recorder.use("kernel", view, inputs, outputs, batch, place=product.place)
-    return Value(Kind.DATA, heads=frozenset({Head(view.leaf)}))
 
 
 def called(equation: Any) -> Any:

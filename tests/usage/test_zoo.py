@@ -1,5 +1,6 @@
 """What `infer` finds in models of every kind is what tables, written by hand, say of them."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from cthulhu import usage
-from tests.usage.zoo import ZOO, Program, differences, seen, told
+from tests.usage.zoo import ZOO, Program, Row, differences, seen, told
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +83,36 @@ def test_a_loss_of_many_inputs_uses_parameters_as_the_model_does(name: str) -> N
     program = ZOO[name].build()
     expected = {leaf.path: seen(leaf) for leaf in found(program)}
     assert not differences(found(mapped_loss(program)), expected)
+
+
+def stored_otherwise(program: Program) -> Program:
+    """Parameters whose axes are in the other order, two of each together: the second is used."""
+
+    def stored(leaf: Any) -> Any:
+        return jax.ShapeDtypeStruct((*leaf.shape[::-1], 2), leaf.dtype)
+
+    def fn(params: Any, *args: Any) -> Any:
+        return program.fn(jax.tree.map(lambda leaf: leaf[..., 1].T, params), *args)
+
+    return Program(fn, jax.tree.map(stored, program.params), program.args)
+
+
+# Of these, an index that picks one is an axis among all others.
+WHOLE = {"scale": "o", "bias": "o", "token": "o", "unused": "f"}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_how_parameters_are_stored_is_all_that_their_axes_depend_on(name: str) -> None:
+    program = ZOO[name].build()
+    expected = {leaf.path: otherwise(seen(leaf)) for leaf in found(program)}
+    assert not differences(found(stored_otherwise(program)), expected)
+
+
+def otherwise(row: Row) -> Row:
+    """What is said of a parameter, where it is stored otherwise."""
+    letters = re.findall(r"\(\w+\)|\w", row.axes)[::-1]
+    axes = "".join([*letters, WHOLE.get(row.role, "b")])
+    return row._replace(axes="*" if row.role == "opaque" else axes)
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,12 @@ MODELS = {
     "tables, mapped, with one id each": lookup(
         jax.vmap(lambda table, at: table[at]), "bio", i32(4), f32(4, 11, 8)
     ),
+    "codebooks, taken apart": lookup(
+        lambda books, ids: sum(books[at][ids[:, at]] for at in range(4)),
+        "bio",
+        i32(3, 4),
+        f32(4, 11, 8),
+    ),
     "a table by comparison": lookup(compared, "io", i32(3, 5)),
     "a table of factors": of(
         factors,
