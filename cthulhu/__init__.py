@@ -15,7 +15,7 @@ from cthulhu import backend, functional, initializers, random
 from cthulhu.caches import clear_caches
 
 if TYPE_CHECKING:
-    from cthulhu import audit, layers, models, params, recipes, usage
+    from cthulhu import audit, layers, models, mup, params, recipes, usage
     from cthulhu.audit import check
     from cthulhu.params import (
         Keep,
@@ -45,6 +45,7 @@ __all__ = [
     "initializers",
     "layers",
     "models",
+    "mup",
     "params",
     "plan",
     "random",
@@ -54,7 +55,7 @@ __all__ = [
     "verify",
 ]
 
-_LAZY_MODULES = ("audit", "layers", "models", "params", "recipes", "usage")
+_LAZY_MODULES = ("audit", "layers", "models", "mup", "params", "recipes", "usage")
 _LAZY_NAMES = {
     "check": "audit",
     **dict.fromkeys(

@@ -39,6 +39,7 @@ FLOORS = {
     "cthulhu.models": 8,
     "cthulhu.adapters": 8,
     "cthulhu.recipes": 8,
+    "cthulhu.mup": 8,
     "cthulhu.audit": 9,
     "cthulhu": 10,
 }
@@ -135,6 +136,16 @@ ORDER = {
         ("families", "names"),
         ("_rules",),
         ("_show",),
+    ),
+    "cthulhu.mup": (
+        ("_leaf",),
+        ("_kind", "_roles"),
+        ("_relative", "_unit"),
+        ("_kinds",),
+        ("_shapes",),
+        ("_forward", "_infer", "_rules", "_scale"),
+        ("_optimizers",),
+        ("_muon",),
     ),
     "cthulhu.audit": (
         ("_audit", "_copies", "_observed"),
