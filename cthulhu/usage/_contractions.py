@@ -163,8 +163,8 @@ def kernel(recorder: Recorder, side: Side) -> Value:
         recorder.meets(side.value, "scale")
         return DATA
     products = all((view.inner and not view.base) or view.smaller for view in views)
-    if products and (any(view.smaller == "bias" for view in views) or has_heads(side)):
-        # What has a bias, or heads, is the output of a kernel, as learned queries are.
+    if products and any(view.smaller == "bias" for view in views):
+        # What has a bias is the output of a kernel, as learned queries are.
         recorder.meets(side.value, "token")
         return DATA
     if products:
@@ -192,12 +192,6 @@ def kernel(recorder: Recorder, side: Side) -> Value:
     lost = (one for one in side.value.lost if one.leaf not in {view.leaf for view in views})
     recorder.lost(lost)
     return Value(Kind.DATA, heads=frozenset(heads))
-
-
-def has_heads(side: Side) -> bool:
-    """Whether only one factor of a product of parameters has an axis that is batched."""
-    factors = [view for view in side.value.views if view.inner]
-    return any(sum(bool(view.dims[at].axes) for view in factors) == 1 for at in side.batch)
 
 
 @handles("ragged_dot_general")

@@ -7,7 +7,7 @@ from typing import Any
 from cthulhu import compat
 from cthulhu.usage import _views as views
 from cthulhu.usage._recorder import Recorder
-from cthulhu.usage._values import CAPTURED, DATA, FIXED, UNIFORM, Kind, Value, one_of, plainly
+from cthulhu.usage._values import CAPTURED, DATA, FIXED, UNIFORM, Kind, Value, plainly
 from cthulhu.usage._views import NOTHING, Dim, Piece, Stripped, View, repeated
 
 Dims = tuple[int, ...]
@@ -340,6 +340,3 @@ def keys(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Val
 def random(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
     """Noise on a parameter leaves it one; noise of each example is as good as data."""
     return [CAPTURED]
-
-
-__all__ = ["HANDLERS", "Handler", "handles", "one_of", "shape_of"]

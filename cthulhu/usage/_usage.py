@@ -59,7 +59,7 @@ class Use:
 
     @property
     def axes(self) -> tuple[tuple[int, ...], ...]:
-        """The axes by what they are: inputs, outputs, batch, stacked."""
+        """The axes of inputs, of outputs, of the batch, and of stacked layers."""
         return self.inputs, self.outputs, self.batch, self.stacked
 
 
@@ -111,7 +111,7 @@ class LeafUsage:
 
     @property
     def field(self) -> tuple[int, ...]:
-        """The receptive field: the spatial axes of a convolution, which are none of these."""
+        """The receptive field, which are the spatial axes of a convolution, and none of these."""
         if self.role != "kernel":
             return ()
         named = sum(self._first.axes, ())

@@ -34,6 +34,8 @@ OPAQUE = {
     "pieces: a long convolution": {"filter"},
     "pieces: an inverse": {"w"},
     "pieces: sorted": {"b"},
+    "forms: learned queries without biases": {"latents", "query"},
+    "forms: experts of a low rank that share one factor": {"a", "b"},
     "forms: learned queries of one head": {"latents", "query"},
     "forms: experts of a low rank": {"a", "b"},
     "forms: kernels stacked and taken apart": {"a"},
