@@ -18,7 +18,8 @@ class token or an initial state. What else is done with a parameter is ``opaque`
 """
 
 ROLES: tuple[Role, ...] = get_args(Role)
-SHOWN = 3  # Uses that a cell lists.
+NUMBERS = frozenset({"fan_in", "fan_out", "uses"})
+SPARE = frozenset({"fan_out", "uses", "of"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,7 +243,7 @@ class Usage(View):
         kept = [at for at in range(len(names)) if at < 3 or any(row[at] for row in rows)]
         names, rows = [names[at] for at in kept], [[row[at] for at in kept] for row in rows]
         totals = [counted(len(rows), "leaf", "leaves"), *[""] * (len(names) - 1)]
-        return Grid("Usage", names, rows, totals, frozenset({"fan_in", "fan_out", "uses"}))
+        return Grid("Usage", names, rows, totals, NUMBERS, SPARE)
 
     def __repr__(self) -> str:
         """How many there are of each role."""
