@@ -31,6 +31,7 @@ from cthulhu import (
     random,
     recipes,
     typing,
+    usage,
 )
 from cthulhu.adapters import equinox, haiku, keras, nnx, torch
 from cthulhu.initializers._registry import CLASSES as DEFINED
@@ -68,6 +69,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "random",
         "recipes",
         "reinit",
+        "usage",
         "verify",
     },
     functional: {*SNAKE.values(), *ALIASES},
@@ -140,6 +142,7 @@ SURFACE: dict[ModuleType, set[str]] = {
     nnx: {"plan", "reinit"},
     torch: {"EMBEDDINGS", "flat", "plan", "tree"},
     audit: {"Audit", "Flag", "LeafAudit", "check"},
+    usage: {"LeafUsage", "Role", "Usage", "Use", "decay_mask", "infer", "muon_axes"},
     mup: {
         "CompleteP",
         "Forward",
@@ -259,6 +262,7 @@ RAISE_NOTHING = frozenset(
         "cthulhu.params.Report",
         *(f"cthulhu.mup.{name}" for name in ("Forward", "Kind", "LeafShape", "MuP", "Multipliers")),
         *(f"cthulhu.mup.{name}" for name in ("Residual", "Shapes", "Spectral")),
+        *(f"cthulhu.usage.{name}" for name in ("LeafUsage", "Usage", "Use", "decay_mask")),
         *(f"cthulhu.audit.{name}" for name in ("Audit", "Flag", "LeafAudit")),
         *(
             f"cthulhu.recipes.{name}"

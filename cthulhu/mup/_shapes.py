@@ -14,8 +14,9 @@ from cthulhu.mup._leaf import ROLES, LeafShape
 from cthulhu.mup._relative import MuP
 from cthulhu.views import Grid, View, counted
 
-COLUMNS = ("std ×", "forward ×", "lr × (Adam)", "lr × (SGD)", "ε ×", "lr × (Muon)")
+COLUMNS = ("std ×", "forward ×", "Adam ×", "SGD ×", "ε ×", "Muon ×")
 NUMBERS = frozenset({"ninf", "m_in", "m_out", *COLUMNS})
+SPARE = frozenset({"shape", "base", "ninf", "ε ×", "Muon ×"})
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -142,7 +143,7 @@ class Shapes(View):
         names += [name for name in COLUMNS if any(one[name] for one in known)]
         rows = [[one[name] for name in names] for one in known]
         totals = [counted(len(rows), "leaf", "leaves"), *[""] * (len(names) - 1)]
-        return Grid(f"Shapes, kind {kind.name!r}", names, rows, totals, NUMBERS)
+        return Grid(f"Shapes, kind {kind.name!r}", names, rows, totals, NUMBERS, SPARE)
 
     def __repr__(self) -> str:
         """How many there are of each role."""
@@ -171,10 +172,10 @@ def cells(leaf: LeafShape, one: Multipliers) -> dict[str, str]:
         "m_out": shown(leaf.m_out),
         "std ×": shown(one.std),
         "forward ×": "" if one.forward == 1 else shown(one.forward),
-        "lr × (Adam)": shown(one.adam),
-        "lr × (SGD)": shown(one.sgd),
+        "Adam ×": shown(one.adam),
+        "SGD ×": shown(one.sgd),
         "ε ×": shown(one.eps),
-        "lr × (Muon)": shown(one.muon),
+        "Muon ×": shown(one.muon),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cthulhu.usage._moving import handles, shape_of
 from cthulhu.usage._recorder import Recorder
-from cthulhu.usage._values import DATA, FIXED, Head, Kind, Value, one_of, plainly
+from cthulhu.usage._values import DATA, FIXED, Head, Kind, Product, Value, one_of, plainly
 from cthulhu.usage._views import Dim, Piece, View, repeated
 
 Dims = tuple[int, ...]
@@ -186,7 +186,7 @@ def kernel(recorder: Recorder, side: Side) -> Value:
         elif inputs:
             heads.add(Head(view.leaf, span_of(view, side.free)))
         if inputs:
-            recorder.use("kernel", view, inputs, outputs, batch | apart(recorder, view))
+            recorder.use("kernel", view, inputs, outputs, batch | recorder.apart(view))
         else:
             recorder.plain_use("bias" if view.smaller == "bias" else "scale", view)
     lost = (one for one in side.value.lost if one.leaf not in {view.leaf for view in views})
@@ -213,12 +213,23 @@ def span_of(view: View, dims: Dims) -> tuple[int, int] | None:
     return next((view.dims[at].span for at in dims if view.dims[at].span is not None), None)
 
 
-def apart(recorder: Recorder, view: View) -> set[int]:
-    """The axes that were taken apart by indices before the parameter was used."""
-    seen = {axis for dim in view.dims for axis in dim.axes} | view.inner
-    seen |= {one.axis for one in view.stripped}
-    shape = recorder.shapes[view.leaf]
-    return {axis for axis, size in enumerate(shape) if size > 1 and axis not in seen}
+def summed(recorder: Recorder, product: Product, equation: Any) -> Value:
+    """A product that is summed over axes of the parameter: a contraction, written by hand."""
+    view, axes = product.view, set(equation.params["axes"])
+    key = view.leaf, product.place
+    # A sum over the batch too, as of a loss, is no contraction.
+    alone = any(not view.dims[at].axes for at in axes)
+    if alone or recorder.deaf or key not in recorder.uses:
+        return DATA
+    del recorder.uses[key]
+    left = set(range(len(view.dims))) - axes
+    inputs, batch, outputs = (
+        {axis for at in dims for axis in view.dims[at].axes}
+        for dims in (axes, left & product.shared, left - product.shared)
+    )
+    batch |= recorder.apart(view)
+    recorder.use("kernel", view, inputs, outputs, batch, place=product.place)
+    return Value(Kind.DATA, heads=frozenset({Head(view.leaf)}))
 
 
 @handles("conv_general_dilated")
@@ -244,7 +255,7 @@ def convolution(recorder: Recorder, values: Sequence[Value], equation: Any) -> l
             recorder.plain_use("bias" if view.smaller == "bias" else "scale", view)
             continue
         heads.add(Head(view.leaf, view.dims[outputs_at].span))
-        recorder.use("kernel", view, inputs, outputs, batch | apart(recorder, view), groups=left)
+        recorder.use("kernel", view, inputs, outputs, batch | recorder.apart(view), groups=left)
     known = {view.leaf for view in weights.views}
     recorder.lost(one for one in weights.lost if one.leaf not in known)
     return [Value(Kind.DATA, heads=frozenset(heads))]

@@ -52,7 +52,7 @@ def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int
     others = [
         value
         for at, value in enumerate(values)
-        if value.kind is not Kind.LEAF and not is_number(recorder, at, leaves)
+        if value.kind is not Kind.LEAF and not is_number(recorder, at, values)
     ]
     if name in SUMS and len(leaves) == 1 and is_adapter(leaves[0], others):
         views = (dataclasses.replace(view, base=True) for view in leaves[0].views)
@@ -71,14 +71,14 @@ def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int
     return combined(name, leaves, lost)
 
 
-def is_number(recorder: Recorder, at: int, leaves: Sequence[Value]) -> bool:
-    """Whether an operand is one number for all elements: a flag, or a factor of a matrix."""
-    name = recorder.operation
-    if recorder.operand_shape(at):
-        return False
-    return (name == "select_n" and at == 0) or (
-        name in PRODUCTS and all(len(leaf.extent) > 1 for leaf in leaves)
-    )
+def is_number(recorder: Recorder, at: int, values: Sequence[Value]) -> bool:
+    """Whether an operand is none of the elements: a factor of matrices, or what chooses."""
+    number = not recorder.operand_shape(at)
+    if recorder.operation == "select_n" and at == 0:
+        # One flag, or flags between parameters, as a mapped `cond` has them.
+        return number or all(value.kind is Kind.LEAF for value in values[1:])
+    factor = number and recorder.operation in PRODUCTS
+    return factor and all(len(one.extent) > 1 for one in values if one.kind is Kind.LEAF)
 
 
 def is_adapter(leaf: Value, others: Sequence[Value]) -> bool:
@@ -121,7 +121,9 @@ def met(recorder: Recorder, name: str, values: Sequence[Value]) -> Value:
         kernels = heads if role == "bias" else ()
         recorder.meets(value, role, kernels, why)
         if name == "mul" and len(value.views) == 1 and not value.looked_up:
-            product = Product(recorder.place, value.views[0])
+            sizes = enumerate(recorder.operand_shape(1 - at))
+            shared = frozenset(dim for dim, size in sizes if size > 1)
+            product = Product(recorder.place, value.views[0], shared)
     return Value(Kind.DATA, heads=heads if name in SUMS else frozenset(), product=product)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from cthulhu import compat
 from cthulhu.usage import _views as views
 from cthulhu.usage._recorder import Recorder
-from cthulhu.usage._values import CAPTURED, DATA, FIXED, UNIFORM, Kind, Value, one_of, plainly
+from cthulhu.usage._values import CAPTURED, DATA, FIXED, UNIFORM, Kind, Value, plainly
 from cthulhu.usage._views import NOTHING, Dim, Piece, Stripped, View, repeated
 
 Dims = tuple[int, ...]
@@ -197,15 +197,8 @@ def stack(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Va
     def opened(view: View) -> View:
         return view.with_dims([*view.dims[:at], repeated(1), *view.dims[at:]])
 
-    return [
-        beside(
-            recorder,
-            [moved(value, "stack", opened) for value in values],
-            at,
-            [1] * len(values),
-            len(values),
-        )
-    ]
+    now, count = [moved(value, "stack", opened) for value in values], len(values)
+    return [beside(recorder, now, at, [1] * count, count)]
 
 
 @handles("unstack")
@@ -347,6 +340,3 @@ def keys(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Val
 def random(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
     """Noise on a parameter leaves it one; noise of each example is as good as data."""
     return [CAPTURED]
-
-
-__all__ = ["HANDLERS", "Handler", "handles", "one_of", "shape_of"]

@@ -144,9 +144,16 @@ class Recorder:
         """Rows of a table have met the activations, and are some."""
         rows = view.looked_up
         stacked = {one.axis for one in view.stripped}
+        batch = view.batched | (self.apart(view) - rows)
+        outputs = set(range(len(self.shapes[view.leaf]))) - rows - stacked - batch
+        self.use("table", view, rows, outputs, batch, place=view.place)
+
+    def apart(self, view: View) -> set[int]:
+        """The axes that were taken apart by indices before the parameter was used."""
+        seen = {axis for dim in view.dims for axis in dim.axes} | view.inner
+        seen |= {one.axis for one in view.stripped}
         shape = self.shapes[view.leaf]
-        outputs = set(range(len(shape))) - rows - stacked - view.batched
-        self.use("table", view, rows, outputs, view.batched, place=view.place)
+        return {axis for axis, size in enumerate(shape) if size > 1 and axis not in seen}
 
     def lost(self, lost: Iterable[Lost]) -> None:
         """Parameters that were used up have met the activations."""
@@ -164,7 +171,7 @@ class Recorder:
             elif role == "token" and view.inner and view.dims[-1].axes:
                 # Tokens that are a product: its features are the outputs of a kernel.
                 outputs = {axis for dim in view.dims for axis in dim.axes} - view.inner
-                self.use("kernel", view, view.inner, outputs)
+                self.use("kernel", view, view.inner, outputs, self.apart(view))
             else:
                 self.plain_use(role, view, heads, why)
         seen = {view.leaf for view in value.views}

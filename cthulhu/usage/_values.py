@@ -49,6 +49,8 @@ class Product(NamedTuple):
 
     place: Place
     view: View
+    shared: frozenset[int]
+    """The dimensions along which the activation is not repeated."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

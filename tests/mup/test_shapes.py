@@ -28,6 +28,12 @@ def test_json_tells_all() -> None:
     assert pickle.loads(pickle.dumps(WIDE)) == WIDE
 
 
+@pytest.fixture
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.mark.usefixtures("wide_terminal")
 def test_the_table_tells_what_each_parameter_has() -> None:
     lines = str(WIDE).splitlines()
     (up,) = [line for line in lines if "blocks/up/kernel" in line]
@@ -41,11 +47,18 @@ def test_the_table_tells_what_each_parameter_has() -> None:
 
 def test_the_table_of_another_kind() -> None:
     table = WIDE.table("completep")
-    assert "lr × (SGD)" not in [column.header for column in table.columns]
-    assert "lr × (SGD)" in [column.header for column in WIDE.table().columns]
+    assert "SGD ×" not in [column.header for column in table.columns]
+    assert "SGD ×" in [column.header for column in WIDE.table().columns]
     assert "std ×" not in [column.header for column in WIDE.table("umup").columns]
 
 
+def test_a_narrow_table_keeps_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (head,) = [line.split() for line in str(WIDE).splitlines() if "head/kernel" in line]
+    assert head == ["head/kernel", "output", "4", "1", "1", "0.25", "1", "4"]
+
+
+@pytest.mark.usefixtures("wide_terminal")
 def test_what_is_folded_is_told() -> None:
     assert "output, folded" in str(mup.fold_readout(WIDE))
 
@@ -53,7 +66,7 @@ def test_what_is_folded_is_told() -> None:
 def test_a_browser_gets_a_table() -> None:
     page = WIDE._repr_html_()
     assert page.count("<tr>") == 12
-    assert "lr × (Adam)" in page
+    assert "Adam ×" in page
 
 
 def test_the_repr_counts_roles() -> None:

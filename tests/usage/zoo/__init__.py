@@ -21,9 +21,9 @@ from tests.usage.zoo import (
     transformers,
     vision,
 )
-from tests.usage.zoo._model import Model, Program, differences, f32, i32, told
+from tests.usage.zoo._model import Model, Program, Row, differences, f32, i32, seen, told
 
-__all__ = ["ZOO", "Model", "Program", "differences", "f32", "i32", "told"]
+__all__ = ["ZOO", "Model", "Program", "Row", "differences", "f32", "i32", "seen", "told"]
 
 FILES: Mapping[str, Mapping[str, Model]] = {
     "linen": linen.MODELS,

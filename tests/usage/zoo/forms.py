@@ -155,6 +155,33 @@ MODELS = {
         value=f32(8, 3, 4),
         bias=f32(3, 4),
     ),
+    "learned queries without biases": of(
+        # Experts of a low rank that share one factor would be the same: the next but one.
+        lambda p, x: learned_queries({**p, "bias": 0.0}, x),
+        """
+        latents|query  opaque  *
+        key|value      kernel  ioo
+        """,
+        f32(6, 8),
+        latents=f32(5, 8),
+        query=f32(8, 3, 4),
+        key=f32(8, 3, 4),
+        value=f32(8, 3, 4),
+    ),
+    "experts of a low rank": of(
+        lambda p, x: jnp.einsum("ebd,edf->ebf", x, p["a"] @ p["b"]),
+        "a|b  opaque  *",
+        f32(3, 5, 8),
+        a=f32(3, 8, 2),
+        b=f32(3, 2, 12),
+    ),
+    "experts of a low rank that share one factor": of(
+        lambda p, x: jnp.einsum("ebd,edf->ebf", x, jnp.einsum("edr,rf->edf", p["a"], p["b"])),
+        "a|b  opaque  *",
+        f32(3, 5, 8),
+        a=f32(3, 8, 2),
+        b=f32(2, 12),
+    ),
     "learned queries of one head": of(
         # A product of two kernels, as of a low rank, would be the same.
         lambda p, x: jax.nn.softmax(p["latents"] @ p["query"] @ (x @ p["key"]).T),

@@ -135,6 +135,10 @@ MODELS = {
     "a sum by hand": kernel(lambda w, x: (x[:, None] * w).sum(-1), "oi", f32(12, 8)),
     "a sum by hand, of columns": kernel(lambda w, x: (x[..., None] * w).sum(-2), "io"),
     "a mean by hand": kernel(lambda w, x: (w * x[:, None]).mean(-1), "oi", f32(12, 8)),
+    "a sum by hand, of each head": kernel(
+        lambda w, x: (x * w).sum(-1), "bi", f32(2, 4), f32(3, 2, 4)
+    ),
+    "a sum that is a loss": of(lambda p, x: jnp.mean(x * p["s"]), "s  scale  o", s=f32(8)),
     "outputs split": kernel(lambda w, x: x @ w.reshape(8, 24), "ioo", f32(8, 2, 12)),
     "outputs merged": kernel(
         lambda w, x: jnp.einsum("bd,dhk->bhk", x, w.reshape(8, 2, 6)), "io", W
@@ -211,6 +215,12 @@ MODELS = {
     ),
     "tables, mapped, with one id each": lookup(
         jax.vmap(lambda table, at: table[at]), "bio", i32(4), f32(4, 11, 8)
+    ),
+    "codebooks, taken apart": lookup(
+        lambda books, ids: sum(books[at][ids[:, at]] for at in range(4)),
+        "bio",
+        i32(3, 4),
+        f32(4, 11, 8),
     ),
     "a table by comparison": lookup(compared, "io", i32(3, 5)),
     "a table of factors": of(
