@@ -145,6 +145,7 @@ SURFACE: dict[ModuleType, set[str]] = {
     usage: {"LeafUsage", "Role", "Usage", "Use", "decay_mask", "infer", "muon_axes"},
     mup: {
         "CompleteP",
+        "CoordCheck",
         "Forward",
         "Kind",
         "LeafShape",
@@ -156,6 +157,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "UMuP",
         "adam",
         "adamw",
+        "coord_check",
         "fold_readout",
         "forward",
         "infer",
@@ -261,7 +263,7 @@ RAISE_NOTHING = frozenset(
         "cthulhu.params.Plan",
         "cthulhu.params.Report",
         *(f"cthulhu.mup.{name}" for name in ("Forward", "Kind", "LeafShape", "MuP", "Multipliers")),
-        *(f"cthulhu.mup.{name}" for name in ("Residual", "Shapes", "Spectral")),
+        *(f"cthulhu.mup.{name}" for name in ("CoordCheck", "Residual", "Shapes", "Spectral")),
         *(f"cthulhu.usage.{name}" for name in ("LeafUsage", "Usage", "Use", "decay_mask")),
         *(f"cthulhu.audit.{name}" for name in ("Audit", "Flag", "LeafAudit")),
         *(
