@@ -137,7 +137,7 @@ ORDER = {
         ("_show",),
     ),
     "cthulhu.audit": (
-        ("_audit", "_copies", "_observed"),
+        ("_audit", "_copies", "_expected", "_observed"),
         ("_tests",),
         ("_drawn",),
         ("_looks",),
