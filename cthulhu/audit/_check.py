@@ -114,9 +114,14 @@ def looked_at(
         else:
             parts = looks(beside(leaf, there), value)
             if lies_on_host(value):  # Read now, so that what lies in a file is let go.
-                parts = [lambda look=look: look for look in [part() for part in parts]]
+                parts = [done(part()) for part in parts]
             begun.append((leaf, parts, []))
     return [(leaf, [look() for look in parts], flags) for leaf, parts, flags in begun]
+
+
+def done(look: Look) -> Callable[[], Look]:
+    """What waits for nothing."""
+    return lambda: look
 
 
 def misfit(leaf: Leaf, value: Any) -> Flag | None:
