@@ -40,7 +40,9 @@ FLOORS = {
     "cthulhu.adapters": 8,
     "cthulhu.recipes": 8,
     "cthulhu.audit": 9,
-    "cthulhu": 10,
+    "cthulhu.diagnostics": 10,
+    "cthulhu": 11,
+    "cthulhu.__main__": 12,
 }
 
 # The files that are not named otherwise: each defines a family of initializers.
@@ -143,6 +145,13 @@ ORDER = {
         ("_looks",),
         ("_faults",),
         ("_check",),
+    ),
+    "cthulhu.diagnostics": (
+        ("_checkpoints", "_leaf", "_outlook"),
+        ("_flags", "_pictures"),
+        ("_data",),
+        ("_report",),
+        ("_histogram",),
     ),
     "cthulhu.adapters": (
         ("_layers",),

@@ -18,6 +18,7 @@ from cthulhu import (
     adapters,
     audit,
     backend,
+    diagnostics,
     fans,
     functional,
     gains,
@@ -54,6 +55,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "backend",
         "check",
         "clear_caches",
+        "diagnostics",
         "fast_init",
         "fill",
         "functional",
@@ -66,6 +68,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "random",
         "recipes",
         "reinit",
+        "report",
         "verify",
     },
     functional: {*SNAKE.values(), *ALIASES},
@@ -138,6 +141,7 @@ SURFACE: dict[ModuleType, set[str]] = {
     nnx: {"plan", "reinit"},
     torch: {"EMBEDDINGS", "flat", "plan", "tree"},
     audit: {"Audit", "Flag", "LeafAudit", "check"},
+    diagnostics: {"Histogram", "LeafReport", "TreeReport", "histogram", "report"},
     recipes: {
         "Comparison",
         "Difference",
@@ -234,6 +238,7 @@ RAISE_NOTHING = frozenset(
         "cthulhu.params.Plan",
         "cthulhu.params.Report",
         *(f"cthulhu.audit.{name}" for name in ("Audit", "Flag", "LeafAudit")),
+        *(f"cthulhu.diagnostics.{name}" for name in ("Histogram", "LeafReport", "TreeReport")),
         *(
             f"cthulhu.recipes.{name}"
             for name in recipes.__all__
@@ -310,6 +315,7 @@ def test_the_names_at_the_top_are_those_of_their_packages() -> None:
     for name in lazy:
         assert getattr(cthulhu, name) is getattr(params, name)
     assert cthulhu.check is audit.check
+    assert cthulhu.report is diagnostics.report
 
 
 @pytest.mark.parametrize("module", SURFACE, ids=lambda module: module.__name__)

@@ -22,6 +22,7 @@ from cthulhu.programs._build import compute_dtype
 BLOCK = (
     2**17
 )  # Elements of a block on the host, 512 KiB in float32: fewer calls than of smaller ones.
+ALONE = 4  # Up to so many blocks are faster read than handed to a thread.
 SAMPLE = 2**12  # Elements of a sample.
 TINY = 1e-32  # A mean square that float32 sums of squares may have lost parts of.
 RUN = 64  # Neighbours of which a sample is made: fewer lines of memory to fetch.
@@ -53,6 +54,16 @@ class Observed(NamedTuple):
     def whole(self) -> bool:
         """Whether the sample is all there is."""
         return self.sample.size == self.size
+
+
+class Sums(NamedTuple):
+    """What is summed up of a part of an array."""
+
+    total: float
+    squares: float
+    low: float
+    high: float
+    zeros: int
 
 
 NOTHING = Observed(0, 0.0, 0.0, 0.0, math.inf, -math.inf, 0, 0, 0, np.zeros(0))
@@ -130,26 +141,41 @@ def on_host(array: HostArray, mean: float | None, *, exact: bool = False) -> Obs
         mean: what its mean should be; `None` if nobody knows.
         exact: whether to count every zero, also where no sample holds one; of ones, none.
     """
+    return begin_on_host(array, mean, exact=exact)()
+
+
+def begin_on_host(
+    array: HostArray, mean: float | None, *, exact: bool = False
+) -> Callable[[], Observed]:
+    """Begin to look at an array of the host: threads read it while more is begun."""
     flat = array.reshape(-1)  # A copy, if it is a part of another.
     sample = flat[positions(flat.size)]
     mean = middle(sample) if mean is None else mean
-    blocks = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
     shift = np.float32(mean)
-    work = functools.partial(sums, shift=shift, exact=exact)
-    if len(blocks) > 4:
-        share = -(-len(blocks) // (4 * pool.threads()))
-        jobs = [blocks[start : start + share] for start in range(0, len(blocks), share)]
-        parts = list(pool.workers().map(work, jobs))
-    else:
-        parts = [work(blocks)]
-    total, squares, low, high, none = np.array(parts).T
-    zeros = int(none.sum()) if exact else equal(flat, sample, 0)
+    blocks = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
+    if len(blocks) <= ALONE:
+        own = sums(blocks, shift, exact=exact)
+        return lambda: of_host(flat, sample, mean, shift, exact, [own])
+    share = max(ALONE, -(-len(blocks) // (4 * pool.threads())))
+    jobs = [
+        pool.workers().submit(sums, blocks[start : start + share], shift, exact=exact)
+        for start in range(0, len(blocks), share)
+    ]
+    return lambda: of_host(flat, sample, mean, shift, exact, [job.result() for job in jobs])
+
+
+def of_host(
+    flat: HostArray, sample: HostArray, mean: float, shift: Any, exact: bool, parts: list[Sums]
+) -> Observed:
+    """What was seen of an array of the host, part by part."""
+    total, squares = sum(one.total for one in parts), sum(one.squares for one in parts)
+    low, high = min(one.low for one in parts), max(one.high for one in parts)
+    zeros = sum(one.zeros for one in parts) if exact else equal(flat, sample, 0)
     ones = 0 if exact else equal(flat, sample, 1)
-    varies = low.min() < high.max()
-    if not math.isfinite(squares.sum()) or (varies and squares.sum() < TINY * flat.size):
+    if not math.isfinite(squares) or (low < high and squares < TINY * flat.size):
         return irregular(flat, mean, sample)._replace(zeros=zeros, ones=ones)
-    known = summary(flat.size, total.sum(), squares.sum(), mean, float(shift))
-    return known._replace(low=low.min(), high=high.max(), zeros=zeros, ones=ones, sample=sample)
+    known = summary(flat.size, total, squares, mean, float(shift))
+    return known._replace(low=low, high=high, zeros=zeros, ones=ones, sample=sample)
 
 
 def middle(sample: HostArray) -> float:
@@ -173,9 +199,7 @@ def ones() -> HostArray:
     return np.ones(BLOCK, np.float32)
 
 
-def sums(
-    blocks: list[HostArray], shift: Any, *, exact: bool
-) -> tuple[float, float, float, float, int]:
+def sums(blocks: list[HostArray], shift: Any, *, exact: bool) -> Sums:
     """Of blocks, the sums of the distances from a number and of their squares, the extremes, zeros.
 
     Sums of what is far from 0 would leave nothing of the spread around it.
@@ -194,7 +218,7 @@ def sums(
             unit = ones()[: values.size].astype(values.dtype, copy=False)
             total += float(np.dot(values, unit))
             squares += float(np.dot(values, values))
-    return total, squares, low, high, zeros
+    return Sums(total, squares, low, high, zeros)
 
 
 def irregular(flat: HostArray, mean: float, sample: HostArray) -> Observed:
