@@ -88,7 +88,7 @@ def report(
         True
         >>> leaf = report(params, "lecun_normal").leaves[0]
         >>> leaf.expected_stddev, round(leaf.stddev, 3), [flag.kind for flag in leaf.flags]
-        (0.0625, 0.088, ['stddev'])
+        (0.0625, 0.089, ['stddev', 'support'])
     """
     given: Any = z
     if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
@@ -215,8 +215,8 @@ def row(
         "dtype": str(leaf.dtype if flag else value.dtype),
         "role": leaf.role,
         "expected": expected,
-        "expected_mean": known.mean,
-        "expected_stddev": known.stddev,
+        "expected_mean": exact(known.mean),
+        "expected_stddev": exact(known.stddev),
     }
     if flag is not None:
         return LeafReport(**common, flags=(flag,))
@@ -262,6 +262,11 @@ def comparable(sample: HostArray) -> HostArray:
     if sample.dtype.kind in "iu":
         return sample.astype(np.float64)
     return sample.astype(compute_dtype(sample.dtype), copy=False)
+
+
+def exact(value: float | None) -> float | None:
+    """A number of a law without what float32 leaves of its scalars."""
+    return None if value is None else float(f"{value:.6g}") + 0.0
 
 
 def finite(value: float) -> float | None:
