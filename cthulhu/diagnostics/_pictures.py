@@ -68,7 +68,8 @@ def small(axes: Any, leaf: LeafReport) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(3, symmetric=low < 0 < high))
     else:
         axes.set_xticks([])
-        there = f"{leaf.mean:.4g} everywhere" if leaf.mean is not None else "no values"
+        nothing = "no finite numbers" if leaf.non_finite else "no values"
+        there = nothing if leaf.mean is None else f"{leaf.mean:.4g} everywhere"
         axes.text(0.5, 0.4, there, transform=axes.transAxes, ha="center", size=6, color=INK)
     axes.set_ylim(0, 1.3 * axes.get_ylim()[1])  # What is written is above what is drawn.
     name = leaf.path if len(leaf.path) <= LONGEST else f"…{leaf.path[1 - LONGEST :]}"

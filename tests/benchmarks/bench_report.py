@@ -24,8 +24,8 @@ its name, so that it makes the plan; or against nothing. A figure is a median ov
 quartiles, after a first call. Memory is the most that a fresh process held during its first report
 of GPT-2, over what it held before, relative to the parameters."""
 ALT = (
-    "A bar for each kind of report: its time over that of the sums of all parameters of GPT-2, with "
-    "a line at the goal. The table holds the same figures."
+    "A bar for each kind of report: its time over that of the sums of all parameters of GPT-2, "
+    "with a line at the goal. The table holds the same figures."
 )
 GOAL = 1.5
 MEMORY = 0.05
