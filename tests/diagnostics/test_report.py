@@ -1,9 +1,11 @@
 """`report`: what should pass passes, each planted fault is flagged, wherever it lies."""
 
+import contextlib
 import dataclasses
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -13,7 +15,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
-from cthulhu import diagnostics, functional, initializers, recipes
+from cthulhu import functional, initializers, recipes
 from cthulhu.diagnostics import LeafReport, TreeReport, report
 from cthulhu.diagnostics._data import REMEDIES
 from cthulhu.diagnostics._leaf import FACTS
@@ -406,7 +408,17 @@ def test_every_kind_of_flag_is_documented_and_has_a_remedy() -> None:
     assert told == FACTS | REMEDIES.keys()
 
 
-def test_a_bar_is_shown_if_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    report({"w": normal()}, progress=True)
-    report({"w": normal()})
-    assert diagnostics.report is report
+def test_a_bar_is_shown_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[tuple[int, bool, list[int]]] = []
+
+    @contextlib.contextmanager
+    def bar(title: str, total: int, *, shown: bool) -> Iterator[Any]:
+        done: list[int] = []
+        yield done.append
+        bars.append((total, shown, done))
+
+    monkeypatch.setattr("cthulhu.diagnostics._report.bar", bar)
+    values = {"w": normal(), "v": jax.device_put(normal((8, 8)), laid(P("x")))}
+    report(values, progress=True)
+    report(values)
+    assert bars == [(65792, shown, [256, 65536]) for shown in (True, False)]
