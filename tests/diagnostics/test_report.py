@@ -63,6 +63,12 @@ FAULTS: dict[str, tuple[Any, Any, list[str], str]] = {
         ["support"],
         "to 0.3, beyond",
     ),
+    "below": (
+        np.where(np.arange(16384).reshape(256, 64) == 7, -0.3, normal()).astype(np.float32),
+        TruncatedNormal(stddev=0.02, corrected=True),
+        ["support"],
+        "from -0.3 to 0.0",
+    ),
     "drawn in bfloat16": (
         normal(dtype=jnp.bfloat16).astype(np.float32),
         LAW,
@@ -134,6 +140,11 @@ HEALTHY: dict[str, tuple[Any, Any, list[str]]] = {
     "kept": (np.full((8, 4), 3.0, np.float32), Keep(), ["constant"]),
     "one value": (np.float32([0.3]), RandomNormal(), ["constant"]),
     "in bfloat16": (normal(dtype=jnp.bfloat16), LAW, []),
+    "rounded to beyond a bound": (
+        RandomUniform(-0.05, 0.05)(KEY, (256, 64), jnp.bfloat16),
+        RandomUniform(-0.05, 0.05),
+        [],
+    ),
     "a function": (normal(), jax.random.normal, []),
 }
 
@@ -234,8 +245,8 @@ def test_numbers_of_all_parameters_are_fetched_at_once(monkeypatch: pytest.Monke
     fetched = []
     get = jax.device_get
     monkeypatch.setattr(jax, "device_get", lambda tree: fetched.append(tree) or get(tree))
-    there = jax.device_put({"a": normal(), "b": normal(stddev=1.0)}, laid(P("x")))
-    report(there)
+    here = {"a": normal(), "b": normal((16, 8)), "c": normal((4096,), 1.0)}
+    report(jax.device_put(here, laid(P("x"))))
     assert len(fetched) == 1
     numbers = jax.tree.leaves(fetched)
     assert all(one.is_fully_replicated for one in numbers)
@@ -330,6 +341,13 @@ def test_tied_parameters_are_looked_at() -> None:
     rules = {"w": LAW, "copy": Tied("w")}
     params = init_params(0, {"w": SPEC, "copy": SPEC}, rules)
     assert report(params, rules)
+
+
+def test_complex_values_are_looked_at_in_parts() -> None:
+    values = functional.he_normal(KEY, (600, 50), jnp.complex64)
+    (leaf,) = report({"w": values}, "he_normal").leaves
+    assert leaf.expected_stddev == pytest.approx(math.sqrt(1 / 600), rel=1e-5)
+    assert leaf.stddev == pytest.approx(leaf.expected_stddev, rel=2e-2)
 
 
 def test_keys_are_not_looked_at() -> None:
