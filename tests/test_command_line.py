@@ -343,6 +343,7 @@ def test_a_terminal_gets_a_bar_and_a_pipe_none(
 def test_in_a_process_of_its_own(folder: Path) -> None:
     """And whoever reads only the beginning of what is printed gets no error."""
     environment = {**os.environ, "PYTHONPATH": str(Path(command_line.__file__).parents[1])}
+    environment.pop("PYTHONUNBUFFERED", None)
     program = [sys.executable, "-m", "cthulhu"]
     done = subprocess.run(
         [*program, "report", str(folder / "wrong.safetensors"), "--json"],
