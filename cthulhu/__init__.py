@@ -17,7 +17,7 @@ from cthulhu import backend, functional, initializers, random
 from cthulhu.caches import clear_caches
 
 if TYPE_CHECKING:
-    from cthulhu import audit, diagnostics, layers, models, params, recipes, usage
+    from cthulhu import audit, diagnostics, layers, models, mup, params, recipes, usage
     from cthulhu.audit import check
     from cthulhu.diagnostics import report
     from cthulhu.params import (
@@ -49,6 +49,7 @@ __all__ = [
     "initializers",
     "layers",
     "models",
+    "mup",
     "params",
     "plan",
     "random",
@@ -59,7 +60,7 @@ __all__ = [
     "verify",
 ]
 
-_LAZY_MODULES = ("audit", "diagnostics", "layers", "models", "params", "recipes", "usage")
+_LAZY_MODULES = ("audit", "diagnostics", "layers", "models", "mup", "params", "recipes", "usage")
 _LAZY_NAMES = {
     "check": "audit",
     "report": "diagnostics",

@@ -6,7 +6,7 @@ from typing import Any
 
 from cthulhu.usage._moving import handles, shape_of
 from cthulhu.usage._recorder import Recorder
-from cthulhu.usage._values import DATA, FIXED, Head, Kind, Value, one_of, plainly
+from cthulhu.usage._values import DATA, FIXED, Head, Kind, Product, Value, one_of, plainly
 from cthulhu.usage._views import Dim, Piece, View, repeated
 
 Dims = tuple[int, ...]
@@ -65,7 +65,8 @@ def product_of(recorder: Recorder, sides: list[Side]) -> Value:
     if other.value.kind is Kind.LOST:
         return plainly([leaf.value.used_up("dot_general"), other.value])
     if other.is_fixed:
-        return transformed(leaf, other, leaf is lhs)
+        value = transformed(leaf, other, leaf is lhs)
+        return dataclasses.replace(value, lost=value.lost | other.value.lost)
     if other.value.one_hot in other.contracted and len(leaf.contracted) == 1:
         return chosen(recorder, leaf, other, leaf is lhs)
     return kernel(recorder, leaf)
@@ -149,7 +150,7 @@ def chosen(recorder: Recorder, leaf: Side, other: Side, first: bool) -> Value:
         batch = [view.dims[one] for one in leaf.batch]
         dims = (*batch, *free, *rows) if first else (*batch, *rows, *free)
         return dataclasses.replace(
-            view, dims=dims, looked_up=view.looked_up | set(axes), place=recorder.place
+            view, dims=dims, looked_up=view.looked_up | set(axes), place=recorder.noted()
         )
 
     return leaf.value.with_views(map(picked, leaf.value.views), "dot_general")
@@ -161,11 +162,19 @@ def kernel(recorder: Recorder, side: Side) -> Value:
     if not side.contracted:
         recorder.meets(side.value, "scale")
         return DATA
-    if all(view.inner for view in views):
+    products = all((view.inner and not view.base) or view.smaller for view in views)
+    if products and any(view.smaller == "bias" for view in views):
+        # What has a bias is the output of a kernel, as learned queries are.
+        recorder.meets(side.value, "token")
+        return DATA
+    if products:
         recorder.meets(side.value, "opaque", why="a product of parameters")
         return DATA
     heads = set()
     for view in views:
+        if view.smaller == "scale":
+            recorder.plain_use("scale", view)
+            continue
         inputs, batch, outputs = (
             {axis for at in dims for axis in view.dims[at].axes}
             for dims in (side.contracted, side.batch, side.free)
@@ -177,7 +186,7 @@ def kernel(recorder: Recorder, side: Side) -> Value:
         elif inputs:
             heads.add(Head(view.leaf, span_of(view, side.free)))
         if inputs:
-            recorder.use("kernel", view, inputs, outputs, batch | apart(recorder, view))
+            recorder.use("kernel", view, inputs, outputs, batch | recorder.apart(view))
         else:
             recorder.plain_use("bias" if view.smaller == "bias" else "scale", view)
     lost = (one for one in side.value.lost if one.leaf not in {view.leaf for view in views})
@@ -185,17 +194,42 @@ def kernel(recorder: Recorder, side: Side) -> Value:
     return Value(Kind.DATA, heads=frozenset(heads))
 
 
+@handles("ragged_dot_general")
+def ragged_dot(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """A product with the matrices of groups, as experts: tokens lie in the order of the groups."""
+    matrices = values[1]
+    found = [recorder.as_activation(value) for value in (values[0], *values[2:])]
+    numbers = equation.params["ragged_dot_dimension_numbers"]
+    contracted, batch = (tuple(dims[1]) for dims in numbers.dot_dimension_numbers)
+    groups = tuple(numbers.rhs_group_dimensions)
+    if matrices.kind is not Kind.LEAF:
+        return [plainly([*found, recorder.as_activation(matrices)])]
+    shape = shape_of(equation.invars[1])
+    return [kernel(recorder, Side(matrices, shape, contracted, (*batch, *groups)))]
+
+
 def span_of(view: View, dims: Dims) -> tuple[int, int] | None:
     """The part of a concatenation that a kernel is, along its outputs."""
     return next((view.dims[at].span for at in dims if view.dims[at].span is not None), None)
 
 
-def apart(recorder: Recorder, view: View) -> set[int]:
-    """The axes that were taken apart by indices before the parameter was used."""
-    seen = {axis for dim in view.dims for axis in dim.axes} | view.inner
-    seen |= {one.axis for one in view.stripped}
-    shape = recorder.shapes[view.leaf]
-    return {axis for axis, size in enumerate(shape) if size > 1 and axis not in seen}
+def summed(recorder: Recorder, product: Product, equation: Any) -> Value:
+    """A product that is summed over axes of the parameter: a contraction, written by hand."""
+    view, axes = product.view, set(equation.params["axes"])
+    key = view.leaf, product.place
+    # A sum over the batch too, as of a loss, is no contraction.
+    alone = any(not view.dims[at].axes for at in axes)
+    if alone or recorder.deaf or key not in recorder.uses:
+        return DATA
+    del recorder.uses[key]
+    left = set(range(len(view.dims))) - axes
+    inputs, batch, outputs = (
+        {axis for at in dims for axis in view.dims[at].axes}
+        for dims in (axes, left & product.shared, left - product.shared)
+    )
+    batch |= recorder.apart(view)
+    recorder.use("kernel", view, inputs, outputs, batch, place=product.place)
+    return Value(Kind.DATA, heads=frozenset({Head(view.leaf)}))
 
 
 @handles("conv_general_dilated")
@@ -217,11 +251,11 @@ def convolution(recorder: Recorder, values: Sequence[Value], equation: Any) -> l
     for view in weights.views:
         inputs = set(view.dims[inputs_at].axes)
         batch, outputs, left = grouped(view.dims[outputs_at], groups)
-        if not inputs and view.smaller:
+        if view.smaller == "scale" or (view.smaller and not inputs):
             recorder.plain_use("bias" if view.smaller == "bias" else "scale", view)
             continue
         heads.add(Head(view.leaf, view.dims[outputs_at].span))
-        recorder.use("kernel", view, inputs, outputs, batch | apart(recorder, view), groups=left)
+        recorder.use("kernel", view, inputs, outputs, batch | recorder.apart(view), groups=left)
     known = {view.leaf for view in weights.views}
     recorder.lost(one for one in weights.lost if one.leaf not in known)
     return [Value(Kind.DATA, heads=frozenset(heads))]

@@ -13,7 +13,7 @@ from cthulhu.usage._values import (
     one_of,
     plainly,
 )
-from cthulhu.usage._views import View, repeated
+from cthulhu.usage._views import View
 
 SUMS = frozenset({"add", "sub", "add_any"})
 PRODUCTS = frozenset({"mul", "div"})
@@ -44,15 +44,23 @@ ELEMENTWISE = SUMS | PRODUCTS | LINEAR | OTHERS
 def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int]) -> Value:
     """What an operation on elements makes of its operands."""
     name = recorder.operation
-    values = [in_shape(value, shape) for value in values]
+    # Scalars, and dimensions of size 1, are repeated unasked.
+    values = [value.fitted(shape) for value in values]
     leaves = [value for value in values if value.kind is Kind.LEAF]
     if not leaves:
         return without_leaves(recorder, name, values)
-    others = [value for value in values if value.kind is not Kind.LEAF]
+    others = [
+        value
+        for at, value in enumerate(values)
+        if value.kind is not Kind.LEAF and not is_number(recorder, at, values)
+    ]
+    if name in SUMS and len(leaves) == 1 and is_adapter(leaves[0], others):
+        views = (dataclasses.replace(view, base=True) for view in leaves[0].views)
+        return Value(Kind.LEAF, tuple(views), leaves[0].lost)
     if any(value.kind is Kind.DATA for value in others):
         return met(recorder, name, values)
     if any(value.kind is Kind.CAPTURED for value in others) and any(
-        view.repeats for value in leaves for view in value.views
+        value.repeats for value in leaves
     ):
         return met(recorder, name, values)  # Captured data has the axes of a batch.
     lost = frozenset(one for value in values for one in value.lost)
@@ -63,15 +71,23 @@ def elementwise(recorder: Recorder, values: Sequence[Value], shape: Sequence[int
     return combined(name, leaves, lost)
 
 
-def in_shape(value: Value, shape: Sequence[int]) -> Value:
-    """An operand as large as the result: scalars are repeated unasked."""
-    if all(len(view.dims) == len(shape) for view in value.views):
-        return value
-    views = tuple(
-        view if view.dims else view.with_dims([repeated(size) for size in shape])
-        for view in value.views
+def is_number(recorder: Recorder, at: int, values: Sequence[Value]) -> bool:
+    """Whether an operand is none of the elements: a factor of matrices, or what chooses."""
+    number = not recorder.operand_shape(at)
+    if recorder.operation == "select_n" and at == 0:
+        # One flag, or flags between parameters, as a mapped `cond` has them.
+        return number or all(value.kind is Kind.LEAF for value in values[1:])
+    factor = number and recorder.operation in PRODUCTS
+    return factor and all(len(one.extent) > 1 for one in values if one.kind is Kind.LEAF)
+
+
+def is_adapter(leaf: Value, others: Sequence[Value]) -> bool:
+    """Whether it is a product of parameters that is added to a matrix: LoRA on a frozen kernel."""
+    return (
+        all(view.inner for view in leaf.views)
+        and not leaf.repeats
+        and all(other.kind in (Kind.DATA, Kind.CAPTURED) and not other.heads for other in others)
     )
-    return dataclasses.replace(value, views=views)
 
 
 def without_leaves(recorder: Recorder, name: str, values: Sequence[Value]) -> Value:
@@ -105,7 +121,9 @@ def met(recorder: Recorder, name: str, values: Sequence[Value]) -> Value:
         kernels = heads if role == "bias" else ()
         recorder.meets(value, role, kernels, why)
         if name == "mul" and len(value.views) == 1 and not value.looked_up:
-            product = Product(recorder.place, value.views[0])
+            sizes = enumerate(recorder.operand_shape(1 - at))
+            shared = frozenset(dim for dim, size in sizes if size > 1)
+            product = Product(recorder.place, value.views[0], shared)
     return Value(Kind.DATA, heads=heads if name in SUMS else frozenset(), product=product)
 
 
@@ -123,10 +141,12 @@ def role_of(name: str, operand: int) -> tuple[Role, str]:
 def combined(name: str, leaves: Sequence[Value], lost: frozenset[Lost]) -> Value:
     """Parameters that were combined: the smaller are scales or biases of the larger."""
     smaller = "bias" if name in SUMS else "scale"
-    largest = any(not view.repeats for value in leaves for view in value.views)
     views: list[View] = []
     for value in leaves:
+        others = [other.extent for other in leaves if other is not value]
         for view in value.views:
-            marked = largest and view.repeats and not view.inner and not view.smaller
+            # Another extends along all of its dimensions, and more.
+            within = any(view.extent < extent for extent in others)
+            marked = within and not view.inner and not view.smaller
             views.append(dataclasses.replace(view, smaller=smaller) if marked else view)
     return Value(Kind.LEAF, one_of(views), lost)

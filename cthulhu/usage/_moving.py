@@ -7,10 +7,10 @@ from typing import Any
 from cthulhu import compat
 from cthulhu.usage import _views as views
 from cthulhu.usage._recorder import Recorder
-from cthulhu.usage._values import DATA, FIXED, UNIFORM, Kind, Value, one_of, plainly
+from cthulhu.usage._values import CAPTURED, DATA, FIXED, UNIFORM, Kind, Value, plainly
 from cthulhu.usage._views import NOTHING, Dim, Piece, Stripped, View, repeated
 
-Params = dict[str, Any]
+Dims = tuple[int, ...]
 Handler = Callable[[Recorder, Sequence[Value], "compat.JaxprEqn"], list[Value]]
 
 HANDLERS: dict[str, Handler] = {}
@@ -86,6 +86,12 @@ def broadcast(recorder: Recorder, values: Sequence[Value], equation: Any) -> lis
     return [moved(value, "broadcast", lambda view: views.broadcast(view, shape, places))]
 
 
+@handles("tile")
+def tile(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Repetition of the whole."""
+    return [moved(values[0], "tile", lambda view: views.tiled(view, equation.params["reps"]))]
+
+
 @handles("rev")
 def reverse(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
     """The other way round."""
@@ -147,8 +153,11 @@ def dynamic_slice(recorder: Recorder, values: Sequence[Value], equation: Any) ->
         if size == 1 < whole and not hasattr(equation.invars[1 + at], "val")
     ]
     value = part(operand, [0] * len(shape), shape, None)
-    if not recorder.loops or value.kind is not Kind.LEAF:
+    picks = any(starts[at].kind is Kind.DATA for at in chosen)
+    if not (picks or recorder.loops) or value.kind is not Kind.LEAF:
         return [value]
+    if picks:
+        return [value.with_views([one_row(recorder, view, chosen) for view in value.views], "")]
     depth = len(recorder.loops) - 1
     found = []
     for view in value.views:
@@ -158,6 +167,15 @@ def dynamic_slice(recorder: Recorder, values: Sequence[Value], equation: Any) ->
     return [dataclasses.replace(value, views=tuple(found))]
 
 
+def one_row(recorder: Recorder, view: View, chosen: Sequence[int]) -> View:
+    """The row of a table that an input picks."""
+    axes = {axis for at in chosen for axis in view.dims[at].axes}
+    dims = tuple(Dim(()) if at in chosen else dim for at, dim in enumerate(view.dims))
+    return dataclasses.replace(
+        view, dims=dims, looked_up=view.looked_up | axes, place=recorder.noted()
+    )
+
+
 def plain(value: Value) -> Value:
     """A value of which only that counts what it depends on."""
     return plainly([value]) if value.kind is not Kind.LEAF else value.used_up("index")
@@ -165,27 +183,59 @@ def plain(value: Value) -> Value:
 
 @handles("concatenate")
 def concatenate(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
-    """Side by side: among activations, a parameter is a token."""
+    """Side by side, along a dimension that there is."""
+    at, shape = equation.params["dimension"], shape_of(equation.outvars[0])
+    sizes = [shape_of(atom)[at] for atom in equation.invars]
+    return [beside(recorder, values, at, sizes, shape[at])]
+
+
+@handles("stack")
+def stack(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Side by side, along a new dimension."""
+    at = equation.params["axis"]
+
+    def opened(view: View) -> View:
+        return view.with_dims([*view.dims[:at], repeated(1), *view.dims[at:]])
+
+    now, count = [moved(value, "stack", opened) for value in values], len(values)
+    return [beside(recorder, now, at, [1] * count, count)]
+
+
+@handles("unstack")
+def unstack(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Taken apart along a dimension, which is then gone."""
+    axis, shape = equation.params["axis"], list(shape_of(equation.invars[0]))
+    length, shape[axis] = shape[axis], 1
+    found = []
+    for at in range(length):
+        one = part(values[0], [at if dim == axis else 0 for dim in range(len(shape))], shape, None)
+        found.append(moved(one, "unstack", lambda view: views.squeezed(view, [axis])))
+    return found
+
+
+def beside(
+    recorder: Recorder, values: Sequence[Value], at: int, sizes: Sequence[int], total: int
+) -> Value:
+    """Values beside each other along a dimension: among activations, a parameter is a token."""
     if not any(value.kind is Kind.LEAF for value in values):
         for value in values:
             recorder.lost(value.lost if plainly(values).kind is Kind.DATA else ())
-        return [plainly(values)]
+        return plainly(values)
     fixed = all(value.kind < Kind.LEAF or value.is_leaf for value in values)
     if not fixed or any(value.kind is Kind.CAPTURED for value in values):
         for value in values:
             recorder.as_activation(value)
-        return [DATA]
-    at, total = equation.params["dimension"], shape_of(equation.outvars[0])
+        return DATA
     found: list[View | None] = []
     before: list[View] = []
     start = 0
-    for value, atom in zip(values, equation.invars, strict=True):
+    for value, size in zip(values, sizes, strict=True):
         for view in value.views:
             before.append(view)
-            found.append(views.placed(view, at, start, total[at]))
-        start += shape_of(atom)[at]
+            found.append(views.placed(view, at, start, total))
+        start += size
     lost = frozenset(one for value in values for one in value.lost)
-    return [Value(Kind.LEAF, tuple(before), lost).with_views(found, "concatenate")]
+    return Value(Kind.LEAF, tuple(before), lost).with_views(found, "concatenate")
 
 
 @handles("pad")
@@ -221,43 +271,48 @@ def gather(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[V
     numbers = equation.params["dimension_numbers"]
     sizes = equation.params["slice_sizes"]
     out = shape_of(equation.outvars[0])
-    rows = shape_of(equation.invars[1])[:-1]
-    return [
-        operand.with_views(
-            [picked(recorder, view, numbers, sizes, out, rows) for view in operand.views], "gather"
-        )
-    ]
+    fixed = indices.kind is not Kind.DATA
+
+    def rows(view: View) -> View | None:
+        return picked(recorder, view, numbers, sizes, out, fixed)
+
+    return [operand.with_views(map(rows, operand.views), "gather")]
 
 
 def picked(
-    recorder: Recorder,
-    view: View,
-    numbers: Any,
-    sizes: Sequence[int],
-    out: tuple[int, ...],
-    rows: tuple[int, ...],
+    recorder: Recorder, view: View, numbers: Any, sizes: Sequence[int], out: Dims, fixed: bool
 ) -> View | None:
     """The rows of a view that indices pick: a new dimension for each of those of the indices."""
-    batching = tuple(getattr(numbers, "operand_batching_dims", ()))
-    if batching or any(dim.span is not None for dim in view.dims):
+    if any(dim.span is not None for dim in view.dims):
         return None
-    dropped = set(numbers.collapsed_slice_dims)
+    batching = tuple(numbers.operand_batching_dims)
+    gone = {*numbers.collapsed_slice_dims, *batching}
     chosen = [at for at in numbers.start_index_map if sizes[at] < view.dims[at].size]
-    remaining = [at for at in range(len(view.dims)) if at not in dropped]
+    remaining = [at for at in range(len(view.dims)) if at not in gone]
     dims = [repeated(size) for size in out]
     for place, at in zip(numbers.offset_dims, remaining, strict=True):
         left = views.resized(view.dims[at], sizes[at])
         if left is None:
             return None
         dims[place] = left
+    rows = [at for at in range(len(out)) if at not in numbers.offset_dims]
+    # Each of several tables has indices of its own.
+    each = [rows[at] for at in numbers.start_indices_batching_dims]
+    for place, at in zip(each, batching, strict=True):
+        dims[place] = view.dims[at]
+    batched = {axis for at in batching for axis in view.dims[at].axes}
+    rows = [at for at in rows if at not in each]
     axes = {axis for at in chosen for axis in view.dims[at].axes}
-    if not rows:  # One index, which is as good as a slice.
+    if not rows and fixed:  # One index, which is as good as a slice.
         return view.with_dims(dims)
     if len(axes) == 1 and len(rows) == 1:
-        (place,) = (at for at in range(len(out)) if at not in numbers.offset_dims)
-        dims[place] = Dim((Piece(next(iter(axes)), out[place]),))
+        dims[rows[0]] = Dim((Piece(next(iter(axes)), out[rows[0]]),))
     return dataclasses.replace(
-        view, dims=tuple(dims), looked_up=view.looked_up | axes, place=recorder.place
+        view,
+        dims=tuple(dims),
+        looked_up=view.looked_up | axes,
+        batched=view.batched | batched,
+        place=recorder.noted(),
     )
 
 
@@ -275,10 +330,13 @@ def all_gather(recorder: Recorder, values: Sequence[Value], equation: Any) -> li
     return [moved(values[0], "all_gather", with_devices)]
 
 
-@handles("random_wrap", "random_bits", "random_fold_in", "random_split", "random_seed")
-def random(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
-    """Chance is no activation: noise on a parameter leaves it one."""
+@handles("random_wrap", "random_fold_in", "random_split", "random_seed")
+def keys(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Keys are no activations."""
     return [FIXED] * len(equation.outvars)
 
 
-__all__ = ["HANDLERS", "Handler", "handles", "one_of", "shape_of"]
+@handles("random_bits")
+def random(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Value]:
+    """Noise on a parameter leaves it one; noise of each example is as good as data."""
+    return [CAPTURED]

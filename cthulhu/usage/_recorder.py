@@ -20,6 +20,7 @@ class Recorder:
     def __init__(self, shapes: Sequence[tuple[int, ...]]) -> None:
         self.shapes = shapes
         self.uses: dict[tuple[int, Place], Use] = {}
+        self.picked: dict[Place, str] = {}  # Where rows of tables were picked.
         self.prefix: Place = ()
         self.names: tuple[str, ...] = ()
         self.loops: list[int | None] = []  # The steps of the loops around; `None` is unknown.
@@ -32,11 +33,21 @@ class Recorder:
         """The place of the equation that is looked at."""
         return (*self.prefix, self.index)
 
+    def noted(self) -> Place:
+        """The place, of which it is remembered where it is: rows of a table are picked here."""
+        self.picked[self.place] = self.where()
+        return self.place
+
     @property
     def operation(self) -> str:
         """The name of its operation."""
         assert self.equation is not None
         return str(self.equation.primitive.name)
+
+    def operand_shape(self, at: int) -> tuple[int, ...]:
+        """The shape of one of its operands."""
+        assert self.equation is not None
+        return tuple(compat.aval_of(self.equation.invars[at]).shape)
 
     @contextmanager
     def within(self, *steps: int) -> Iterator[None]:
@@ -115,10 +126,13 @@ class Recorder:
             groups,
             self.times(view),
             tuple(str(head.leaf) for head in beside(view, heads)),
-            self.where(),
+            self.picked.get(key[1]) or self.where(),
             why,
         )
-        self.uses.setdefault(key, found)
+        first = self.uses.setdefault(key, found)
+        if (first.role, first.axes) != (found.role, found.axes):
+            # A parameter and its transpose were combined: both are used here.
+            self.uses.setdefault((view.leaf, (*key[1], 0)), found)
 
     def plain_use(self, role: Role, view: View, heads: Iterable[Head] = (), why: str = "") -> None:
         """A use element by element: all axes remain."""
@@ -130,9 +144,16 @@ class Recorder:
         """Rows of a table have met the activations, and are some."""
         rows = view.looked_up
         stacked = {one.axis for one in view.stripped}
+        batch = view.batched | (self.apart(view) - rows)
+        outputs = set(range(len(self.shapes[view.leaf]))) - rows - stacked - batch
+        self.use("table", view, rows, outputs, batch, place=view.place)
+
+    def apart(self, view: View) -> set[int]:
+        """The axes that were taken apart by indices before the parameter was used."""
+        seen = {axis for dim in view.dims for axis in dim.axes} | view.inner
+        seen |= {one.axis for one in view.stripped}
         shape = self.shapes[view.leaf]
-        outputs = set(range(len(shape))) - rows - stacked
-        self.use("table", view, rows, outputs, place=view.place)
+        return {axis for axis, size in enumerate(shape) if size > 1 and axis not in seen}
 
     def lost(self, lost: Iterable[Lost]) -> None:
         """Parameters that were used up have met the activations."""
@@ -147,6 +168,10 @@ class Recorder:
                 self.table(view)
             elif view.smaller:
                 self.plain_use("scale" if view.smaller == "scale" else "bias", view)
+            elif role == "token" and view.inner and view.dims[-1].axes:
+                # Tokens that are a product: its features are the outputs of a kernel.
+                outputs = {axis for dim in view.dims for axis in dim.axes} - view.inner
+                self.use("kernel", view, view.inner, outputs, self.apart(view))
             else:
                 self.plain_use(role, view, heads, why)
         seen = {view.leaf for view in value.views}

@@ -18,7 +18,8 @@ class token or an initial state. What else is done with a parameter is ``opaque`
 """
 
 ROLES: tuple[Role, ...] = get_args(Role)
-SHOWN = 3  # Uses that a cell lists.
+NUMBERS = frozenset({"fan_in", "fan_out", "uses"})
+SPARE = frozenset({"fan_out", "uses", "of"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Use:
 
     @property
     def axes(self) -> tuple[tuple[int, ...], ...]:
-        """The axes by what they are: inputs, outputs, batch, stacked."""
+        """The axes of inputs, of outputs, of the batch, and of stacked layers."""
         return self.inputs, self.outputs, self.batch, self.stacked
 
 
@@ -111,7 +112,7 @@ class LeafUsage:
 
     @property
     def field(self) -> tuple[int, ...]:
-        """The receptive field: the spatial axes of a convolution, which are none of these."""
+        """The receptive field, which are the spatial axes of a convolution, and none of these."""
         if self.role != "kernel":
             return ()
         named = sum(self._first.axes, ())
@@ -237,12 +238,12 @@ class Usage(View):
 
     def _grid(self) -> Grid:
         names = ["path", "shape", "role", "inputs", "outputs", "batch", "stacked", "fan_in"]
-        names += ["fan_out", "uses", "note"]
+        names += ["fan_out", "uses", "of", "note"]
         rows = [[cells(leaf)[name] for name in names] for leaf in self.leaves]
         kept = [at for at in range(len(names)) if at < 3 or any(row[at] for row in rows)]
         names, rows = [names[at] for at in kept], [[row[at] for at in kept] for row in rows]
         totals = [counted(len(rows), "leaf", "leaves"), *[""] * (len(names) - 1)]
-        return Grid("Usage", names, rows, totals, frozenset({"fan_in", "fan_out", "uses"}))
+        return Grid("Usage", names, rows, totals, NUMBERS, SPARE)
 
     def __repr__(self) -> str:
         """How many there are of each role."""
@@ -279,7 +280,8 @@ def cells(leaf: LeafUsage) -> dict[str, str]:
         "fan_in": "" if fans is None else str(fans.fan_in),
         "fan_out": "" if fans is None else str(fans.fan_out),
         "uses": str(len(leaf.uses)),
-        "note": leaf.note or ", ".join(leaf.kernels),
+        "of": ", ".join(leaf.kernels),
+        "note": leaf.note,
     }
 
 

@@ -2,10 +2,10 @@
 
 import dataclasses
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cthulhu.usage._views import View
+from cthulhu.usage._views import View, fitted
 
 Place = tuple[int, ...]
 """An equation of a program: its number in its jaxpr, after those of the equations around it.
@@ -21,7 +21,7 @@ class Kind(enum.IntEnum):
     FIXED = 0
     """On the text of the program alone, or on random keys."""
     CAPTURED = 1
-    """On an array that the function has captured."""
+    """On an array that the function has captured, or on noise."""
     LOST = 2
     """On parameters, whose axes are no longer seen, as a sum has none."""
     LEAF = 3
@@ -49,6 +49,8 @@ class Product(NamedTuple):
 
     place: Place
     view: View
+    shared: frozenset[int]
+    """The dimensions along which the activation is not repeated."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,6 +79,25 @@ class Value:
     def is_leaf(self) -> bool:
         """Whether parameters are in it whose axes are seen, and not only rows of tables."""
         return self.kind is Kind.LEAF and not self.looked_up
+
+    @property
+    def extent(self) -> frozenset[int]:
+        """The dimensions along which some parameter in it is not repeated."""
+        return frozenset(at for view in self.views for at in view.extent)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether its elements are repeated; those of a product of parameters are not."""
+        if len(self.views) == 1:
+            return self.views[0].repeats
+        shape, extent = self.views[0].shape, self.extent
+        return any(size > 1 and at not in extent for at, size in enumerate(shape))
+
+    def fitted(self, shape: Sequence[int]) -> "Value":
+        """The value as an operand on elements whose result has this shape."""
+        if self.kind is not Kind.LEAF:
+            return self
+        return dataclasses.replace(self, views=tuple(fitted(view, shape) for view in self.views))
 
     def with_views(self, views: Iterable[View | None], operation: str) -> "Value":
         """The value after an operation that moved its views; those that are `None` are lost."""

@@ -55,11 +55,15 @@ class View:
     dims: tuple[Dim, ...]
     looked_up: frozenset[int] = frozenset()
     """The axes from which rows were picked by an array of indices."""
+    batched: frozenset[int] = frozenset()
+    """The axes of tables, of each of which an index of its own picked rows."""
     place: tuple[int, ...] = ()
     """Where they were picked."""
     stripped: frozenset[Stripped] = frozenset()
     inner: frozenset[int] = frozenset()
     """The axes that another parameter was contracted with."""
+    base: bool = False
+    """Whether that product was added to a matrix of something else."""
     smaller: str = ""
     """What the parameter is to a larger one that it was combined with: a scale or a bias."""
 
@@ -74,6 +78,11 @@ class View:
         return any(
             piece.axis is None and piece.extent > 1 for dim in self.dims for piece in dim.pieces
         )
+
+    @property
+    def extent(self) -> frozenset[int]:
+        """The dimensions along which it is not repeated."""
+        return frozenset(at for at, dim in enumerate(self.dims) if dim.axes)
 
     def with_dims(self, dims: Sequence[Dim]) -> "View":
         """The same, with other dimensions."""
@@ -107,6 +116,23 @@ def broadcast(view: View, shape: Sequence[int], places: Sequence[int]) -> View:
         if view.dims[at].size == shape[place]:
             dims[place] = view.dims[at]
     return view.with_dims(dims)
+
+
+def tiled(view: View, times: Sequence[int]) -> View | None:
+    """As `lax.tile` repeats the whole along its dimensions."""
+    if any(dim.span is not None for dim, more in zip(view.dims, times, strict=True) if more > 1):
+        return None
+    return view.with_dims(
+        [
+            dim if more == 1 else Dim((Piece(None, more), *dim.pieces))
+            for dim, more in zip(view.dims, times, strict=True)
+        ]
+    )
+
+
+def fitted(view: View, shape: Sequence[int]) -> View:
+    """As an operation on elements repeats a scalar, or a dimension of size 1."""
+    return broadcast(view, shape, range(len(view.dims)))
 
 
 def reshaped(view: View, shape: Sequence[int]) -> View | None:

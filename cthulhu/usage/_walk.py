@@ -14,9 +14,7 @@ from cthulhu.usage._values import (
     DATA,
     FIXED,
     UNIFORM,
-    Head,
     Kind,
-    Product,
     Value,
     one_of,
     plainly,
@@ -86,7 +84,7 @@ def step(recorder: Recorder, equation: Any, values: list[Value]) -> list[Value]:
         with recorder.within():
             return walk(recorder, inner, values)
     if name == "reduce_sum" and values[0].product is not None:
-        return [summed(recorder, values[0].product, equation)]
+        return [contractions.summed(recorder, values[0].product, equation)]
     return unknown(recorder, equation, values)
 
 
@@ -103,20 +101,6 @@ def unknown(recorder: Recorder, equation: Any, values: list[Value]) -> list[Valu
         )
         result = FIXED if result.kind is Kind.FIXED else result
     return [result] * len(equation.outvars)
-
-
-def summed(recorder: Recorder, product: Product, equation: Any) -> Value:
-    """A product that is summed over axes of the parameter: a contraction, written by hand."""
-    view, axes = product.view, equation.params["axes"]
-    inputs = {axis for at in axes for axis in view.dims[at].axes}
-    key = view.leaf, product.place
-    if not inputs or recorder.deaf or key not in recorder.uses:
-        return DATA
-    del recorder.uses[key]
-    outputs = {axis for at, dim in enumerate(view.dims) if at not in axes for axis in dim.axes}
-    batch = contractions.apart(recorder, view)
-    recorder.use("kernel", view, inputs, outputs, batch, place=product.place)
-    return Value(Kind.DATA, heads=frozenset({Head(view.leaf)}))
 
 
 def called(equation: Any) -> Any:

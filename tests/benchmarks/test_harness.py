@@ -135,7 +135,14 @@ def test_the_picture_of_draws_can_be_read_on_its_page(monkeypatch):
     assert min(sizes) * shrunk >= 9
 
 
-SCRIPTS = ["bench_audit", "bench_catalogue", "bench_draws", "bench_models", "bench_overhead"]
+SCRIPTS = [
+    "bench_audit",
+    "bench_catalogue",
+    "bench_draws",
+    "bench_models",
+    "bench_overhead",
+    "bench_usage",
+]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

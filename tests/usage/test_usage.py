@@ -45,7 +45,8 @@ def found(tree: Any) -> Usage:
     return usage.infer(lambda p, ids: Network().apply({"params": p}, ids), tree, IDS)
 
 
-def test_a_usage_is_a_table_of_its_leaves(found: Usage) -> None:
+def test_a_usage_is_a_table_of_its_leaves(found: Usage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     text = str(found)
     (line,) = (line for line in text.splitlines() if line.startswith("│ mix/out/kernel "))
     cells = [cell.strip() for cell in line.split("│")[1:-1]]
@@ -92,6 +93,17 @@ def test_a_use_says_where_it_is_and_how_often() -> None:
 
     (use,) = usage.infer(until, {"w": spec(6, 6)}, spec(2, 6))["w"].uses
     assert use.times is None
+
+
+def test_a_lookup_is_where_rows_are_picked() -> None:
+    def fn(p: Any, ids: Any) -> Any:
+        with jax.named_scope("embed"):
+            x = p["table"][ids]
+        with jax.named_scope("scale"):
+            return x * jnp.sum(ids).astype(x.dtype)
+
+    (use,) = usage.infer(fn, {"table": spec(9, 6)}, IDS)["table"].uses
+    assert (use.role, use.operation, use.where) == ("table", "gather", "embed")
 
 
 def test_layouts_count_the_fans_of_each_role() -> None:
