@@ -4,9 +4,11 @@
 documented classes, `cthulhu.random` keys and scopes, `cthulhu.backend` the
 functions for custom callables. What initializes whole models, `fast_init`,
 `init_params`, `plan`, `verify`, `fill`, `reinit`, `Rules` and `Keep`, comes from
-`cthulhu.params`; `cthulhu.recipes` has the initialization of real models, and
-`check`, of `cthulhu.audit`, tests anyone's parameters. These are loaded on first
-use, as are `cthulhu.layers` and `cthulhu.models`, those two with Flax.
+`cthulhu.params`; `cthulhu.recipes` has the initialization of real models,
+`check`, of `cthulhu.audit`, tests anyone's parameters, and `report`, of
+`cthulhu.diagnostics`, shows them. These are loaded on first use, as are
+`cthulhu.layers` and `cthulhu.models`, those two with Flax. ``python -m cthulhu``
+is the command line.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,8 +17,9 @@ from cthulhu import backend, functional, initializers, random
 from cthulhu.caches import clear_caches
 
 if TYPE_CHECKING:
-    from cthulhu import audit, layers, models, mup, params, recipes, usage
+    from cthulhu import audit, diagnostics, layers, models, mup, params, recipes, usage
     from cthulhu.audit import check
+    from cthulhu.diagnostics import report
     from cthulhu.params import (
         Keep,
         Rules,
@@ -38,6 +41,7 @@ __all__ = [
     "backend",
     "check",
     "clear_caches",
+    "diagnostics",
     "fast_init",
     "fill",
     "functional",
@@ -51,13 +55,15 @@ __all__ = [
     "random",
     "recipes",
     "reinit",
+    "report",
     "usage",
     "verify",
 ]
 
-_LAZY_MODULES = ("audit", "layers", "models", "mup", "params", "recipes", "usage")
+_LAZY_MODULES = ("audit", "diagnostics", "layers", "models", "mup", "params", "recipes", "usage")
 _LAZY_NAMES = {
     "check": "audit",
+    "report": "diagnostics",
     **dict.fromkeys(
         ("Keep", "Rules", "fast_init", "fill", "init_params", "plan", "reinit", "verify"), "params"
     ),

@@ -41,7 +41,9 @@ FLOORS = {
     "cthulhu.recipes": 8,
     "cthulhu.mup": 8,
     "cthulhu.audit": 9,
-    "cthulhu": 10,
+    "cthulhu.diagnostics": 10,
+    "cthulhu": 11,
+    "cthulhu.__main__": 12,
 }
 
 # The files that are not named otherwise: each defines a family of initializers.
@@ -150,12 +152,19 @@ ORDER = {
         ("_muon",),
     ),
     "cthulhu.audit": (
-        ("_audit", "_copies", "_observed"),
+        ("_audit", "_copies", "_expected", "_observed"),
         ("_tests",),
         ("_drawn",),
         ("_looks",),
         ("_faults",),
         ("_check",),
+    ),
+    "cthulhu.diagnostics": (
+        ("_checkpoints", "_leaf", "_outlook"),
+        ("_flags", "_pictures"),
+        ("_data",),
+        ("_report",),
+        ("_histogram",),
     ),
     "cthulhu.adapters": (
         ("_layers",),

@@ -67,7 +67,7 @@ print(json.dumps(initialized))
     )
 
 
-@pytest.mark.parametrize("name", ["layers", "models", "params"])
+@pytest.mark.parametrize("name", ["layers", "models", "params", "diagnostics"])
 def test_a_lazy_module_is_found_by_attribute(name: str) -> None:
     assert run(
         f"""

@@ -18,6 +18,7 @@ from cthulhu import (
     adapters,
     audit,
     backend,
+    diagnostics,
     fans,
     functional,
     gains,
@@ -56,6 +57,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "backend",
         "check",
         "clear_caches",
+        "diagnostics",
         "fast_init",
         "fill",
         "functional",
@@ -69,6 +71,7 @@ SURFACE: dict[ModuleType, set[str]] = {
         "random",
         "recipes",
         "reinit",
+        "report",
         "usage",
         "verify",
     },
@@ -142,6 +145,7 @@ SURFACE: dict[ModuleType, set[str]] = {
     nnx: {"plan", "reinit"},
     torch: {"EMBEDDINGS", "flat", "plan", "tree"},
     audit: {"Audit", "Flag", "LeafAudit", "check"},
+    diagnostics: {"Histogram", "LeafReport", "TreeReport", "histogram", "report"},
     usage: {"LeafUsage", "Role", "Usage", "Use", "decay_mask", "infer", "muon_axes"},
     mup: {
         "CompleteP",
@@ -266,6 +270,7 @@ RAISE_NOTHING = frozenset(
         *(f"cthulhu.mup.{name}" for name in ("CoordCheck", "Residual", "Shapes", "Spectral")),
         *(f"cthulhu.usage.{name}" for name in ("LeafUsage", "Usage", "Use", "decay_mask")),
         *(f"cthulhu.audit.{name}" for name in ("Audit", "Flag", "LeafAudit")),
+        *(f"cthulhu.diagnostics.{name}" for name in ("Histogram", "LeafReport", "TreeReport")),
         *(
             f"cthulhu.recipes.{name}"
             for name in recipes.__all__
@@ -342,6 +347,7 @@ def test_the_names_at_the_top_are_those_of_their_packages() -> None:
     for name in lazy:
         assert getattr(cthulhu, name) is getattr(params, name)
     assert cthulhu.check is audit.check
+    assert cthulhu.report is diagnostics.report
 
 
 @pytest.mark.parametrize("module", SURFACE, ids=lambda module: module.__name__)

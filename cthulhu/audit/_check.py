@@ -9,21 +9,20 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from cthulhu import checks, recipes
 from cthulhu._types import PyTree
 from cthulhu.audit._audit import Audit, Flag, LeafAudit
 from cthulhu.audit._copies import copies
+from cthulhu.audit._expected import planned_for, refuse_module, there_of
 from cthulhu.audit._faults import faults, layers_of, narrow
 from cthulhu.audit._looks import Look, beside, looks, spread
-from cthulhu.params import InitPlan, Plan
-from cthulhu.params._beside import as_rules
+from cthulhu.audit._observed import lies_on_host
+from cthulhu.params import Plan
 from cthulhu.params._described import describe
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked
-from cthulhu.params._plan import rules_plan
 from cthulhu.params._rules import RulesLike
-from cthulhu.recipes import Naming, Recipe, available
-from cthulhu.trees import Path, flatten, frame_of, is_array, join
+from cthulhu.recipes import Naming, Recipe
+from cthulhu.trees import Path, is_array, join
 from cthulhu.usage import Usage
 
 OWNER = "check"
@@ -95,19 +94,9 @@ def check(
     given: Any = rate
     if not isinstance(given, int | float) or not 0 < given < 1:
         raise ValueError(f"{OWNER}: rate must be a probability between 0 and 1; got {rate!r}")
-    if callable(getattr(params, "state_dict", None)):
-        raise TypeError(
-            f"{OWNER}: params must be a tree of arrays; got a {type(params).__name__}, which has a "
-            "state dict: pass cthulhu.adapters.torch.tree(model.state_dict())"
-        )
-    planned = planned_for(params, rules, naming, stacked, layout, usage, hyperparameters)
-    frame = frame_of(params)
-    paths, values, _ = flatten(params)
-    there = dict(zip(frame.parameters(paths), frame.parameters(values), strict=True))
-    unknown = there.keys() - {leaf.path for leaf in planned.leaves}
-    if unknown:
-        names = ", ".join(repr(join(path)) for path in sorted(unknown)[:10])
-        raise ValueError(f"{OWNER}: the plan knows nothing of {names}")
+    refuse_module(OWNER, params)
+    planned = planned_for(OWNER, params, rules, naming, stacked, layout, usage, hyperparameters)
+    there = there_of(OWNER, params, planned)
     with jax.set_mesh(NO_MESH):  # Each array lies as it says, not as its surroundings do.
         return concluded(looked_at(planned, there), rate)
 
@@ -123,48 +112,16 @@ def looked_at(
         if value is None or flag:
             begun.append((leaf, [], [flag] if flag else []))
         else:
-            begun.append((leaf, looks(beside(leaf, there), value), []))
+            parts = looks(beside(leaf, there), value)
+            if lies_on_host(value):  # Read now, so that what lies in a file is let go.
+                parts = [done(part()) for part in parts]
+            begun.append((leaf, parts, []))
     return [(leaf, [look() for look in parts], flags) for leaf, parts, flags in begun]
 
 
-def planned_for(
-    params: PyTree,
-    rules: Any,
-    naming: Naming | str | None,
-    stacked: Stacked,
-    layout: TreeLayout,
-    usage: Usage | None,
-    hyperparameters: Mapping[str, Any],
-) -> Plan[PyTree]:
-    """The plan of the laws that the parameters should have."""
-    if isinstance(rules, Plan):
-        if rules.saved is not None:
-            rules.saved.refuse(OWNER)
-        given = {"stacked": stacked, "layout": layout, "usage": usage, "naming": naming}
-        given |= hyperparameters
-        for name, value in given.items():
-            if value is not None:
-                raise TypeError(f"{OWNER}: {name} belongs to rules or to a recipe, not to a plan")
-        return rules
-    if isinstance(rules, InitPlan):
-        raise TypeError(
-            f"{OWNER}: the plan of an init function knows programs, not laws; pass rules, a "
-            "recipe, or the plan of a tree. cthulhu.params.verify compares with what it makes"
-        )
-    if isinstance(rules, Recipe) or (isinstance(rules, str) and rules in available()):
-        rules = recipes.rules(rules, naming=naming, **hyperparameters)
-    elif naming is not None or hyperparameters:
-        name = "naming" if naming is not None else next(iter(hyperparameters))
-        hint = f"{checks.did_you_mean(rules, available())}" if isinstance(rules, str) else ""
-        raise TypeError(f"{OWNER}: {name} belongs to a recipe; got {rules!r}{hint}")
-    try:
-        known = as_rules(OWNER, rules, layout, usage)
-    except ValueError as error:
-        near = checks.did_you_mean(rules, available()) if isinstance(rules, str) else ""
-        if not near:
-            raise
-        raise ValueError(f"{OWNER}: there is no recipe {rules!r}{near}. {error}") from None
-    return rules_plan(OWNER, params, known, None, stacked)
+def done(look: Look) -> Callable[[], Look]:
+    """What waits for nothing."""
+    return lambda: look
 
 
 def misfit(leaf: Leaf, value: Any) -> Flag | None:

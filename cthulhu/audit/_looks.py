@@ -188,11 +188,17 @@ def narrower(sample: HostArray, meant: DType, dtype: DType) -> str | None:
     if sample.size < LEAST or dtype not in (np.float32, np.float64):
         return None
     for name in NARROW if meant != np.float64 else (*NARROW, "float32"):
-        with np.errstate(over="ignore"):
-            back = sample.astype(jnp.dtype(name)).astype(sample.dtype)
-        if np.array_equal(back, sample):
+        # The first few mostly tell that it is not.
+        if is_of(sample[:LEAST], name) and is_of(sample, name):
             return name
     return None
+
+
+def is_of(values: HostArray, name: str) -> bool:
+    """Whether all values are numbers of a type."""
+    with np.errstate(over="ignore"):
+        back = values.astype(jnp.dtype(name)).astype(values.dtype)
+    return np.array_equal(back, values)
 
 
 def resolution(dtype: DType) -> float:

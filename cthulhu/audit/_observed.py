@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
-from cthulhu._types import Array, HostArray
+from cthulhu._types import Array, HostArray, Jitted
 from cthulhu.caches import bounded
 from cthulhu.programs import _pool as pool
 from cthulhu.programs._build import compute_dtype
@@ -21,6 +22,7 @@ from cthulhu.programs._build import compute_dtype
 BLOCK = (
     2**17
 )  # Elements of a block on the host, 512 KiB in float32: fewer calls than of smaller ones.
+ALONE = 4  # Up to so many blocks are faster read than handed to a thread.
 SAMPLE = 2**12  # Elements of a sample.
 TINY = 1e-32  # A mean square that float32 sums of squares may have lost parts of.
 RUN = 64  # Neighbours of which a sample is made: fewer lines of memory to fetch.
@@ -54,7 +56,26 @@ class Observed(NamedTuple):
         return self.sample.size == self.size
 
 
+class Sums(NamedTuple):
+    """What is summed up of a part of an array."""
+
+    total: float
+    squares: float
+    low: float
+    high: float
+    zeros: int
+
+
 NOTHING = Observed(0, 0.0, 0.0, 0.0, math.inf, -math.inf, 0, 0, 0, np.zeros(0))
+
+
+class Begun(NamedTuple):
+    """A look at an array of devices, which work on it while more is begun."""
+
+    found: tuple[jax.Array, ...]
+    """Numbers, as they lie: a few for the whole array, and a sample."""
+    finish: Callable[[Sequence[Any]], Observed]
+    """What they say, once they are on the host."""
 
 
 def observe(array: Array, mean: float, stddev: float = 1.0) -> Callable[[], Observed]:
@@ -69,14 +90,38 @@ def observe(array: Array, mean: float, stddev: float = 1.0) -> Callable[[], Obse
     Returns:
         A function that waits for what was seen: devices work while more is begun.
     """
-    if not math.prod(array.shape):
-        return lambda: NOTHING
-    if lies_on_host(array):
+    if math.prod(array.shape) and lies_on_host(array):
         return functools.partial(on_host, np.asarray(array), mean)
+    found, finish = begin(array, mean, stddev)
+    return functools.partial(finish, found)
+
+
+def begin(array: Array, mean: float | None, stddev: float | None = 1.0) -> Begun:
+    """Begin to look at an array where it lies, so that its numbers can be fetched with others.
+
+    Args:
+        array: the array.
+        mean: what its mean should be; `None` if nobody knows.
+        stddev: as for `observe`; `None` likewise.
+
+    Returns:
+        A `Begun`.
+    """
+    if not math.prod(array.shape):
+        return Begun((), lambda found: NOTHING)
     compute = compute_dtype(array.dtype)
-    shift, unit = compute.type(mean), compute.type(stddev) or compute.type(1)
-    found = reduced(array, shift, unit)
-    return functools.partial(on_device, found, array.shape, mean, float(shift), float(unit))
+    shift = compute.type(math.nan if mean is None else mean)
+    unit = compute.type(math.nan if stddev is None else stddev) or compute.type(1)
+    found = reducer(replicated(array))(array, shift, unit)
+    return Begun(found, functools.partial(on_device, size=math.prod(array.shape), mean=mean))
+
+
+def replicated(array: Array) -> NamedSharding | None:
+    """Where numbers of a sharded array are to be: with every device that has a part of it."""
+    sharding = getattr(array, "sharding", None)
+    if not isinstance(sharding, NamedSharding) or len(sharding.device_set) == 1:
+        return None
+    return NamedSharding(sharding.mesh, PartitionSpec())
 
 
 def lies_on_host(array: Array) -> bool:
@@ -88,25 +133,59 @@ def lies_on_host(array: Array) -> bool:
     return all(device.platform == "cpu" for device in array.devices())
 
 
-def on_host(array: HostArray, mean: float) -> Observed:
-    """Look at an array of the host."""
+def on_host(array: HostArray, mean: float | None, *, exact: bool = False) -> Observed:
+    """Look at an array of the host.
+
+    Args:
+        array: the array.
+        mean: what its mean should be; `None` if nobody knows.
+        exact: whether to count every zero, also where no sample holds one; of ones, none.
+    """
+    return begin_on_host(array, mean, exact=exact)()
+
+
+def begin_on_host(
+    array: HostArray, mean: float | None, *, exact: bool = False
+) -> Callable[[], Observed]:
+    """Begin to look at an array of the host: threads read it while more is begun."""
     flat = array.reshape(-1)  # A copy, if it is a part of another.
-    blocks = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
-    shift = np.float32(mean)
-    if len(blocks) > 4:
-        share = -(-len(blocks) // (4 * pool.threads()))
-        jobs = [blocks[start : start + share] for start in range(0, len(blocks), share)]
-        parts = list(pool.workers().map(functools.partial(sums, shift=shift), jobs))
-    else:
-        parts = [sums(blocks, shift)]
-    total, squares, low, high = np.array(parts).T
     sample = flat[positions(flat.size)]
-    zeros, ones = equal(flat, sample, 0), equal(flat, sample, 1)
-    varies = low.min() < high.max()
-    if not math.isfinite(squares.sum()) or (varies and squares.sum() < TINY * flat.size):
+    mean = middle(sample) if mean is None else mean
+    shift = np.float32(mean)
+    blocks = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
+    if len(blocks) <= ALONE:
+        own = sums(blocks, shift, exact=exact)
+        return lambda: of_host(flat, sample, mean, shift, exact, [own])
+    share = max(ALONE, -(-len(blocks) // (4 * pool.threads())))
+    jobs = [
+        pool.workers().submit(sums, blocks[start : start + share], shift, exact=exact)
+        for start in range(0, len(blocks), share)
+    ]
+    return lambda: of_host(flat, sample, mean, shift, exact, [job.result() for job in jobs])
+
+
+def of_host(
+    flat: HostArray, sample: HostArray, mean: float, shift: Any, exact: bool, parts: list[Sums]
+) -> Observed:
+    """What was seen of an array of the host, part by part."""
+    total, squares = sum(one.total for one in parts), sum(one.squares for one in parts)
+    low, high = min(one.low for one in parts), max(one.high for one in parts)
+    zeros = sum(one.zeros for one in parts) if exact else equal(flat, sample, 0)
+    ones = 0 if exact else equal(flat, sample, 1)
+    if not math.isfinite(squares) or (low < high and squares < TINY * flat.size):
         return irregular(flat, mean, sample)._replace(zeros=zeros, ones=ones)
-    known = summary(flat.size, total.sum(), squares.sum(), mean, float(shift))
-    return known._replace(low=low.min(), high=high.max(), zeros=zeros, ones=ones, sample=sample)
+    known = summary(flat.size, total, squares, mean, float(shift))
+    return known._replace(low=low, high=high, zeros=zeros, ones=ones, sample=sample)
+
+
+def middle(sample: HostArray) -> float:
+    """Around what to sum, where nobody knows the mean: 0, unless all is far from it."""
+    values = sample.astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0
+    mean = float(values.mean())
+    return mean if abs(mean) > float(values.std()) else 0.0
 
 
 def equal(flat: HostArray, sample: HostArray, number: int) -> int:
@@ -120,23 +199,26 @@ def ones() -> HostArray:
     return np.ones(BLOCK, np.float32)
 
 
-def sums(blocks: list[HostArray], shift: Any) -> tuple[float, float, float, float]:
-    """The sums of the distances from a number and of their squares, and the extremes, of blocks.
+def sums(blocks: list[HostArray], shift: Any, *, exact: bool) -> Sums:
+    """Of blocks, the sums of the distances from a number and of their squares, the extremes, zeros.
 
     Sums of what is far from 0 would leave nothing of the spread around it.
     """
     total = squares = 0.0
+    zeros = 0
     low, high = math.inf, -math.inf
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks:
             values = block if block.dtype == np.float64 else block.astype(np.float32, copy=False)
             low, high = min(low, float(values.min())), max(high, float(values.max()))
+            if exact:
+                zeros += int(np.count_nonzero(values == 0))
             if shift:
                 values = values - values.dtype.type(shift)
             unit = ones()[: values.size].astype(values.dtype, copy=False)
             total += float(np.dot(values, unit))
             squares += float(np.dot(values, values))
-    return total, squares, low, high
+    return Sums(total, squares, low, high, zeros)
 
 
 def irregular(flat: HostArray, mean: float, sample: HostArray) -> Observed:
@@ -173,38 +255,51 @@ def positions(size: int) -> HostArray:
     return found
 
 
-def on_device(
-    found: Sequence[jax.Array], shape: tuple[int, ...], mean: float, shift: float, unit: float
-) -> Observed:
+def on_device(found: Sequence[Any], size: int, mean: float | None) -> Observed:
     """What was seen of an array where it lies."""
     numbers, counts, sample = map(np.asarray, found)
-    offset, squares, low, high = numbers.astype(float).tolist()
+    offset, squares, low, high, shift, unit = numbers.astype(float).tolist()
     bad, zeros, ones = counts.tolist()
-    size = math.prod(shape)
     if not size - bad:
         return Observed(size, *(math.nan,) * 5, bad, zeros, ones, sample)
-    known = summary(size - bad, offset * unit, squares * unit * unit, mean, shift)
+    around = shift if mean is None else mean
+    known = summary(size - bad, offset * unit, squares * unit * unit, around, shift)
     seen = known._replace(size=size, low=low, high=high, bad=bad)
     return seen._replace(zeros=zeros, ones=ones, sample=sample)
 
 
-@jax.jit
+@bounded(64)
+def reducer(sharding: NamedSharding | None) -> Jitted:
+    """The program that looks at arrays, with its results laid out so."""
+    return jax.jit(reduced, out_shardings=sharding)
+
+
 def reduced(
     array: jax.Array, shift: jax.Array, unit: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Sums of the distances, in units, and of their squares, extremes; counts; and a sample."""
+    """Sums of the distances, in units, and of their squares, extremes; counts; and a sample.
+
+    Where the shift or the unit is no number, the sample tells one.
+    """
     wide = array.astype(compute_dtype(array.dtype))
     finite = jnp.isfinite(wide)
+    places = np.unravel_index(positions(array.size), array.shape) if array.ndim else ()
+    sample = wide[tuple(map(np.asarray, places))]
+    known = jnp.isfinite(sample)
+    own, spread = jnp.mean(sample, where=known), jnp.std(sample, where=known)
+    shift = jnp.where(jnp.isnan(shift), jnp.where(jnp.any(known), own, 0), shift)
+    unit = jnp.where(jnp.isnan(unit), jnp.where(spread > 0, spread, 1), unit)
     distance = jnp.where(finite, (wide - shift) / unit, 0)
     numbers = [
         total(distance),
         total(jnp.square(distance)),
         jnp.min(jnp.where(finite, wide, jnp.inf)),
         jnp.max(jnp.where(finite, wide, -jnp.inf)),
+        shift,
+        unit,
     ]
     counts = [jnp.sum(one, dtype=np.int32) for one in (~finite, wide == 0, wide == 1)]
-    places = np.unravel_index(positions(array.size), array.shape) if array.ndim else ()
-    return jnp.stack(numbers), jnp.stack(counts), wide[tuple(map(np.asarray, places))]
+    return jnp.stack(numbers), jnp.stack(counts), sample
 
 
 def total(values: jax.Array) -> jax.Array:

@@ -24,8 +24,8 @@ def choice(owner: str, argument: str, value: object, choices: Iterable[str]) -> 
 
 
 @contextlib.contextmanager
-def extra(owner: str, library: str) -> Iterator[None]:
-    """Around the imports of a library that an extra of its name installs."""
+def extra(owner: str, library: str, *, name: str | None = None) -> Iterator[None]:
+    """Around the imports of a library that an extra installs, one of its name if none is given."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -34,7 +34,7 @@ def extra(owner: str, library: str) -> Iterator[None]:
             raise
         raise ModuleNotFoundError(
             f"{owner} needs {library}, which is not installed. "
-            f"Install it: pip install 'cthulhu-jax[{library}]'",
+            f"Install it: pip install 'cthulhu-jax[{name or library}]'",
             name=error.name,
         ) from error
 

@@ -27,7 +27,7 @@ class Panel(NamedTuple):
 
 def drawn(panels: Sequence[Panel], widths: Sequence[int], label: str, columns: int) -> "Figure":
     """A panel for each activation, in rows; the steps have one legend."""
-    with checks.extra("CoordCheck.plot", "matplotlib"):
+    with checks.extra("CoordCheck.plot", "matplotlib", name="plot"):
         from matplotlib import colormaps
         from matplotlib.figure import Figure
 

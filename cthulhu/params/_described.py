@@ -11,7 +11,6 @@ from cthulhu.trees import join
 
 def describe(leaf: Leaf) -> LeafPlan:
     """The row of one leaf."""
-    initializer, given = leaf.unbound
     fans = None if leaf.draw is None else naming.fans_of_draw(leaf.draw, leaf.initializer)
     source = leaf.source
     if leaf.used is not None and fans_of(leaf.initializer, leaf.layer_shape) is None:
@@ -19,9 +18,6 @@ def describe(leaf: Leaf) -> LeafPlan:
         layout, source = layout_in_layer(leaf.used, leaf.stack), "use"
         fans = None if layout is None else layout.fans(leaf.layer_shape)
     expected = None if leaf.draw is None else leaf.draw.moments()
-    called = getattr(initializer, "__name__", None) or repr(initializer)
-    if given:
-        called += f"({', '.join(f'{name}={value!r}' for name, value in given.items())})"
     spec = getattr(leaf.sharding, "spec", leaf.sharding)
     return LeafPlan(
         path=join(leaf.path),
@@ -29,7 +25,7 @@ def describe(leaf: Leaf) -> LeafPlan:
         dtype=str(leaf.dtype),
         sharding=None if leaf.sharding is None else str(spec),
         nbytes=leaf.nbytes,
-        initializer=called,
+        initializer=called(leaf),
         fan_in=None if fans is None else fans.fan_in,
         fan_out=None if fans is None else fans.fan_out,
         mean=None if expected is None else expected.mean + 0.0,
@@ -38,3 +34,12 @@ def describe(leaf: Leaf) -> LeafPlan:
         role=leaf.role or (None if leaf.used is None else leaf.used.role),
         fans_from=None if fans is None else source,
     )
+
+
+def called(leaf: Leaf) -> str:
+    """What makes a leaf, in words."""
+    initializer, given = leaf.unbound
+    name: str = getattr(initializer, "__name__", None) or repr(initializer)
+    if given:
+        name += f"({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+    return name

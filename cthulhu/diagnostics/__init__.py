@@ -1,0 +1,14 @@
+"""Seeing parameters: what is in them, beside what should be, as numbers and as pictures.
+
+`report` looks at each parameter once, where it lies (`cthulhu.audit`'s sums, extremes and sample),
+and holds it against the law that its rules give it, if there are rules (`_outlook`: moments, and
+how far chance moves them). What it says is data (`_leaf`, `_data`), which `report(…).plot()` draws;
+`histogram` draws one array, or what one initializer makes, with the law's density over it.
+"""
+
+from cthulhu.diagnostics._data import TreeReport
+from cthulhu.diagnostics._histogram import histogram
+from cthulhu.diagnostics._leaf import Histogram, LeafReport
+from cthulhu.diagnostics._report import report
+
+__all__ = ["Histogram", "LeafReport", "TreeReport", "histogram", "report"]
