@@ -81,6 +81,7 @@ FOUND = {
     ),
     "moved": (lambda p, x: 2 * jnp.reshape((x @ p["a"]).T, (2, 12)), {"a": 2 * H.T.reshape(2, 12)}),
     "read by two": (twice_read, {"a": H}),
+    "a number": (lambda p, x: jnp.vdot(x @ p["a"], x @ p["a"]), {"a": H.ravel(), "a#2": H.ravel()}),
     "no scalar": (lambda p, x: (x @ p["a"]) * p["b"][None], {"a": H}),
     "dividend": (lambda p, x: 1 / (x @ p["a"]), {"a": H}),
     "read twice": (lambda p, x: (x @ p["a"], 2 * (x @ p["a"])), {"a": H, "a#2": 2 * H}),
