@@ -7,7 +7,7 @@ from jax.tree_util import tree_unflatten
 from cthulhu import checks
 from cthulhu._types import PyTree
 from cthulhu.mup._kinds import KindLike, kind_of
-from cthulhu.mup._scale import by_leaf, factors, labelled
+from cthulhu.mup._scale import by_leaf, factors, labelled, of_own_state
 from cthulhu.mup._shapes import Shapes
 from cthulhu.trees import flatten
 
@@ -55,7 +55,8 @@ def chained(
         parts += [by_leaf(owner, shapes, {path: by[path] / late[path] for path in by}), decay]
         if set(late.values()) != {1.0}:
             parts.append(by_leaf(owner, shapes, late))
-    return optax.chain(*parts, optax.scale_by_learning_rate(learning_rate))
+    tx = optax.chain(*parts, optax.scale_by_learning_rate(learning_rate))
+    return of_own_state(owner, tx)
 
 
 def adam(
@@ -87,7 +88,7 @@ def adam(
         An `optax.GradientTransformation`.
 
     Raises:
-        ValueError, ModuleNotFoundError: as `scale`.
+        ValueError, ModuleNotFoundError: as `scale`; at a step, a state of another tree.
 
     Example:
         >>> import jax.numpy as jnp
@@ -140,7 +141,7 @@ def adamw(
         An `optax.GradientTransformation`.
 
     Raises:
-        ValueError, ModuleNotFoundError: as `scale`.
+        ValueError, ModuleNotFoundError: as `scale`; at a step, a state of another tree.
 
     Example:
         >>> import jax.numpy as jnp
@@ -182,7 +183,7 @@ def sgd(
         An `optax.GradientTransformation`.
 
     Raises:
-        ValueError, ModuleNotFoundError: as `scale`.
+        ValueError, ModuleNotFoundError: as `scale`; at a step, a state of another tree.
 
     Example:
         >>> import jax.numpy as jnp
@@ -229,7 +230,7 @@ def lion(
         An `optax.GradientTransformation`.
 
     Raises:
-        ValueError, ModuleNotFoundError: as `scale`.
+        ValueError, ModuleNotFoundError: as `scale`; at a step, a state of another tree.
 
     Example:
         >>> import jax.numpy as jnp

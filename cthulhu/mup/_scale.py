@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import jax
+import jax.numpy as jnp
 from jax.tree_util import tree_unflatten
 
 from cthulhu import checks
@@ -103,6 +105,47 @@ def by_leaf(
 def times(leaf: Any, factor: Any) -> Any:
     """An update times a number; by 1 it is the same object."""
     return leaf if isinstance(factor, int | float) and factor == 1 else leaf * factor
+
+
+def of_own_state(owner: str, tx: Any) -> "optax.GradientTransformationExtraArgs":
+    """An optimizer that says so where a state is not its own.
+
+    Its updates are those of `tx`; only where one fails, the state is looked at.
+    """
+    import optax
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **more: Any) -> Any:
+        try:
+            return tx.update(updates, state, params, **more)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            problem = foreign(tx, updates if params is None else params, state)
+            if problem is None:
+                raise
+            raise ValueError(
+                f"{owner}: the state is not that of these shapes: {problem}. An optimizer state "
+                "belongs to one tree at one width: make it with init(params), or restore one that "
+                "was made with equal shapes and options"
+            ) from error
+
+    return optax.GradientTransformationExtraArgs(tx.init, update)
+
+
+def foreign(tx: Any, params: PyTree, state: Any) -> str | None:
+    """What tells a state from that of these parameters; `None` if nothing does."""
+    try:
+        own = jax.eval_shape(tx.init, params)
+    except (TypeError, ValueError):
+        return None  # The parameters are at fault, and the first error says it.
+    if jax.tree.structure(own) != jax.tree.structure(state):
+        return "it has another structure"
+    differing = [
+        f"{jax.tree_util.keystr(path)} has shape {jnp.shape(leaf)} in place of {known.shape}"
+        for (path, known), leaf in zip(
+            jax.tree_util.tree_leaves_with_path(own), jax.tree.leaves(state), strict=True
+        )
+        if jnp.shape(leaf) != known.shape
+    ]
+    return differing[0] if differing else None
 
 
 def labelled(

@@ -57,6 +57,13 @@ def scanned(p: Any, x: Any) -> Any:
     return lax.scan(layer, x, p["w"])[0]
 
 
+def unrolled_state(p: Any, x: Any) -> Any:
+    state = p["h"]
+    for step in x:
+        state = jnp.tanh(step @ p["u"] + state @ p["w"])
+    return state
+
+
 def unrolled_cell(p: Any, x: Any) -> Any:
     state = jnp.zeros((2, 4))
     for at in range(2):
@@ -515,6 +522,18 @@ ROWS: dict[str, Row] = {
         {"a": spec(6, 2), "b": spec(2, 4)},
         (X,),
         {"a": "opaque out:0,1", "b": "opaque out:0,1"},
+    ),
+    "a product of parameters that is added": Row(
+        lambda p, x: dense(p, x) + (p["a"] @ p["b"])[None, None],
+        {"w": spec(6, 4), "a": spec(3), "b": spec(3, 4)},
+        (X,),
+        {"w": "kernel in:0 out:1", "a": "opaque out:0", "b": "opaque out:0,1"},
+    ),
+    "a cell whose state begins as a parameter, without a batch": Row(
+        unrolled_state,
+        {"h": spec(4), "u": spec(6, 4), "w": spec(4, 4)},
+        (spec(3, 6),),
+        {"h": "opaque out:0", "u": "kernel in:0 out:1", "w": "kernel in:0 out:1"},
     ),
     "latents": Row(
         latents,
