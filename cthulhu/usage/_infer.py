@@ -119,7 +119,9 @@ def summary(path: str, shape: tuple[int, ...], uses: tuple[Use, ...]) -> LeafUsa
     """What a parameter is, of all that it is used as."""
     known = [use for use in uses if use.role != "opaque"]
     first = known[0] if known else uses[0] if uses else NOWHERE
-    ways = {(use.role, use.axes) for use in known if use.role in ("kernel", "table")}
+    # What goes backwards to an input, as in a force or an inner step, ties a kernel to nothing.
+    forwards = [use for use in known if "transpose(" not in use.where]
+    ways = {(use.role, use.axes) for use in forwards if use.role in ("kernel", "table")}
     return LeafUsage(path, shape, first.role, uses, len(ways) > 1, note(first, uses))
 
 

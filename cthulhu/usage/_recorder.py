@@ -79,6 +79,15 @@ class Recorder:
         finally:
             self.deaf -= 1
 
+    @contextmanager
+    def aside(self) -> Iterator[dict[tuple[int, Place], Use]]:
+        """While uses are taken down elsewhere."""
+        kept, self.uses = self.uses, {}
+        try:
+            yield self.uses
+        finally:
+            self.uses = kept
+
     def where(self) -> str:
         """The modules and functions around the equation."""
         if self.equation is None:

@@ -74,7 +74,7 @@ class LeafUsage:
         role: what it is to the activations; see `Role`.
         uses: every place where it meets them, in the order of the program.
         tied: whether it is used in two ways: as a table and as a kernel, or as a kernel
-            with inputs and outputs changed.
+            with inputs and outputs changed. Derivatives, which go backwards, do not count.
         note: what could not be followed.
 
     Example:
