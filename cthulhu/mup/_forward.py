@@ -5,7 +5,7 @@ import dataclasses
 from cthulhu import checks
 from cthulhu.mup._kind import Kind, Residual
 from cthulhu.mup._kinds import KindLike, kind_of
-from cthulhu.mup._shapes import Shapes
+from cthulhu.mup._shapes import Shapes, check_shapes
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._rule_errors import cut
 
@@ -129,6 +129,7 @@ def forward(shapes: Shapes, kind: KindLike = "mup") -> Forward:
         >>> mup.forward(mup.infer(head(64), head(256), layout="in_out")).readout
         0.25
     """
+    check_shapes("mup.forward", shapes)
     known = kind_of("mup.forward", kind)
     if shapes.leaves:
         shapes.multipliers(known)
@@ -167,6 +168,7 @@ def fold_readout(shapes: Shapes, readouts: str = ".*") -> Shapes:
         Yang, Hu and others (2022), "Tensor Programs V", https://arxiv.org/abs/2203.03466,
         table 3.
     """
+    check_shapes("mup.fold_readout", shapes)
     names = [leaf.path for leaf in shapes]
     chosen = {names[at] for at in patterns.matching("mup.fold_readout: readouts", readouts, names)}
     tied = [leaf.path for leaf in shapes if leaf.role == "tied" and leaf.path in chosen]

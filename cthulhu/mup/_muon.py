@@ -90,7 +90,7 @@ def muon(
         >>> 0.5 < -float(updates["kernel"][0, 0]) < 1.5
         True
     """
-    kind = checked(OWNER, kind)
+    kind = checked(OWNER, shapes, kind)
     import optax
 
     factors = muon_factors(shapes, kind, consistent_rms)

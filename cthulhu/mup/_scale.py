@@ -10,7 +10,7 @@ from jax.tree_util import tree_unflatten
 from cthulhu import checks
 from cthulhu._types import PyTree
 from cthulhu.mup._kinds import KindLike, kind_of
-from cthulhu.mup._shapes import Shapes
+from cthulhu.mup._shapes import Shapes, check_shapes
 from cthulhu.params._rule_errors import cut
 from cthulhu.trees import flatten, is_array, join
 
@@ -56,6 +56,7 @@ def scale(
     Raises:
         ValueError: `optimizer` or `kind` is unknown, or has no rule for a parameter. When it is
             used, the tree has parameters, or shapes, that `shapes` has not.
+        TypeError: `shapes` is no `Shapes`.
         ModuleNotFoundError: optax is not installed.
 
     Example:
@@ -68,6 +69,7 @@ def scale(
         >>> float(updates["kernel"][0, 0]), float(updates["bias"][0])
         (0.25, 1.0)
     """
+    check_shapes("mup.scale", shapes)
     column = OPTIMIZERS[checks.choice("mup.scale", "optimizer", optimizer, OPTIMIZERS)]
     return by_leaf("mup.scale", shapes, factors("mup.scale", shapes, column, kind))
 
@@ -136,7 +138,8 @@ def foreign(tx: Any, params: PyTree, state: Any) -> str | None:
         own = jax.eval_shape(tx.init, params)
     except (TypeError, ValueError):
         return None  # The parameters are at fault, and the first error says it.
-    if jax.tree.structure(own) != jax.tree.structure(state):
+    structure: Any = jax.tree.structure(own)
+    if structure != jax.tree.structure(state):
         return "it has another structure"
     differing = [
         f"{jax.tree_util.keystr(path)} has shape {jnp.shape(leaf)} in place of {known.shape}"
