@@ -1,6 +1,7 @@
 """`forward`: the numbers that a parametrization asks of the code of a model."""
 
 import dataclasses
+import functools
 
 from cthulhu import checks
 from cthulhu.mup._kind import Kind, Residual
@@ -31,10 +32,16 @@ class Forward:
     shapes: Shapes
     kind: Kind
 
+    @functools.cached_property
+    def _factors(self) -> dict[str, float]:
+        """What multiplies each product, by path."""
+        found = self.shapes.multipliers(self.kind) if self.shapes.leaves else {}
+        return {path: one.forward for path, one in found.items()}
+
     def __getitem__(self, path: str) -> float:
         """What multiplies the product of a parameter, by its path joined by slashes."""
         self.shapes[path]
-        return self.shapes.multipliers(self.kind)[path].forward
+        return self._factors[path]
 
     @property
     def readout(self) -> float:
@@ -45,11 +52,10 @@ class Forward:
                 that does not grow, as a router and the keys of fixed heads do, is a readout
                 too: each has its factor by path, or is folded.
         """
-        multipliers = self.shapes.multipliers(self.kind)
         found = {
-            leaf.path: multipliers[leaf.path].forward
+            leaf.path: self._factors[leaf.path]
             for leaf in self.shapes
-            if leaf.role in ("output", "tied") and multipliers[leaf.path].forward != 1
+            if leaf.role in ("output", "tied") and self._factors[leaf.path] != 1
         }
         if len(found) > 1:
             lines = cut([f"  forward[{path!r}] is {one:.4g}" for path, one in found.items()])
