@@ -176,6 +176,23 @@ def test_muon_gets_the_axes_of_kernels(found: Usage, tree: Any) -> None:
         usage.muon_axes(found, exclude=["heat/kernel"])
 
 
+@pytest.mark.parametrize(
+    ("shape", "use"),
+    {
+        "groups": ((3, 2, 8), Use("kernel", "conv", (1,), (2,), groups=4)),
+        "one output": ((6, 1), Use("kernel", "dot_general", (0,), (1,))),
+        "one input": ((1, 6), Use("kernel", "dot_general", (0,), (1,))),
+        "a table": ((6, 4), Use("table", "gather", (0,), (1,))),
+        "axes that are not told": ((6,), Use("kernel", "dot_general", (0,), (0,))),
+    }.values(),
+)
+def test_what_is_no_matrix_is_not_for_muon(shape: tuple[int, ...], use: Use) -> None:
+    other = LeafUsage("v", (6, 4), "kernel", (Use("kernel", "dot_general", (0,), (1,)),))
+    axes = usage.muon_axes(Usage((LeafUsage("w", shape, use.role, (use,)), other)))
+    assert axes["w"] is None
+    assert axes["v"].reduction_axis == (0,)
+
+
 def test_muon_takes_its_axes_and_orthogonalizes_along_them(found: Usage, tree: Any) -> None:
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), tree)
     keys = iter(jax.random.split(jax.random.key(0), 32))
