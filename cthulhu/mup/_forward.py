@@ -1,11 +1,12 @@
 """`forward`: the numbers that a parametrization asks of the code of a model."""
 
 import dataclasses
+import functools
 
 from cthulhu import checks
 from cthulhu.mup._kind import Kind, Residual
 from cthulhu.mup._kinds import KindLike, kind_of
-from cthulhu.mup._shapes import Shapes
+from cthulhu.mup._shapes import Shapes, check_shapes
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._rule_errors import cut
 
@@ -31,10 +32,16 @@ class Forward:
     shapes: Shapes
     kind: Kind
 
+    @functools.cached_property
+    def _factors(self) -> dict[str, float]:
+        """What multiplies each product, by path."""
+        found = self.shapes.multipliers(self.kind) if self.shapes.leaves else {}
+        return {path: one.forward for path, one in found.items()}
+
     def __getitem__(self, path: str) -> float:
         """What multiplies the product of a parameter, by its path joined by slashes."""
         self.shapes[path]
-        return self.shapes.multipliers(self.kind)[path].forward
+        return self._factors[path]
 
     @property
     def readout(self) -> float:
@@ -45,11 +52,10 @@ class Forward:
                 that does not grow, as a router and the keys of fixed heads do, is a readout
                 too: each has its factor by path, or is folded.
         """
-        multipliers = self.shapes.multipliers(self.kind)
         found = {
-            leaf.path: multipliers[leaf.path].forward
+            leaf.path: self._factors[leaf.path]
             for leaf in self.shapes
-            if leaf.role in ("output", "tied") and multipliers[leaf.path].forward != 1
+            if leaf.role in ("output", "tied") and self._factors[leaf.path] != 1
         }
         if len(found) > 1:
             lines = cut([f"  forward[{path!r}] is {one:.4g}" for path, one in found.items()])
@@ -129,6 +135,7 @@ def forward(shapes: Shapes, kind: KindLike = "mup") -> Forward:
         >>> mup.forward(mup.infer(head(64), head(256), layout="in_out")).readout
         0.25
     """
+    check_shapes("mup.forward", shapes)
     known = kind_of("mup.forward", kind)
     if shapes.leaves:
         shapes.multipliers(known)
@@ -167,6 +174,7 @@ def fold_readout(shapes: Shapes, readouts: str = ".*") -> Shapes:
         Yang, Hu and others (2022), "Tensor Programs V", https://arxiv.org/abs/2203.03466,
         table 3.
     """
+    check_shapes("mup.fold_readout", shapes)
     names = [leaf.path for leaf in shapes]
     chosen = {names[at] for at in patterns.matching("mup.fold_readout: readouts", readouts, names)}
     tied = [leaf.path for leaf in shapes if leaf.role == "tied" and leaf.path in chosen]

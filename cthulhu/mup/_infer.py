@@ -169,9 +169,9 @@ def check_paths(first: str, second: str, one: Sequence[str] | Any, other: Any) -
     """Refuse trees that have not the same parameters."""
     lines = [
         f"  {path}: in {here} alone"
-        for here, mine, theirs in ((first, one, other), (second, other, one))
+        for here, mine, theirs in ((first, one, set(other)), (second, other, set(one)))
         for path in mine
-        if path not in set(theirs)
+        if path not in theirs
     ]
     if lines:
         raise ValueError(

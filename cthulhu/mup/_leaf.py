@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Literal, TypeAlias, get_args
 
+from cthulhu import checks
+
 Role: TypeAlias = Literal["input", "hidden", "output", "tied", "scalar"]
 """What grows of a parameter when the model does.
 
@@ -43,6 +45,9 @@ class LeafShape:
         folded: whether it is a readout that holds the factor of its logits itself; see
             `fold_readout`.
 
+    Raises:
+        ValueError: `role` is unknown.
+
     Example:
         >>> import jax, numpy as np
         >>> from cthulhu import mup
@@ -67,6 +72,10 @@ class LeafShape:
     groups: int = 1
     dtype: str = "float32"
     folded: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the role, by which everything goes."""
+        checks.choice("LeafShape", "role", self.role, ROLES)
 
     @property
     def ninf(self) -> int:

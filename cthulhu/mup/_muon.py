@@ -10,7 +10,7 @@ from cthulhu._types import PyTree
 from cthulhu.mup._kinds import KindLike
 from cthulhu.mup._leaf import LeafShape
 from cthulhu.mup._optimizers import adamw, checked, decayed
-from cthulhu.mup._scale import by_leaf, labelled
+from cthulhu.mup._scale import by_leaf, labelled, of_own_state
 from cthulhu.mup._shapes import Shapes
 from cthulhu.trees import flatten
 
@@ -90,7 +90,7 @@ def muon(
         >>> 0.5 < -float(updates["kernel"][0, 0]) < 1.5
         True
     """
-    kind = checked(OWNER, kind)
+    kind = checked(OWNER, shapes, kind)
     import optax
 
     factors = muon_factors(shapes, kind, consistent_rms)
@@ -132,7 +132,8 @@ def muon(
         return tree_unflatten(flatten(params)[2], found)
 
     last = optax.scale_by_learning_rate(learning_rate)
-    return optax.partition({"muon": optax.chain(*parts, last), "adam": rest}, labels)
+    tx = optax.partition({"muon": optax.chain(*parts, last), "adam": rest}, labels)
+    return of_own_state(OWNER, tx)
 
 
 def muon_factors(shapes: Shapes, kind: Any, consistent_rms: Any) -> dict[str, Any]:

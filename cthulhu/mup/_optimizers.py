@@ -7,8 +7,8 @@ from jax.tree_util import tree_unflatten
 from cthulhu import checks
 from cthulhu._types import PyTree
 from cthulhu.mup._kinds import KindLike, kind_of
-from cthulhu.mup._scale import by_leaf, factors, labelled
-from cthulhu.mup._shapes import Shapes
+from cthulhu.mup._scale import by_leaf, factors, labelled, of_own_state
+from cthulhu.mup._shapes import Shapes, check_shapes
 from cthulhu.trees import flatten
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def chained(
         parts += [by_leaf(owner, shapes, {path: by[path] / late[path] for path in by}), decay]
         if set(late.values()) != {1.0}:
             parts.append(by_leaf(owner, shapes, late))
-    return optax.chain(*parts, optax.scale_by_learning_rate(learning_rate))
+    tx = optax.chain(*parts, optax.scale_by_learning_rate(learning_rate))
+    return of_own_state(owner, tx)
 
 
 def adam(
@@ -87,7 +88,7 @@ def adam(
         An `optax.GradientTransformation`.
 
     Raises:
-        ValueError, ModuleNotFoundError: as `scale`.
+        ValueError, TypeError, ModuleNotFoundError: as `scale`; at a step, a state of another tree.
 
     Example:
         >>> import jax.numpy as jnp
@@ -99,7 +100,7 @@ def adam(
         -0.125
     """
     options = {"b1": b1, "b2": b2, "eps_root": eps_root, "mu_dtype": mu_dtype}
-    kind = checked("mup.adam", kind)
+    kind = checked("mup.adam", shapes, kind)
     first = scale_by_adam("mup.adam", shapes, kind, eps, nesterov=nesterov, **options)
     return chained("mup.adam", shapes, "adam", kind, learning_rate, first)
 
@@ -140,7 +141,7 @@ def adamw(
         An `optax.GradientTransformation`.
 
     Raises:
-        ValueError, ModuleNotFoundError: as `scale`.
+        ValueError, TypeError, ModuleNotFoundError: as `scale`; at a step, a state of another tree.
 
     Example:
         >>> import jax.numpy as jnp
@@ -153,7 +154,7 @@ def adamw(
         -0.05
     """
     options = {"b1": b1, "b2": b2, "eps_root": eps_root, "mu_dtype": mu_dtype}
-    kind = checked("mup.adamw", kind)
+    kind = checked("mup.adamw", shapes, kind)
     first = scale_by_adam("mup.adamw", shapes, kind, eps, nesterov=nesterov, **options)
     decay = decayed(weight_decay, mask)
     return chained("mup.adamw", shapes, "adam", kind, learning_rate, first, decay)
@@ -182,7 +183,7 @@ def sgd(
         An `optax.GradientTransformation`.
 
     Raises:
-        ValueError, ModuleNotFoundError: as `scale`.
+        ValueError, TypeError, ModuleNotFoundError: as `scale`; at a step, a state of another tree.
 
     Example:
         >>> import jax.numpy as jnp
@@ -193,7 +194,7 @@ def sgd(
         >>> float(updates["bias"][0])
         -2.0
     """
-    kind = checked("mup.sgd", kind)
+    kind = checked("mup.sgd", shapes, kind)
     import optax
 
     first = optax.identity()
@@ -229,7 +230,7 @@ def lion(
         An `optax.GradientTransformation`.
 
     Raises:
-        ValueError, ModuleNotFoundError: as `scale`.
+        ValueError, TypeError, ModuleNotFoundError: as `scale`; at a step, a state of another tree.
 
     Example:
         >>> import jax.numpy as jnp
@@ -240,7 +241,7 @@ def lion(
         >>> float(updates["kernel"][0, 0])
         -0.125
     """
-    kind = checked("mup.lion", kind)
+    kind = checked("mup.lion", shapes, kind)
     import optax
 
     first = optax.scale_by_lion(b1=b1, b2=b2, mu_dtype=mu_dtype)
@@ -248,8 +249,9 @@ def lion(
     return chained("mup.lion", shapes, "adam", kind, learning_rate, first, decay)
 
 
-def checked(owner: str, kind: KindLike) -> Any:
-    """A kind of parametrization, where optax is installed."""
+def checked(owner: str, shapes: Shapes, kind: KindLike) -> Any:
+    """A kind of parametrization, where optax is installed and shapes are some."""
+    check_shapes(owner, shapes)
     with checks.extra(owner, "optax"):
         import optax  # noqa: F401
     return kind_of(owner, kind)

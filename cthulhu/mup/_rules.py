@@ -15,7 +15,7 @@ from cthulhu.initializers._nested import Combinator
 from cthulhu.mup._kind import Kind, Multipliers
 from cthulhu.mup._kinds import KindLike, kind_of
 from cthulhu.mup._leaf import LeafShape
-from cthulhu.mup._shapes import Shapes
+from cthulhu.mup._shapes import Shapes, check_shapes
 from cthulhu.params import OrthogonalTo, RingNormalizer, Rule, Rules, Tied, WeightNormScale
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._beside import as_rules
@@ -94,6 +94,7 @@ def rules(
         Rule('out', Scaled(init=LecunNormal(), factor=2.0))
         Rule('.*', LecunNormal())
     """
+    check_shapes(OWNER, shapes)
     given = as_rules(OWNER, rules, layout, usage)
     kind = kind_of(OWNER, kind)
     multipliers = shapes.multipliers(kind)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import jax
+import jax.numpy as jnp
 from jax.tree_util import tree_unflatten
 
 from cthulhu import checks
 from cthulhu._types import PyTree
 from cthulhu.mup._kinds import KindLike, kind_of
-from cthulhu.mup._shapes import Shapes
+from cthulhu.mup._shapes import Shapes, check_shapes
 from cthulhu.params._rule_errors import cut
 from cthulhu.trees import flatten, is_array, join
 
@@ -54,6 +56,7 @@ def scale(
     Raises:
         ValueError: `optimizer` or `kind` is unknown, or has no rule for a parameter. When it is
             used, the tree has parameters, or shapes, that `shapes` has not.
+        TypeError: `shapes` is no `Shapes`.
         ModuleNotFoundError: optax is not installed.
 
     Example:
@@ -66,6 +69,7 @@ def scale(
         >>> float(updates["kernel"][0, 0]), float(updates["bias"][0])
         (0.25, 1.0)
     """
+    check_shapes("mup.scale", shapes)
     column = OPTIMIZERS[checks.choice("mup.scale", "optimizer", optimizer, OPTIMIZERS)]
     return by_leaf("mup.scale", shapes, factors("mup.scale", shapes, column, kind))
 
@@ -103,6 +107,48 @@ def by_leaf(
 def times(leaf: Any, factor: Any) -> Any:
     """An update times a number; by 1 it is the same object."""
     return leaf if isinstance(factor, int | float) and factor == 1 else leaf * factor
+
+
+def of_own_state(owner: str, tx: Any) -> "optax.GradientTransformationExtraArgs":
+    """An optimizer that says so where a state is not its own.
+
+    Its updates are those of `tx`; only where one fails, the state is looked at.
+    """
+    import optax
+
+    def update(updates: PyTree, state: Any, params: PyTree = None, **more: Any) -> Any:
+        try:
+            return tx.update(updates, state, params, **more)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            problem = foreign(tx, updates if params is None else params, state)
+            if problem is None:
+                raise
+            raise ValueError(
+                f"{owner}: the state is not that of these shapes: {problem}. An optimizer state "
+                "belongs to one tree at one width: make it with init(params), or restore one that "
+                "was made with equal shapes and options"
+            ) from error
+
+    return optax.GradientTransformationExtraArgs(tx.init, update)
+
+
+def foreign(tx: Any, params: PyTree, state: Any) -> str | None:
+    """What tells a state from that of these parameters; `None` if nothing does."""
+    try:
+        own = jax.eval_shape(tx.init, params)
+    except (TypeError, ValueError):
+        return None  # The parameters are at fault, and the first error says it.
+    structure: Any = jax.tree.structure(own)
+    if structure != jax.tree.structure(state):
+        return "it has another structure"
+    differing = [
+        f"{jax.tree_util.keystr(path)} has shape {jnp.shape(leaf)} in place of {known.shape}"
+        for (path, known), leaf in zip(
+            jax.tree_util.tree_leaves_with_path(own), jax.tree.leaves(state), strict=True
+        )
+        if jnp.shape(leaf) != known.shape
+    ]
+    return differing[0] if differing else None
 
 
 def labelled(

@@ -152,6 +152,15 @@ class Shapes(View):
         return f"<Shapes: {counted(len(roles), 'leaf', 'leaves')}: {', '.join(known)}>"
 
 
+def check_shapes(owner: str, shapes: Any) -> None:
+    """Refuse what is no `Shapes`, as a learning rate in its place."""
+    if not isinstance(shapes, Shapes):
+        raise TypeError(
+            f"{owner}: shapes must be what mup.infer returned; got {shapes!r} of type "
+            f"{type(shapes).__name__}"
+        )
+
+
 def frozen(record: Mapping[str, Any]) -> dict[str, Any]:
     """What JSON holds as lists, as tuples."""
     return {

@@ -25,7 +25,8 @@ def muon_axes(usage: Usage, *, exclude: Sequence[str] = ()) -> PyTree:
         A tree like the parameters, of `optax.contrib.MuonDimensionNumbers` and `None`.
 
     Raises:
-        ValueError: a path of `exclude` is no parameter.
+        KeyError: a path of `exclude` is no parameter.
+        TypeError: `exclude` is a string, and no sequence of paths.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -45,6 +46,8 @@ def muon_axes(usage: Usage, *, exclude: Sequence[str] = ()) -> PyTree:
     """
     from optax.contrib import MuonDimensionNumbers
 
+    if isinstance(exclude, str):
+        raise TypeError(f"usage.muon_axes: exclude must hold paths: [{exclude!r}]; got a string")
     for path in exclude:
         usage[path]
 

@@ -148,16 +148,19 @@ def summary(path: str, shape: tuple[int, ...], uses: tuple[Use, ...]) -> LeafUsa
     """What a parameter is, of all that it is used as."""
     known = [use for use in uses if use.role != "opaque"]
     first = known[0] if known else uses[0] if uses else NOWHERE
-    ways = {(use.role, use.axes) for use in known if use.role in ("kernel", "table")}
-    return LeafUsage(path, shape, first.role, uses, len(ways) > 1, note(first, uses))
+    # What goes backwards to an input, as in a force or an inner step, ties a kernel to nothing.
+    forwards = [use for use in known if not use.goes_backwards]
+    ways = {(use.role, use.axes) for use in forwards if use.role in ("kernel", "table")}
+    leaf = LeafUsage(path, shape, first.role, uses, len(ways) > 1)
+    return dataclasses.replace(leaf, note=note(leaf))
 
 
-def note(first: Use, uses: tuple[Use, ...]) -> str:
+def note(leaf: LeafUsage) -> str:
     """What could not be followed."""
-    texts = list(dict.fromkeys(use.why for use in uses if use.why))
-    if first.role == "kernel":
-        for axis in sorted({*first.inputs} & {*first.outputs}):
+    texts = list(dict.fromkeys(use.why for use in leaf.uses if use.why))
+    if leaf.role == "kernel":
+        for axis in sorted({*leaf.inputs} & {*leaf.outputs}):
             texts.append(f"axis {axis} is inputs and outputs")
-        for axis in sorted({*first.inputs, *first.outputs} & {*first.batch, *first.stacked}):
+        for axis in sorted({*leaf.inputs, *leaf.outputs} & {*leaf.batch, *leaf.stacked}):
             texts.append(f"axis {axis} is a stack, and inputs or outputs")
     return "; ".join(texts)

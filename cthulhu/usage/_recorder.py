@@ -79,6 +79,15 @@ class Recorder:
         finally:
             self.deaf -= 1
 
+    @contextmanager
+    def aside(self) -> Iterator[dict[tuple[int, Place], Use]]:
+        """While uses are taken down elsewhere."""
+        kept, self.uses = self.uses, {}
+        try:
+            yield self.uses
+        finally:
+            self.uses = kept
+
     def where(self) -> str:
         """The modules and functions around the equation."""
         if self.equation is None:
@@ -172,6 +181,8 @@ class Recorder:
                 # Tokens that are a product: its features are the outputs of a kernel.
                 outputs = {axis for dim in view.dims for axis in dim.axes} - view.inner
                 self.use("kernel", view, view.inner, outputs, self.apart(view))
+            elif role in ("bias", "scale") and view.inner:
+                self.plain_use("opaque", view, why="a product of parameters")
             else:
                 self.plain_use(role, view, heads, why)
         seen = {view.leaf for view in value.views}

@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
+from cthulhu import checks
 from cthulhu.fans import Fans, Layout
 from cthulhu.trees import Frame
 from cthulhu.views import Grid, View, counted
@@ -63,10 +65,17 @@ class Use:
         """The axes of inputs, of outputs, of the batch, and of stacked layers."""
         return self.inputs, self.outputs, self.batch, self.stacked
 
+    @property
+    def goes_backwards(self) -> bool:
+        """Whether it is part of a derivative that goes from outputs to inputs."""
+        return "transpose(" in self.where
+
 
 @dataclasses.dataclass(frozen=True)
 class LeafUsage:
-    """What one parameter is used as. Its axes are those of its first use.
+    """What one parameter is used as. Its axes are those that most of its uses have.
+
+    Where two are as frequent, they are those of the first. Derivatives do not count.
 
     Args:
         path: its path, joined by slashes.
@@ -74,7 +83,7 @@ class LeafUsage:
         role: what it is to the activations; see `Role`.
         uses: every place where it meets them, in the order of the program.
         tied: whether it is used in two ways: as a table and as a kernel, or as a kernel
-            with inputs and outputs changed.
+            with inputs and outputs changed. Derivatives, which go backwards, do not count.
         note: what could not be followed.
 
     Example:
@@ -151,8 +160,11 @@ class LeafUsage:
 
     @property
     def _first(self) -> Use:
-        """The first use in the role of the whole."""
-        return next((use for use in self.uses if use.role == self.role), NOWHERE)
+        """The first use, in the role of the whole, of those whose axes are the most frequent."""
+        mine = [use for use in self.uses if use.role == self.role]
+        mine = [use for use in mine if not use.goes_backwards] or mine
+        counts = Counter(use.axes for use in mine)
+        return max(mine, key=lambda use: counts[use.axes], default=NOWHERE)
 
 
 NOWHERE = Use("unused", "")
@@ -193,7 +205,8 @@ class Usage(View):
         """The parameter of a path, joined by slashes."""
         found = self.get(path)
         if found is None:
-            raise KeyError(f"Usage: there is no parameter {path!r}")
+            near = checks.did_you_mean(path, self._by_path)
+            raise KeyError(f"Usage: there is no parameter {path!r}{near}")
         return found
 
     def get(self, path: str) -> LeafUsage | None:

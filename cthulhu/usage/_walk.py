@@ -168,11 +168,41 @@ def steady(
     return [value.used_up("a loop") if value.kind is Kind.LEAF else value for value in carry]
 
 
-def carried(recorder: Recorder, before: list[Value], inside: list[Value], name: str) -> None:
-    """Take down the parameters that a loop starts with, and goes on with activations."""
+def trained(
+    recorder: Recorder,
+    before: list[Value],
+    inside: list[Value],
+    run: Callable[[list[Value]], list[Value]],
+) -> set[int]:
+    """The parameters that a loop starts with and changes, as an inner optimizer does its weights.
+
+    In the first step they are themselves, as in a loop that is written out, and kernels there.
+    """
+    pairs = [pair for pair in zip(before, inside, strict=True) if becomes_data(*pair)]
+    leaves = {view.leaf for start, _ in pairs for view in start.views}
+    if not leaves or recorder.deaf:
+        return set()
+    with recorder.aside() as uses:
+        run(before)
+    for (leaf, place), use in uses.items():
+        if leaf in leaves and use.role in ("kernel", "table"):
+            recorder.uses[leaf, place] = use
+    return {leaf for leaf, place in uses if (leaf, place) in recorder.uses}
+
+
+def becomes_data(start: Value, now: Value) -> bool:
+    """Whether a loop goes on with activations where it starts with a parameter."""
+    return start.kind is Kind.LEAF and now.kind is Kind.DATA
+
+
+def carried(
+    recorder: Recorder, before: list[Value], inside: list[Value], weights: set[int]
+) -> None:
+    """Take down the states that a loop starts with, and goes on with activations."""
     for start, value in zip(before, inside, strict=True):
-        if start.kind is Kind.LEAF and value.kind is Kind.DATA:
-            recorder.meets(start, "token")
+        if becomes_data(start, value):
+            states = tuple(view for view in start.views if view.leaf not in weights)
+            recorder.meets(Value(Kind.LEAF, states, start.lost), "token")
         elif value.kind is Kind.DATA:
             recorder.lost(start.lost)
 
@@ -205,8 +235,9 @@ def scan(recorder: Recorder, equation: Any, values: list[Value]) -> list[Value]:
             return walk(recorder, closed, [*constants, *now, *inner_rows])
 
         inside = steady(recorder, lambda now: run(now)[:carries], carry)
+        weights = trained(recorder, carry, inside, run)
         found = run(inside)
-    carried(recorder, carry, inside, "scan")
+    carried(recorder, carry, inside, weights)
     stacked = [a_stack(value, length) for value in found[carries:]]
     return [*inside, *stacked]
 
@@ -242,10 +273,11 @@ def while_loop(recorder: Recorder, equation: Any, values: list[Value]) -> list[V
                 return walk(recorder, params["body_jaxpr"], [*constants, *now])
 
             inside = steady(recorder, run, carry)
+            weights = trained(recorder, carry, inside, run)
             run(inside)
         with recorder.within(0):
             walk(recorder, params["cond_jaxpr"], [*tests, *inside])
-    carried(recorder, carry, inside, "while")
+    carried(recorder, carry, inside, weights)
     return inside
 
 

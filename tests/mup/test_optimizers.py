@@ -487,6 +487,34 @@ REFUSED = [
         r"^mup\.muon: the tree is not that of shapes",
     ),
     Refused(
+        "a state of Adam's at another width, and so with other ε",
+        lambda: mup.adam(RATE, WIDE).update(PARAMS, mup.adam(RATE, BASE).init(BASE_PARAMS)),
+        ValueError,
+        r"^mup\.adam: the state is not that of these shapes: it has another structure\. .* "
+        r"make it with init\(params\)",
+    ),
+    Refused(
+        "a state of another width",
+        lambda: mup.sgd(RATE, WIDE, 0.9).update(
+            PARAMS, mup.sgd(RATE, BASE, 0.9).init(BASE_PARAMS), PARAMS
+        ),
+        ValueError,
+        r"^mup\.sgd: the state is not that of these shapes: \[0\]\.trace\['blocks'\]\['norm'\] "
+        r"has shape \(3, 16\) in place of \(3, 64\)\.",
+    ),
+    Refused(
+        "a state of another optimizer",
+        lambda: mup.muon(RATE, WIDE).update(PARAMS, mup.adam(RATE, WIDE).init(PARAMS), PARAMS),
+        ValueError,
+        r"^mup\.muon: the state is not that of these shapes: it has another structure\.",
+    ),
+    Refused(
+        "no parameters where the decay needs them, of which the state is not to blame",
+        lambda: mup.adamw(RATE, WIDE).update(PARAMS, mup.adamw(RATE, WIDE).init(PARAMS)),
+        ValueError,
+        r"params",
+    ),
+    Refused(
         "an unknown optimizer",
         lambda: mup.scale(WIDE, "admw"),
         ValueError,

@@ -186,6 +186,15 @@ def test_rules_stay_as_few_and_as_they_were_where_they_may() -> None:
     assert made[1].optional
 
 
+def test_a_rule_that_is_changed_must_be_needed() -> None:
+    (changed, rest) = rules([Rule(".*", "lecun_normal", optional=True)], MLP).rules
+    assert (changed.pattern, changed.optional, rest.optional) == (
+        "first/bias|last/kernel|middle/bias",
+        False,
+        True,
+    )
+
+
 def test_what_does_not_change_keeps_the_pattern() -> None:
     tree = lambda width: {"a": spec(width, width), **{n: spec(width, 2) for n in "bc"}}  # noqa: E731
     known = infer(tree(16), tree(64), layout="in_out")
@@ -370,6 +379,13 @@ def test_adapters_whose_rank_is_fixed_stay() -> None:
     known = infer(tree(16), tree(64), layout="in_out")
     given = [("lora_a", "zeros"), ("lora_b", OrthogonalTo())]
     assert rules(given, known) == Rules(given)
+
+
+def test_adapters_whose_rank_grows_are_refused() -> None:
+    tree = lambda width: {"lora_a": spec(width, width), "lora_b": spec(width, width)}  # noqa: E731
+    known = infer(tree(16), tree(64), layout="in_out")
+    with pytest.raises(ValueError, match=r"'lora_b': the standard deviation of OrthogonalTo"):
+        rules([("lora_a", "zeros"), ("lora_b", OrthogonalTo())], known)
 
 
 def test_what_is_kept_is_kept() -> None:

@@ -1,6 +1,7 @@
 """`Shapes` as data, as a table, and as JSON."""
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,8 @@ def test_the_repr_counts_roles() -> None:
     assert repr(WIDE) == "<Shapes: 10 leaves: 4 input, 3 hidden, 1 output, 2 scalar>"
 
 
+NONE: Any = {"w": 1}
+
 REFUSED = [
     Refused(
         "a path",
@@ -91,6 +94,33 @@ REFUSED = [
         lambda: Shapes.from_json('{"shapes": [{"name": 1}]}'),
         ValueError,
         r"^Shapes\.from_json: text must be what",
+    ),
+    Refused(
+        "a role that there is not",
+        lambda: Shapes.from_json(
+            '{"shapes": [{"path": "w", "shape": [8], "base_shape": [2], "role": "inptu"}]}'
+        ),
+        ValueError,
+        r"^LeafShape: role must be one of 'input', .*; got 'inptu' \(did you mean 'input'\?\)$",
+    ),
+    *(
+        Refused(
+            f"{name} without shapes",
+            call,
+            TypeError,
+            rf"^mup\.{name}: shapes must be what mup\.infer returned; got {{'w': 1}} of type dict$",
+        )
+        for name, call in {
+            "adam": lambda: mup.adam(0.1, NONE),
+            "adamw": lambda: mup.adamw(0.1, NONE),
+            "sgd": lambda: mup.sgd(0.1, NONE),
+            "lion": lambda: mup.lion(0.1, NONE),
+            "muon": lambda: mup.muon(0.1, NONE),
+            "scale": lambda: mup.scale(NONE),
+            "rules": lambda: mup.rules("zeros", NONE),
+            "forward": lambda: mup.forward(NONE),
+            "fold_readout": lambda: mup.fold_readout(NONE),
+        }.items()
     ),
 ]
 

@@ -57,6 +57,22 @@ def scanned(p: Any, x: Any) -> Any:
     return lax.scan(layer, x, p["w"])[0]
 
 
+def trained_inside(p: Any, x: Any) -> Any:
+    """Weights that each example changes, before the next is seen."""
+
+    def step(w: Any, x: Any) -> Any:
+        return w - p["rate"] * jax.grad(lambda w: jnp.sum(jnp.tanh(x @ w)))(w), x @ w
+
+    return lax.scan(step, p["w"], x)[1] @ p["o"]
+
+
+def unrolled_state(p: Any, x: Any) -> Any:
+    state = p["h"]
+    for step in x:
+        state = jnp.tanh(step @ p["u"] + state @ p["w"])
+    return state
+
+
 def unrolled_cell(p: Any, x: Any) -> Any:
     state = jnp.zeros((2, 4))
     for at in range(2):
@@ -484,7 +500,7 @@ ROWS: dict[str, Row] = {
         lambda p, x: jax.grad(lambda x: jnp.sum(jnp.tanh(x @ p["w"])))(x),
         {"w": spec(6, 4)},
         (X,),
-        {"w": "kernel+tied in:0 out:1"},  # Forward, and backward as its transpose.
+        {"w": "kernel in:0 out:1"},  # Forward, and backward as its transpose.
     ),
     "weight norm": Row(
         weight_norm,
@@ -515,6 +531,32 @@ ROWS: dict[str, Row] = {
         {"a": spec(6, 2), "b": spec(2, 4)},
         (X,),
         {"a": "opaque out:0,1", "b": "opaque out:0,1"},
+    ),
+    "a product of parameters that is added": Row(
+        lambda p, x: dense(p, x) + (p["a"] @ p["b"])[None, None],
+        {"w": spec(6, 4), "a": spec(3), "b": spec(3, 4)},
+        (X,),
+        {"w": "kernel in:0 out:1", "a": "opaque out:0", "b": "opaque out:0,1"},
+    ),
+    "a cell whose state begins as a parameter, without a batch": Row(
+        unrolled_state,
+        {"h": spec(4), "u": spec(6, 4), "w": spec(4, 4)},
+        (spec(3, 6),),
+        {"h": "opaque out:0", "u": "kernel in:0 out:1", "w": "kernel in:0 out:1"},
+    ),
+    "weights that a loop trains": Row(
+        trained_inside,
+        {"w": spec(6, 4), "rate": spec(), "o": spec(4, 3)},
+        (spec(3, 6),),
+        {"w": "kernel in:0 out:1", "rate": "scale", "o": "kernel in:0 out:1"},
+    ),
+    "weights that a loop trains until it is done": Row(
+        lambda p, x: lax.while_loop(
+            lambda w: jnp.sum(jnp.abs(x @ w)) > 1, lambda w: w - x.T @ (x @ w), p["w"]
+        ),
+        {"w": spec(6, 4)},
+        (spec(3, 6),),
+        {"w": "kernel in:0 out:1"},
     ),
     "latents": Row(
         latents,

@@ -136,6 +136,27 @@ def test_what_is_lost_is_said() -> None:
     assert (leaf.role, leaf.note) == ("opaque", "sort")
 
 
+def test_a_kernel_has_the_axes_that_most_of_its_uses_have() -> None:
+    def power(p: Any, x: Any, v: Any) -> Any:
+        """One step of a power iteration, and what is divided by it."""
+        u = v @ p["w"].T
+        return x @ p["w"] / jnp.sum((u @ p["w"]) * v)
+
+    leaf = usage.infer(power, {"w": spec(6, 4)}, spec(3, 6), spec(1, 4))["w"]
+    assert [use.inputs for use in leaf.uses] == [(1,), (0,), (0,)]
+    assert (leaf.inputs, leaf.outputs, leaf.tied, leaf.fans) == ((0,), (1,), True, Fans(6, 4))
+
+
+def test_derivatives_do_not_count() -> None:
+    def pulled(p: Any, x: Any, *along: Any) -> Any:
+        out, pull = jax.vjp(lambda x: jnp.tanh(x @ p["w"]), x)
+        return out.sum() + sum(jnp.sum(pull(one)[0] ** 2) for one in along)
+
+    leaf = usage.infer(pulled, {"w": spec(6, 4)}, spec(3, 6), spec(3, 4), spec(3, 4))["w"]
+    assert [use.goes_backwards for use in leaf.uses] == [False, True, True]
+    assert (leaf.inputs, leaf.outputs, leaf.tied) == ((0,), (1,), False)
+
+
 def test_muon_gets_the_axes_of_kernels(found: Usage, tree: Any) -> None:
     axes = usage.muon_axes(found, exclude=["head/kernel"])
     numbers = {
@@ -153,6 +174,23 @@ def test_muon_gets_the_axes_of_kernels(found: Usage, tree: Any) -> None:
     }
     with pytest.raises(KeyError, match="there is no parameter 'heat/kernel'"):
         usage.muon_axes(found, exclude=["heat/kernel"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "use"),
+    {
+        "groups": ((3, 2, 8), Use("kernel", "conv", (1,), (2,), groups=4)),
+        "one output": ((6, 1), Use("kernel", "dot_general", (0,), (1,))),
+        "one input": ((1, 6), Use("kernel", "dot_general", (0,), (1,))),
+        "a table": ((6, 4), Use("table", "gather", (0,), (1,))),
+        "axes that are not told": ((6,), Use("kernel", "dot_general", (0,), (0,))),
+    }.values(),
+)
+def test_what_is_no_matrix_is_not_for_muon(shape: tuple[int, ...], use: Use) -> None:
+    other = LeafUsage("v", (6, 4), "kernel", (Use("kernel", "dot_general", (0,), (1,)),))
+    axes = usage.muon_axes(Usage((LeafUsage("w", shape, use.role, (use,)), other)))
+    assert axes["w"] is None
+    assert axes["v"].reduction_axis == (0,)
 
 
 def test_muon_takes_its_axes_and_orthogonalizes_along_them(found: Usage, tree: Any) -> None:
@@ -241,6 +279,18 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         lambda: usage.infer(lambda p, x: x @ p["w"], {"w": spec(3)}, spec(3))["v"],
         KeyError,
         "there is no parameter 'v'",
+    ),
+    "a path with a slip": (
+        lambda: usage.infer(lambda p, x: x @ p["kernel"], {"kernel": spec(3)}, spec(3))["kernl"],
+        KeyError,
+        r"there is no parameter 'kernl' \(did you mean 'kernel'\?\)",
+    ),
+    "one path in place of several": (
+        lambda: usage.muon_axes(
+            usage.infer(lambda p, x: x @ p["w"], {"w": spec(3)}, spec(3)), exclude="w"
+        ),
+        TypeError,
+        r"^usage\.muon_axes: exclude must hold paths: \['w'\]; got a string$",
     ),
 }
 

@@ -136,17 +136,15 @@ MODELS = {
         # Forwards, and backwards with inputs and outputs changed.
         lambda: Program(jax.grad(energy, argnums=1), MLP, (X,)),
         """
-        up|down  kernel  io tied
+        up|down  kernel  io
         bias     bias    o   <- up
         """,
     ),
     "second derivatives": Model(
         lambda: Program(laplacian, MLP, (X,)),
-        # What goes backwards through the last kernel begins with ones, which are no data.
         """
-        up    kernel  io tied
-        down  kernel  io
-        bias  bias    o   <- up
+        up|down  kernel  io
+        bias     bias    o   <- up
         """,
     ),
     "a tangent": Model(lambda: Program(tangent, MLP, (X,)), MLP_TABLE),

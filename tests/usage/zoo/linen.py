@@ -242,6 +242,16 @@ MODELS = {
         """,
         update_stats=False,
     ),
+    "SpectralNorm, in training": layer(
+        lambda: nn.SpectralNorm(nn.Dense(12), n_steps=2),
+        # Activations there are, the vectors of the power iteration, which go both ways.
+        """
+        layer_instance/kernel  kernel  io  tied
+        layer_instance/bias    bias    o   <- ./kernel
+        """,
+        mutable=["batch_stats"],
+        update_stats=True,
+    ),
     "PReLU": layer(nn.PReLU, "negative_slope  scale  ()"),
     "Sequential": layer(
         lambda: nn.Sequential([nn.Dense(12), nn.relu, nn.Dense(7)]),
