@@ -114,10 +114,13 @@ def leaf_shape(grown: Grown, told: Told, given: Role | None) -> LeafShape:
             )
         m_in = m_out = ratio(axes[:1])
     elif role == "input":
+        axes = one_side(axes, outward, "an input", "outputs")
         m_in, m_out = 1.0, ratio(axes)
     elif role == "output":
+        axes = one_side(axes, inward, "an output", "inputs")
         m_in, m_out = ratio(axes), 1.0
     elif role == "tied":
+        axes = one_side(axes, outward if told.use == "table" else inward, "tied", "features")
         m_in = m_out = ratio(axes)
     elif role == "scalar":
         m_in, m_out, axes = 1.0, 1.0, ()
@@ -137,6 +140,17 @@ def leaf_shape(grown: Grown, told: Told, given: Role | None) -> LeafShape:
         groups=told.groups,
         dtype=grown.dtype,
     )
+
+
+def one_side(axes: Axes, side: Axes, role: str, what: str) -> Axes:
+    """Of the axes that grow, those that count in a role that has one side."""
+    if len(axes) < 2:
+        return axes
+    if not side:
+        raise AmbiguousError(
+            f"said to be {role}, and {len(axes)} of its dimensions grow: which are its {what}?"
+        )
+    return side
 
 
 def role_of(grown: Grown, told: Told, inward: Axes, outward: Axes) -> Role:

@@ -73,9 +73,13 @@ def product_of(recorder: Recorder, sides: list[Side]) -> Value:
 
 
 def keeps_axes(side: Side) -> bool:
-    """Whether rows of a table are matrices, as those of experts: contracted, an axis remains."""
+    """Whether rows of a table are matrices, as those of experts: contracted, an axis remains.
+
+    Rows that an input picks are no matrix together: whoever sums them mixes what they stand for.
+    """
     view = side.value.views[0]
     inner = {axis for at in side.contracted for axis in view.dims[at].axes}
+    inner -= view.looked_up if view.by_data else set()
     outer = {axis for at in side.free for axis in view.dims[at].axes}
     return bool(inner) and bool(outer - view.looked_up)
 

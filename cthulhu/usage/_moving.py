@@ -311,6 +311,7 @@ def picked(
         view,
         dims=tuple(dims),
         looked_up=view.looked_up | axes,
+        by_data=view.by_data or not fixed,
         batched=view.batched | batched,
         place=recorder.noted(),
     )

@@ -55,6 +55,8 @@ class View:
     dims: tuple[Dim, ...]
     looked_up: frozenset[int] = frozenset()
     """The axes from which rows were picked by an array of indices."""
+    by_data: bool = False
+    """Whether an input said which."""
     batched: frozenset[int] = frozenset()
     """The axes of tables, of each of which an index of its own picked rows."""
     place: tuple[int, ...] = ()

@@ -162,10 +162,14 @@ ROLES: dict[str, tuple[Callable[[], LeafShape], Found]] = {
     ),
     "said to be an input": (partial(one, (8, 4), (8, 8), roles={"w": "input"}), ("input", 1, 2)),
     "said to be an output": (partial(one, (8, 4), (8, 8), roles={"w": "output"}), ("output", 2, 1)),
+    "said to be an output, of two axes that grow": (
+        partial(one, (2, 4), (4, 12), layout="in_out", roles={"w": "output"}),
+        ("output", 2, 1),
+    ),
     "said to be tied": (partial(one, (8, 4), (8, 8), roles={".*": "tied"}), ("tied", 2, 2)),
     "said, against the layout": (
         partial(one, (2, 4), (4, 12), layout="in_out", roles={"w": "input"}),
-        ("input", 1, 6),
+        ("input", 1, 3),
     ),
     "the first pattern wins": (
         partial(one, (8, 4), (8, 8), roles={"w": "input", ".*": "output"}),
@@ -254,6 +258,15 @@ REFUSED = [
         lambda: one((8, 4), (16, 4), roles={"w": "hidden"}),
         ValueError,
         r"\n  w: .*: said to be hidden, and inputs and outputs are not known to grow both\n",
+    ),
+    *(
+        Refused(
+            f"said to be {role}, where both grow",
+            partial(one, (8, 4), (16, 12), roles={"w": role}),
+            ValueError,
+            rf"\n  w: .*: said to be (an )?{role}, and 2 of its dimensions grow: which are its",
+        )
+        for role in ("input", "output", "tied")
     ),
     Refused(
         "other paths",

@@ -384,6 +384,18 @@ ROWS: dict[str, Row] = {
         (IDS,),
         {"t": "table in:0 out:1"},
     ),
+    "a table whose rows are mixed": Row(
+        lambda p, x, ids: jax.nn.softmax(x) @ jnp.tanh(p["t"][ids]),
+        {"t": spec(9, 4)},
+        (X, spec(6, dtype=jnp.int32)),
+        {"t": "table in:0 out:1"},
+    ),
+    "a kernel whose inputs change places": Row(
+        lambda p, x: x @ p["w"][jnp.asarray([5, 3, 1, 0, 2, 4])],
+        {"w": spec(6, 4)},
+        (X,),
+        {"w": "kernel in:0 out:1"},
+    ),
     "a table, then a kernel": Row(
         lambda p, ids: p["t"][ids] @ p["w"],
         {"t": spec(9, 6), "w": spec(6, 4)},
