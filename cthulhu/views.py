@@ -2,11 +2,14 @@
 
 import html
 import shutil
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+
+from cthulhu import checks
 
 WIDTH = 160  # Of text that goes to no terminal.
 NARROWEST = 60  # Below it, columns of one letter would be left.
@@ -127,6 +130,52 @@ class View:
     def _repr_html_(self) -> str:
         """The table for a notebook."""
         return self._grid().html()
+
+
+class HasPath(Protocol):
+    """What is told of one parameter."""
+
+    @property
+    def path(self) -> str:
+        """Its path, joined by slashes."""
+        ...
+
+
+Leaf = TypeVar("Leaf", bound=HasPath)
+
+
+class ByPath(View, Generic[Leaf]):
+    """A view of parameters, in the order of their tree; each is found by its path."""
+
+    leaves: tuple[Leaf, ...]
+
+    def __iter__(self) -> Iterator[Leaf]:
+        """The parameters, in the order of their tree."""
+        return iter(self.leaves)
+
+    def __len__(self) -> int:
+        """The number of parameters."""
+        return len(self.leaves)
+
+    def __getitem__(self, path: str) -> Leaf:
+        """The parameter of a path, joined by slashes."""
+        found = self.get(path)
+        if found is None:
+            near = checks.did_you_mean(path, self._known)
+            raise KeyError(f"{type(self).__name__}: there is no parameter {path!r}{near}")
+        return found
+
+    def get(self, path: str) -> Leaf | None:
+        """The parameter of a path, or `None`."""
+        return self._known.get(path)
+
+    @property
+    def _known(self) -> Mapping[str, Leaf]:
+        known: Mapping[str, Leaf] | None = self.__dict__.get("_leaves_by_path")
+        if known is None:
+            known = {leaf.path: leaf for leaf in self.leaves}
+            self.__dict__["_leaves_by_path"] = known  # A frozen dataclass has a dict, too.
+        return known
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -266,7 +266,7 @@ RAISE_NOTHING = frozenset(
         "cthulhu.params.Mismatch",
         "cthulhu.params.Plan",
         "cthulhu.params.Report",
-        *(f"cthulhu.mup.{name}" for name in ("Forward", "Kind", "LeafShape", "MuP", "Multipliers")),
+        *(f"cthulhu.mup.{name}" for name in ("Forward", "Kind", "MuP", "Multipliers")),
         *(f"cthulhu.mup.{name}" for name in ("CoordCheck", "Residual", "Shapes", "Spectral")),
         *(f"cthulhu.usage.{name}" for name in ("LeafUsage", "Usage", "Use", "decay_mask")),
         *(f"cthulhu.audit.{name}" for name in ("Audit", "Flag", "LeafAudit")),

@@ -2,17 +2,16 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
 
-from cthulhu import checks
 from cthulhu.mup._kind import Kind, Multipliers
 from cthulhu.mup._kinds import KindLike, kind_of
 from cthulhu.mup._leaf import ROLES, LeafShape
 from cthulhu.mup._relative import MuP
-from cthulhu.views import Grid, View, counted
+from cthulhu.views import ByPath, Grid, counted
 
 COLUMNS = ("std ×", "forward ×", "Adam ×", "SGD ×", "ε ×", "Muon ×")
 NUMBERS = frozenset({"ninf", "m_in", "m_out", *COLUMNS})
@@ -20,7 +19,7 @@ SPARE = frozenset({"shape", "base", "ninf", "ε ×", "Muon ×"})
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Shapes(View):
+class Shapes(ByPath[LeafShape]):
     """Which dimensions of a model are infinite, and by how much they have grown.
 
     `infer` makes one. It is found by the path of a parameter, goes over all of them, and is a
@@ -41,34 +40,6 @@ class Shapes(View):
     """
 
     leaves: tuple[LeafShape, ...]
-
-    def __iter__(self) -> Iterator[LeafShape]:
-        """The parameters, in the order of their tree."""
-        return iter(self.leaves)
-
-    def __len__(self) -> int:
-        """The number of parameters."""
-        return len(self.leaves)
-
-    def __getitem__(self, path: str) -> LeafShape:
-        """The parameter of a path, joined by slashes."""
-        found = self.get(path)
-        if found is None:
-            near = checks.did_you_mean(path, self._by_path)
-            raise KeyError(f"Shapes: there is no parameter {path!r}{near}")
-        return found
-
-    def get(self, path: str) -> LeafShape | None:
-        """The parameter of a path, or `None`."""
-        return self._by_path.get(path)
-
-    @property
-    def _by_path(self) -> Mapping[str, LeafShape]:
-        known: Mapping[str, LeafShape] | None = self.__dict__.get("_known")
-        if known is None:
-            known = {leaf.path: leaf for leaf in self.leaves}
-            object.__setattr__(self, "_known", known)
-        return known
 
     def multipliers(self, kind: KindLike = "mup") -> dict[str, Multipliers]:
         """What each parameter has, by its path.

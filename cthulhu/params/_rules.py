@@ -336,4 +336,4 @@ def one_usage(owner: str, rules: Rules, usage: Usage | None) -> Usage | None:
     """The usage that was said: with the rules, or beside them."""
     if usage is not None and rules.usage not in (None, usage):
         raise ValueError(f"{owner}: the rules have another usage already; say it once")
-    return usage or rules.usage
+    return rules.usage if usage is None else usage

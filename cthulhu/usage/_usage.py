@@ -3,13 +3,11 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
-from cthulhu import checks
 from cthulhu.fans import Fans, Layout
 from cthulhu.trees import Frame
-from cthulhu.views import Grid, View, counted
+from cthulhu.views import ByPath, Grid, counted
 
 Role: TypeAlias = Literal["kernel", "table", "scale", "bias", "token", "opaque", "unused"]
 """What a parameter is to the activations.
@@ -171,7 +169,7 @@ NOWHERE = Use("unused", "")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Usage(View):
+class Usage(ByPath[LeafUsage]):
     """What the parameters of a function are used as: a table when printed.
 
     `infer` makes one. It is found by the path of a parameter, and goes over all of them.
@@ -192,34 +190,6 @@ class Usage(View):
 
     leaves: tuple[LeafUsage, ...]
     frame: Frame | None = dataclasses.field(default=None, compare=False)
-
-    def __iter__(self) -> Iterator[LeafUsage]:
-        """The parameters, in the order of their tree."""
-        return iter(self.leaves)
-
-    def __len__(self) -> int:
-        """The number of parameters."""
-        return len(self.leaves)
-
-    def __getitem__(self, path: str) -> LeafUsage:
-        """The parameter of a path, joined by slashes."""
-        found = self.get(path)
-        if found is None:
-            near = checks.did_you_mean(path, self._by_path)
-            raise KeyError(f"Usage: there is no parameter {path!r}{near}")
-        return found
-
-    def get(self, path: str) -> LeafUsage | None:
-        """The parameter of a path, or `None`."""
-        return self._by_path.get(path)
-
-    @property
-    def _by_path(self) -> Mapping[str, LeafUsage]:
-        known: Mapping[str, LeafUsage] | None = self.__dict__.get("_known")
-        if known is None:
-            known = {leaf.path: leaf for leaf in self.leaves}
-            object.__setattr__(self, "_known", known)
-        return known
 
     def to_json(self) -> str:
         """The usage as JSON, which `from_json` reads."""
