@@ -23,7 +23,8 @@ Inside: TypeAlias = Mapping[Place, int]
 """The numbers of the taps within a jaxpr, by their places in it."""
 
 Evaluator: TypeAlias = Callable[..., tuple[list[Any], Found]]
-"""From the inputs of a jaxpr or an equation to its outputs, and what is found within."""
+"""From what is given to taps, and the inputs of a jaxpr or an equation, to its outputs, and what
+is found within."""
 
 Make: TypeAlias = "Callable[[compat.Held, Inside], Evaluator]"
 """What makes the evaluator of a jaxpr."""
@@ -41,9 +42,12 @@ def entered(equation: "compat.JaxprEqn", within: Inside, make: Make) -> Evaluato
         )
     inner = HOLDING[name](equation, within, make)
 
-    def evaluate(*arguments: Any) -> tuple[list[Any], Found]:
+    numbers = set(within.values())
+
+    def evaluate(given: Found, *arguments: Any) -> tuple[list[Any], Found]:
+        mine = {number: value for number, value in given.items() if number in numbers}
         with equation.ctx.manager:
-            return inner(*arguments)
+            return inner(mine, *arguments)
 
     return evaluate
 
@@ -58,8 +62,8 @@ def jitted(equation: "compat.JaxprEqn", within: Inside, make: Make) -> Evaluator
     params = equation.params
     inner = make(params["jaxpr"], within)
 
-    def run(*arguments: Any) -> tuple[list[Any], Found]:
-        outputs, found = inner(*laid_out(arguments, params["in_shardings"]))
+    def run(given: Found, *arguments: Any) -> tuple[list[Any], Found]:
+        outputs, found = inner(given, *laid_out(arguments, params["in_shardings"]))
         return laid_out(outputs, params["out_shardings"]), found
 
     return jax.jit(run)
@@ -87,14 +91,16 @@ def scan(equation: "compat.JaxprEqn", within: Inside, make: Make) -> Evaluator:
     constants, carried = compat.scan_parts(equation)
     options = {name: params[name] for name in ("length", "reverse", "unroll")}
 
-    def run(*arguments: Any) -> tuple[list[Any], Found]:
+    def run(given: Found, *arguments: Any) -> tuple[list[Any], Found]:
         fixed, start = arguments[:constants], arguments[constants : constants + carried]
+        rows = given, arguments[constants + carried :]
 
-        def body(carry: Sequence[Any], x: Sequence[Any]) -> Any:
-            outputs, found = inner(*fixed, *carry, *x)
+        def body(carry: Sequence[Any], row: tuple[Found, Sequence[Any]]) -> Any:
+            mine, x = row
+            outputs, found = inner(mine, *fixed, *carry, *x)
             return tuple(outputs[:carried]), (outputs[carried:], found)
 
-        end, (stacked, found) = lax.scan(body, start, arguments[constants + carried :], **options)
+        end, (stacked, found) = lax.scan(body, start, rows, **options)
         return [*end, *stacked], found
 
     return run
@@ -105,8 +111,8 @@ def cond(equation: "compat.JaxprEqn", within: Inside, make: Make) -> Evaluator:
     held = equation.params["branches"]
     branches = [make(one, part) for one, part in parts(held, within)]
 
-    def run(index: Any, *operands: Any) -> tuple[list[Any], Found]:
-        shapes = [jax.eval_shape(branch, *operands)[1] for branch in branches]
+    def run(given: Found, index: Any, *operands: Any) -> tuple[list[Any], Found]:
+        shapes = [jax.eval_shape(branch, given, *operands)[1] for branch in branches]
         blanks: Found = {}
         for shape in shapes:
             blanks |= jax.tree.map(blank, shape)
@@ -118,7 +124,9 @@ def cond(equation: "compat.JaxprEqn", within: Inside, make: Make) -> Evaluator:
 
             return evaluate
 
-        result: tuple[list[Any], Found] = lax.switch(index, list(map(filled, branches)), *operands)
+        result: tuple[list[Any], Found] = lax.switch(
+            index, list(map(filled, branches)), given, *operands
+        )
         return result
 
     return run
@@ -151,14 +159,14 @@ def while_loop(equation: "compat.JaxprEqn", within: Inside, make: Make) -> Evalu
     goes_on, step = make(condition, {}), make(body, late)
     for_condition, for_body = params["cond_nconsts"], params["body_nconsts"]
 
-    def run(*arguments: Any) -> tuple[list[Any], Found]:
+    def run(given: Found, *arguments: Any) -> tuple[list[Any], Found]:
         first = arguments[:for_condition]
         second = arguments[for_condition : for_condition + for_body]
         start = list(arguments[for_condition + for_body :])
-        blanks = jax.tree.map(blank, jax.eval_shape(step, *second, *start)[1])
+        blanks = jax.tree.map(blank, jax.eval_shape(step, given, *second, *start)[1])
         result: tuple[list[Any], Found] = lax.while_loop(
-            lambda carry: goes_on(*first, *carry[0])[0][0],
-            lambda carry: step(*second, *carry[0]),
+            lambda carry: goes_on({}, *first, *carry[0])[0][0],
+            lambda carry: step(given, *second, *carry[0]),
             (start, blanks),
         )
         return result
@@ -173,14 +181,15 @@ def shard_map(equation: "compat.JaxprEqn", within: Inside, make: Make) -> Evalua
     axes = params["newly_manual_axes"]
     everywhere = PartitionSpec(tuple(name for name in params["mesh"].axis_names if name in axes))
 
-    def run(*arguments: Any) -> tuple[list[Any], Found]:
-        outputs, found = inner(*arguments)
+    def run(given: Found, *arguments: Any) -> tuple[list[Any], Found]:
+        mine = jax.tree.map(lambda value: value[0], given)
+        outputs, found = inner(mine, *arguments)
         return outputs, jax.tree.map(lambda value: jnp.asarray(value)[None], found)
 
     mapped = jax.shard_map(
         run,
         mesh=params["mesh"],
-        in_specs=params["in_specs"],
+        in_specs=(everywhere, *params["in_specs"]),
         out_specs=(list(params["out_specs"]), everywhere),
         check_vma=params["check_vma"],
         axis_names=axes,

@@ -19,12 +19,29 @@ from cthulhu.usage._entering import OWNER, Evaluator, Found, Inside, entered
 from cthulhu.usage._values import Place
 
 Statistic: TypeAlias = Callable[[jax.Array], PyTree]
+Change: TypeAlias = Callable[[jax.Array, PyTree], jax.Array]
 Values: TypeAlias = "dict[compat.Atom, Any]"
 LastReads: TypeAlias = "dict[compat.Atom, int]"
 
 
+class Look(NamedTuple):
+    """What is done at a tap."""
+
+    statistic: Statistic
+    change: Change | None = None
+
+    def at(self, value: jax.Array, given: Found, number: int) -> tuple[jax.Array, Found]:
+        """The value from here on, and what is found."""
+        if self.change is not None and number in given:
+            value = self.change(value, given[number])
+        return value, {number: self.statistic(value)}
+
+
 def tapped(
-    program: "compat.ClosedJaxpr", taps: Mapping[Place, Hashable], statistic: Statistic
+    program: "compat.ClosedJaxpr",
+    taps: Mapping[Place, Hashable],
+    statistic: Statistic,
+    change: Change | None = None,
 ) -> Callable[..., tuple[list[Any], dict[Any, PyTree]]]:
     """The function of a jaxpr that also returns statistics of chosen values within.
 
@@ -37,10 +54,14 @@ def tapped(
         taps: what each chosen equation is called, by its `Place`. It has one output.
         statistic: from the output to arrays, as its mean square. It is applied where the
             value is made, so that the value need not be kept.
+        change: from the output, and what is given to the tap, to the value that the program
+            goes on with. Default: nothing is changed.
 
     Returns:
         A function of the program's inputs, one by one, to its outputs and the statistics
-        by name. It may be transformed by `jax.jit`, `jax.vmap` and `jax.grad`. Within a
+        by name. What is given to taps is its argument `given`, by name: arrays like those
+        of a statistic, with a leading axis for each step or device where a statistic has
+        one. It may be transformed by `jax.jit`, `jax.vmap` and `jax.grad`. Within a
         ``scan``, statistics are stacked, an entry a step, in the order of its inputs;
         within ``shard_map``, an entry a device, of its own part. In a ``while``, they are
         those of the last step. Where nothing ran, as in the branch of a ``cond`` that was
@@ -58,10 +79,14 @@ def tapped(
         {'tanh': 3}
     """
     names = list(taps.values())
-    evaluate = evaluator(statistic, program, {place: at for at, place in enumerate(taps)})
+    look = Look(statistic, change)
+    evaluate = evaluator(look, program, {place: at for at, place in enumerate(taps)})
 
-    def run(*arguments: Any) -> tuple[list[Any], dict[Any, PyTree]]:
-        outputs, found = evaluate(*arguments)
+    def run(
+        *arguments: Any, given: Mapping[Any, PyTree] | None = None
+    ) -> tuple[list[Any], dict[Any, PyTree]]:
+        numbered = {names.index(name): value for name, value in (given or {}).items()}
+        outputs, found = evaluate(numbered, *arguments)
         return outputs, {name: found[at] for at, name in enumerate(names)}
 
     return run
@@ -75,19 +100,19 @@ class Piece(NamedTuple):
     evaluate: Evaluator
 
 
-def evaluator(statistic: Statistic, held: "compat.Held", inside: Inside) -> Evaluator:
+def evaluator(look: Look, held: "compat.Held", inside: Inside) -> Evaluator:
     """The function of a jaxpr, which returns what is found in it too."""
     jaxpr, constants = compat.opened(held)
     if not inside:
         return untapped(held)
-    pieces = list(cut(jaxpr, inside, statistic))
+    pieces = list(cut(jaxpr, inside, look))
 
-    def evaluate(*arguments: Any) -> tuple[list[Any], Found]:
+    def evaluate(given: Found, *arguments: Any) -> tuple[list[Any], Found]:
         values: Values = dict(zip(jaxpr.constvars, constants, strict=True))
         values.update(zip(jaxpr.invars, arguments, strict=True))
         found: Found = {}
         for piece in pieces:
-            outputs, new = piece.evaluate(*(read(values, atom) for atom in piece.reads))
+            outputs, new = piece.evaluate(given, *(read(values, atom) for atom in piece.reads))
             values.update(zip(piece.writes, outputs, strict=True))
             found.update(new)
         return [read(values, atom) for atom in jaxpr.outvars], found
@@ -98,7 +123,11 @@ def evaluator(statistic: Statistic, held: "compat.Held", inside: Inside) -> Eval
 def untapped(held: "compat.Held") -> Evaluator:
     """The function of a jaxpr in which nothing is looked at."""
     jaxpr, constants = compat.opened(held)
-    return lambda *arguments: (list(jax.core.eval_jaxpr(jaxpr, constants, *arguments)), {})
+
+    def evaluate(given: Found, *arguments: Any) -> tuple[list[Any], Found]:
+        return list(jax.core.eval_jaxpr(jaxpr, constants, *arguments)), {}
+
+    return evaluate
 
 
 def read(values: Values, atom: "compat.Atom") -> Any:
@@ -111,7 +140,7 @@ def is_literal(atom: "compat.Atom") -> bool:
     return hasattr(atom, "val")
 
 
-def cut(jaxpr: "compat.Jaxpr", inside: Inside, statistic: Statistic) -> Iterator[Piece]:
+def cut(jaxpr: "compat.Jaxpr", inside: Inside, look: Look) -> Iterator[Piece]:
     """The equations of a jaxpr in pieces: each ends where something is looked at."""
     looked_at: dict[int, dict[Place, int]] = {}
     for place, number in inside.items():
@@ -127,10 +156,10 @@ def cut(jaxpr: "compat.Jaxpr", inside: Inside, statistic: Statistic) -> Iterator
     for index, within in sorted(looked_at.items()):
         equation = jaxpr.eqns[index]
         if () in within:
-            yield looking(jaxpr, (start, index + 1), last, within, statistic)
+            yield looking(jaxpr, (start, index + 1), last, within, look)
         else:
             yield plain(jaxpr, (start, index), last)
-            make = functools.partial(evaluator, statistic)
+            make = functools.partial(evaluator, look)
             yield Piece(equation.invars, equation.outvars, entered(equation, within, make))
         start = index + 1
     yield plain(jaxpr, (start, len(jaxpr.eqns)), last)
@@ -170,7 +199,7 @@ def looking(
     span: tuple[int, int],
     last: LastReads,
     within: Inside,
-    statistic: Statistic,
+    look: Look,
 ) -> Piece:
     """The equations of a span, of which the last is looked at."""
     equation = jaxpr.eqns[span[1] - 1]
@@ -184,8 +213,14 @@ def looking(
         )
     piece = plain(jaxpr, span, last, equation.outvars)
 
-    def evaluate(*arguments: Any) -> tuple[list[Any], Found]:
-        outputs, _ = piece.evaluate(*arguments)
-        return outputs, {within[()]: statistic(outputs[-1])}
+    def evaluate(given: Found, *arguments: Any) -> tuple[list[Any], Found]:
+        (*others, value), _ = piece.evaluate(given, *arguments)
+        value, found = look.at(value, given, within[()])
+        # It may have been written already, for what is read later.
+        again = [
+            value if one is equation.outvars[0] else other
+            for one, other in zip(piece.writes[:-1], others, strict=True)
+        ]
+        return [*again, value], found
 
     return piece._replace(evaluate=evaluate)

@@ -309,3 +309,75 @@ def test_an_equation_and_what_is_inside_of_it_are_not_one_tap():
     program = jax.make_jaxpr(jax.jit(lambda y: y @ W))(X)
     with pytest.raises(ValueError, match=r"^tapped: 'jit' was asked for, and an equation inside"):
         tapped(program, {(0,): "call", (0, 0): "product"}, square)
+
+
+def moved(function: Any, *arguments: Any) -> tuple[Any, Any]:
+    """A program at whose contractions something is added, and zeros of the shapes of that."""
+    program = jax.make_jaxpr(function)(*arguments)
+    at = places(program, "dot_general")
+    taps = {place: number for number, place in enumerate(at)}
+    run = tapped(program, taps, lambda value: value, lambda value, more: value + more)
+    zeros = jax.tree.map(
+        lambda one: jnp.zeros(one.shape, one.dtype), jax.eval_shape(run, *arguments)[1]
+    )
+    return run, zeros
+
+
+GIVEN = {
+    "plain": lambda x, w: jnp.tanh(x @ w) @ w,
+    "jit": jax.jit(lambda x, w: jnp.tanh(x @ w)),
+    "remat": jax.checkpoint(lambda x, w: jnp.tanh(x @ w) @ w),
+    "scan": lambda x, w: scanned(x, w)[0],
+    "scan in a scan": lambda x, w: nested(x, w)[0],
+    "a branch": lambda x, w: lax.cond(x.sum() > -99, lambda: jnp.tanh(x @ w), lambda: x @ w @ w),
+    "twice read": lambda x, w: (y := x @ w) * jnp.tanh(y),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_is_given_to_a_tap_is_heard_there(name):
+    """What is added to the output of a contraction is found by finite differences, too."""
+    function = GIVEN[name]
+    run, zeros = moved(function, X, W)
+
+    def loss(given: Any) -> Any:
+        return jnp.sum(run(X, W, given=given)[0][0] ** 2)
+
+    plain = jnp.sum(function(X, W) ** 2)
+    np.testing.assert_allclose(loss(zeros), plain, rtol=1e-6)
+    gradients = jax.jit(jax.grad(loss))(zeros)
+    key, seen = jax.random.key(3), []
+    for number, zero in zeros.items():
+        step = 1e-3 * jax.random.normal(jax.random.fold_in(key, number), zero.shape)
+        up, down = (loss({**zeros, number: sign * step}) for sign in (1, -1))
+        expected = float(jnp.vdot(gradients[number], step))
+        np.testing.assert_allclose(float(up - down) / 2, expected, rtol=2e-2, atol=2e-6)
+        seen.append(expected)
+    assert any(seen)
+
+
+def test_of_what_is_given_each_step_and_device_has_its_own():
+    run, zeros = moved(lambda x, w: scanned(x, w)[0], X, W)
+    shifted = {0: zeros[0].at[2].set(1.0)}
+    _, values = run(X, W, given=shifted)
+    _, plain = run(X, W)
+    np.testing.assert_array_equal(values[0][:2], plain[0][:2])
+    np.testing.assert_array_equal(values[0][2], plain[0][2] + 1.0)
+
+    mesh = jax.make_mesh((2,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
+    halves = jax.shard_map(
+        lambda x, w: x @ w,
+        mesh=mesh,
+        in_specs=(PartitionSpec("d"), PartitionSpec()),
+        out_specs=PartitionSpec("d"),
+    )
+    run, zeros = moved(halves, X, W)
+    ((out,), _) = run(X, W, given={0: zeros[0].at[1].set(1.0)})
+    np.testing.assert_allclose(
+        out - X @ W, np.repeat([[0.0], [1.0]], 2, axis=0) * np.ones(4), atol=1e-6
+    )
+
+
+def test_a_tap_to_which_nothing_is_given_changes_nothing():
+    run, _ = moved(GIVEN["plain"], X, W)
+    np.testing.assert_array_equal(run(X, W, given={})[0][0], run(X, W)[0][0])
