@@ -160,8 +160,8 @@ ORDER = {
         ("_check",),
     ),
     "cthulhu.diagnostics": (
-        ("_checkpoints", "_leaf", "_outlook"),
-        ("_flags", "_pictures"),
+        ("_checkpoints", "_depth", "_leaf", "_outlook"),
+        ("_flags", "_pictures", "_signal"),
         ("_data",),
         ("_report",),
         ("_histogram",),
