@@ -13,6 +13,8 @@ COLUMNS = (
     *("path", "role", "shape", "dtype", "sharding", "bytes", "initializer"),
     *("fan_in", "fan_out", "fans from", "mean", "stddev", "digest"),
 )
+# The shape and the type tell the bytes; the rest is for whoever looks closer.
+SPARE = frozenset({"bytes", "fans from", "role"})
 ALWAYS = ("path", "shape", "dtype", "bytes", "initializer")
 NUMBERS = frozenset({"bytes", "fan_in", "fan_out", "mean", "stddev"})
 
@@ -137,7 +139,7 @@ class Rows(View):
             [[cell[name] for name in names] for cell in cells],
             [totals.get(name, "") for name in names],
             NUMBERS,
-            frozenset({"bytes"}),  # The shape and the type tell.
+            SPARE,
         )
 
     def __repr__(self) -> str:

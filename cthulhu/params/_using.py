@@ -65,7 +65,10 @@ def counts_fans(initializer: Any, shape: tuple[int, ...]) -> bool:
 
 def names_axes(initializer: Any, shape: tuple[int, ...]) -> bool:
     """Whether an initializer counts fans, along axes that it names."""
-    found = innermost(initializer, shape)
+    try:
+        found = innermost(initializer, shape)
+    except ValueError:  # Its blocks may fit once it knows the layout.
+        return False
     return (
         found is not None
         and fans_of(*found) is not None

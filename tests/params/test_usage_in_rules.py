@@ -51,7 +51,10 @@ def found(tree: Any) -> Usage:
     return usage.infer(lambda p, x: Stack().apply({"params": p}, x), tree, X)
 
 
-def test_a_plan_shows_roles_and_where_fans_come_from(tree: Any, found: Usage) -> None:
+def test_a_plan_shows_roles_and_where_fans_come_from(
+    tree: Any, found: Usage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     rows = {row.path: row for row in plan(tree, RULES, usage=found).rows}
     told = {path: (row.role, row.fan_in, row.fan_out, row.fans_from) for path, row in rows.items()}
     assert told == {
