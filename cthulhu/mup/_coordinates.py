@@ -70,7 +70,7 @@ class CoordCheck(View):
         """The slope of each activation before each step: log of a statistic over log of the width.
 
         Args:
-            statistic: ``"l1"``, the mean of |x|; ``"l2"``, ``"std"``, or ``"change"``, of the
+            statistic: ``"l1"``, the mean of sizes; ``"l2"``, ``"std"``, or ``"change"``, of the
                 difference to the first step.
 
         Returns:
@@ -127,7 +127,7 @@ class CoordCheck(View):
     def assert_flat(self, tolerance: float = 0.1, *, decay: bool = True) -> None:
         """Raise an error that lists what is not flat, if anything is.
 
-        The slope of the mean of |x| has to be within `tolerance` of 0: for every activation,
+        The slope of the mean size has to be within `tolerance` of 0: for every activation,
         before every step. Before step 1, and there alone, those of readouts and of contractions
         of activations, as attention logits, may fall as 1/√width, so down to −1/2 − `tolerance`:
         their terms are independent, until the first update. What is zero at all widths is flat,
