@@ -151,3 +151,30 @@ def flatten(tree: PyTree) -> tuple[list[Path], list[Any], PyTreeDef]:
 def join(path: Path) -> str:
     """A path as the regular expressions of rules see it: joined by slashes."""
     return "/".join(path)
+
+
+def nested(named: Iterable[tuple[Path, object]]) -> dict[str, Any]:
+    """Things by path as nested dicts.
+
+    Raises:
+        ValueError: one path is the beginning of another.
+
+    Example:
+        >>> nested([(("a", "kernel"), 1), (("b",), 2)])
+        {'a': {'kernel': 1}, 'b': 2}
+    """
+    tree: dict[str, Any] = {}
+    for path, value in named:
+        *parents, last = path
+        node: Any = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                break
+        if not isinstance(node, dict) or last in node:
+            raise ValueError(
+                f"{join(path)!r} and another name cannot both be in one tree: one of them is the "
+                "other's beginning; rename one"
+            )
+        node[last] = value
+    return tree

@@ -30,7 +30,7 @@ from cthulhu.checks._shapes import (
     whole_or_none,
 )
 from cthulhu.checks._traced import holds_keys, is_key, is_traced
-from cthulhu.checks._words import choice, did_you_mean, extra, in_name_of
+from cthulhu.checks._words import choice, did_you_mean, extra, from_json, in_name_of
 
 __all__ = [
     "LARGEST_SEED",
@@ -46,6 +46,7 @@ __all__ = [
     "fill_value",
     "finite",
     "flag",
+    "from_json",
     "holds_keys",
     "in_name_of",
     "inexact_dtype",

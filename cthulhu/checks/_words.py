@@ -45,3 +45,15 @@ def in_name_of(who: str, error: Exception) -> Exception:
         return type(error)(f"{who}: {error}")
     error.add_note(f"This is from {who}.")
     return error
+
+
+@contextlib.contextmanager
+def from_json(owner: str) -> Iterator[None]:
+    """While what `to_json` of a class wrote is read: other JSON is refused in its name."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{owner}.from_json: text must be what {owner}.to_json wrote; it is other JSON "
+            f"({error!r})"
+        ) from None

@@ -20,7 +20,7 @@ import numpy as np
 
 from cthulhu import checks
 from cthulhu._types import DType, HostArray, PyTree
-from cthulhu.trees import component
+from cthulhu.trees import component, nested
 
 FORMATS = "safetensors, npz, or a folder of Orbax"
 LARGEST_HEADER = 100_000_000  # Bytes, as the format itself has it.
@@ -86,7 +86,7 @@ def load(path: str | Path) -> dict[str, Any]:
     found = dict(arrays(path))
     if not found:
         raise ValueError(f"{str(path)!r} holds no arrays")
-    return nested(found)
+    return nested_by_name(found)
 
 
 def near(path: Path) -> str:
@@ -269,24 +269,10 @@ def step_of(path: Path) -> Path:
     raise ValueError(f"{str(path)!r} must be {FORMATS}; the folder holds neither")
 
 
-def nested(found: Mapping[str, Stored]) -> dict[str, Any]:
+def nested_by_name(found: Mapping[str, Stored]) -> dict[str, Any]:
     """Arrays by name as nested dicts."""
     split = "/" if any("/" in name for name in found) else "."
-    tree: dict[str, Any] = {}
-    for name, array in found.items():
-        *parents, last = name.split(split)
-        node: Any = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                break
-        if not isinstance(node, dict) or last in node:
-            raise ValueError(
-                f"{name!r} and another name cannot both be in one tree: one of them is the other's "
-                "beginning; rename one"
-            )
-        node[last] = array
-    return tree
+    return nested((tuple(name.split(split)), array) for name, array in found.items())
 
 
 def under(tree: PyTree, path: str) -> PyTree:

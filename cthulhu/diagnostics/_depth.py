@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+from cthulhu import checks
 from cthulhu.views import ByPath, Grid, counted
 
 COLUMNS = ("layer", "mean", "rms", "stddev", "cosine", "gradient", "dead")
@@ -75,12 +76,8 @@ class Signal(ByPath[SignalRow]):
         Raises:
             ValueError: `text` is not what `to_json` wrote.
         """
-        try:
+        with checks.from_json("Signal"):
             return cls(tuple(SignalRow(**row) for row in json.loads(text)["signal"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"Signal.from_json: text must be what Signal.to_json wrote; {error!r}"
-            ) from None
 
     def _grid(self) -> Grid:
         known = [cells(row) for row in self.leaves]

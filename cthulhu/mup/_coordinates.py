@@ -212,16 +212,11 @@ class CoordCheck(View):
         Raises:
             ValueError: `text` is not what `to_json` wrote.
         """
-        try:
+        with checks.from_json("CoordCheck"):
             record = json.loads(text)
             for name, part in PARTS.items():
                 record[name] = tuple(part(**row) for row in record[name])
             return cls(**{**record, "widths": tuple(record["widths"])})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                "CoordCheck.from_json: text must be what CoordCheck.to_json wrote; it is other "
-                f"JSON ({error!r})"
-            ) from None
 
     def _values(self, rows: tuple[Any, ...], statistic: str) -> dict[str, HostArray]:
         """By name, a statistic by step and width; without those that have none."""

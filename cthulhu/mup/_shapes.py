@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from cthulhu import checks
 from cthulhu.mup._kind import Kind, Multipliers
 from cthulhu.mup._kinds import KindLike, kind_of
 from cthulhu.mup._leaf import ROLES, LeafShape
@@ -83,14 +84,9 @@ class Shapes(ByPath[LeafShape]):
             >>> Shapes.from_json(shapes.to_json()) == shapes
             True
         """
-        try:
+        with checks.from_json("Shapes"):
             records = json.loads(text)["shapes"]
             return cls(tuple(LeafShape(**frozen(record)) for record in records))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                "Shapes.from_json: text must be what Shapes.to_json wrote; it is other JSON "
-                f"({error!r})"
-            ) from None
 
     def table(self, kind: KindLike = "mup") -> Table:
         """The table of a kind of parametrization: what each parameter has.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cthulhu._types import PyTree
+from cthulhu.trees import nested
 from cthulhu.usage._usage import LeafUsage, Usage
 
 
@@ -99,11 +100,4 @@ def tree_of(usage: Usage, answer: Callable[[LeafUsage], Any]) -> PyTree:
     """An answer for each parameter, in their tree; in one of dicts, where that is not known."""
     if usage.frame is not None:
         return usage.frame.alone(map(answer, usage.leaves))
-    tree: dict[str, Any] = {}
-    for leaf in usage.leaves:
-        *steps, last = leaf.path.split("/")
-        node = tree
-        for step in steps:
-            node = node.setdefault(step, {})
-        node[last] = answer(leaf)
-    return tree
+    return nested((tuple(leaf.path.split("/")), answer(leaf)) for leaf in usage.leaves)

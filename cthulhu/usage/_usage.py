@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from typing import Any, Literal, TypeAlias, get_args
 
+from cthulhu import checks
 from cthulhu.fans import Fans, Layout
 from cthulhu.trees import Frame
 from cthulhu.views import ByPath, Grid, counted
@@ -211,13 +212,8 @@ class Usage(ByPath[LeafUsage]):
         Raises:
             ValueError: `text` is not what `to_json` wrote.
         """
-        try:
+        with checks.from_json("Usage"):
             return cls.from_record(json.loads(text)["usage"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"Usage.from_json: text must be what Usage.to_json wrote; it is other JSON "
-                f"({error!r})"
-            ) from None
 
     def _grid(self) -> Grid:
         names = ["path", "shape", "role", "inputs", "outputs", "batch", "stacked", "fan_in"]
