@@ -58,17 +58,29 @@ class Followed(NamedTuple):
     activations: tuple[Activation, ...]
 
 
-def followed(fn: Callable[..., Any], params: PyTree, *args: Any) -> Followed:
-    """Trace a function ``(params, *args)``, as `infer` does, and find its activations."""
+def followed(fn: Callable[..., Any], params: PyTree, *args: Any, scaled: bool = True) -> Followed:
+    """Trace a function ``(params, *args)``, as `infer` does, and find its activations.
+
+    Args:
+        fn: the function.
+        params: its parameters, or what they are like.
+        *args: its other arguments.
+        scaled: whether scalars that multiply an output belong to it.
+    """
     program = traced(fn, params, args, {})
     uses = uses_of(program)
     usage = summed_up(program, uses)
     paths = list(map(join, program.paths))
-    return Followed(program, usage, tuple(activations(program.jaxpr, uses, paths)))
+    found = activations(program.jaxpr, uses, paths, scaled=scaled)
+    return Followed(program, usage, tuple(found))
 
 
 def activations(
-    jaxpr: "compat.Held", uses: Mapping[tuple[int, Place], Use], paths: Sequence[str]
+    jaxpr: "compat.Held",
+    uses: Mapping[tuple[int, Place], Use],
+    paths: Sequence[str],
+    *,
+    scaled: bool = True,
 ) -> Iterable[Activation]:
     """The outputs of all layers, in the order of the program."""
     flat = Flat(jaxpr, {place for _, place in uses})
@@ -84,7 +96,7 @@ def activations(
     times: Counter[str] = Counter()
     for place, (path, known) in sorted(layers.items(), key=lambda item: item[0]):
         summed = known is not None and known.operation == "reduce_sum"
-        end = flat.end(place, path, biases, summed)
+        end = flat.end(place, path, biases, summed=summed, scaled=scaled)
         name = path or flat.nodes[flat.at[place]].where
         times[name] += 1
         numbered = name if times[name] == 1 else f"{name}#{times[name]}"
@@ -205,7 +217,13 @@ class Flat:
         ]
 
     def end(
-        self, place: Place, path: str | None, biases: Mapping[Place, set[str]], summed: bool
+        self,
+        place: Place,
+        path: str | None,
+        biases: Mapping[Place, set[str]],
+        *,
+        summed: bool,
+        scaled: bool,
     ) -> Place:
         """Where the output of the layer is that begins at a place."""
         node = self.nodes[self.at[place]]
@@ -217,7 +235,7 @@ class Flat:
                 self.nodes[readers.pop()] if len(readers) == 1 and readers != {OUTSIDE} else None
             )
             kind = None if after is None else self.belongs(after, value, path, biases, summed)
-            if after is None or kind is None:
+            if after is None or kind is None or (kind == "scale" and not scaled):
                 break
             if kind == "scale" and before_scaling is None:
                 before_scaling = node.place

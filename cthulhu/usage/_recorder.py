@@ -107,6 +107,13 @@ class Recorder:
             times *= steps
         return times
 
+    def around(self, view: View) -> tuple[tuple[int, ...], ...]:
+        """The axes of this view that each of the loops around takes layer by layer."""
+        return tuple(
+            tuple(sorted(one.axis for one in view.stripped if one.depth == depth))
+            for depth in range(len(self.loops))
+        )
+
     def use(
         self,
         role: Role,
@@ -137,6 +144,7 @@ class Recorder:
             tuple(str(head.leaf) for head in beside(view, heads)),
             self.picked.get(key[1]) or self.where(),
             why,
+            self.around(view),
         )
         first = self.uses.setdefault(key, found)
         if (first.role, first.axes) != (found.role, found.axes):

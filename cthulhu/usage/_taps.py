@@ -31,10 +31,11 @@ class Look(NamedTuple):
     change: Change | None = None
 
     def at(self, value: jax.Array, given: Found, number: int) -> tuple[jax.Array, Found]:
-        """The value from here on, and what is found."""
+        """The value from here on, and what is found of it before."""
+        found = {number: self.statistic(value)}
         if self.change is not None and number in given:
             value = self.change(value, given[number])
-        return value, {number: self.statistic(value)}
+        return value, found
 
 
 def tapped(
@@ -53,7 +54,7 @@ def tapped(
         program: the jaxpr, with its constants, as `jax.make_jaxpr` makes it.
         taps: what each chosen equation is called, by its `Place`. It has one output.
         statistic: from the output to arrays, as its mean square. It is applied where the
-            value is made, so that the value need not be kept.
+            value is made, and before it is changed, so that the value need not be kept.
         change: from the output, and what is given to the tap, to the value that the program
             goes on with. Default: nothing is changed.
 

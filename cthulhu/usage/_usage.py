@@ -41,6 +41,8 @@ class Use:
         kernels: of a bias, the paths of the kernels to whose output it is added.
         where: the modules and functions around it, as JAX names them.
         why: what was done with an opaque parameter.
+        loops: of each loop around, from the outermost, the axes that it takes layer by layer;
+            none if it runs with the same values again.
 
     Example:
         >>> Use("kernel", "dot_general", (0,), (1,)).outputs
@@ -58,6 +60,7 @@ class Use:
     kernels: tuple[str, ...] = ()
     where: str = ""
     why: str = ""
+    loops: tuple[tuple[int, ...], ...] = ()
 
     @property
     def axes(self) -> tuple[tuple[int, ...], ...]:
@@ -241,8 +244,8 @@ def leaf_from(record: dict[str, Any]) -> LeafUsage:
 
 
 def frozen(value: Any) -> Any:
-    """What JSON holds as a list, as a tuple."""
-    return tuple(value) if isinstance(value, list) else value
+    """What JSON holds as lists, as tuples."""
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
 
 
 def cells(leaf: LeafUsage) -> dict[str, str]:

@@ -25,9 +25,9 @@ P = {
 }
 
 
-def seen(fn, params, *args):
+def seen(fn, params, *args, scaled=True):
     """The activations by name, each with its value."""
-    found = followed(fn, params, *args)
+    found = followed(fn, params, *args, scaled=scaled)
     places = {one.place: one.name for one in found.activations}
     assert len(places) == len(found.activations)
     run = tapped(found.traced.jaxpr, places, lambda value: value)
@@ -164,3 +164,14 @@ def test_a_use_comes_with_its_activation():
     (one, other) = followed(lambda p, i: p["t"][i] @ p["t"].T, {"t": P["t"]}, IDS).activations
     assert (one.path, one.use.role, other.path, other.use.role) == ("t", "table", "t", "kernel")
     assert (other.use.inputs, other.use.outputs) == ((1,), (0,))
+
+
+def test_scalars_that_multiply_an_output_can_be_left_to_what_follows():
+    def fn(p, x):
+        return 0.25 * (x @ p["a"] + p["b"][None])
+
+    layer = X @ P["a"] + P["b"][None]
+    np.testing.assert_allclose(seen(fn, P, X)["a"], 0.25 * layer, rtol=1e-6)
+    np.testing.assert_allclose(
+        seen(fn, P, X, scaled=False)["a"], X @ P["a"] + P["b"][None], rtol=1e-6
+    )

@@ -95,6 +95,22 @@ def test_a_use_says_where_it_is_and_how_often() -> None:
     assert use.times is None
 
 
+def test_a_use_says_which_axes_the_loops_around_it_take() -> None:
+    def deep(p: Any, x: Any) -> Any:
+        def block(x: Any, kernel: Any) -> Any:
+            return jax.lax.scan(lambda x, _: (x @ kernel, None), x, None, length=2)[0], None
+
+        def group(x: Any, kernels: Any) -> Any:
+            return jax.lax.scan(block, x, jnp.moveaxis(kernels, 1, 0))[0], None
+
+        return jax.lax.scan(group, x, p["w"])[0]
+
+    found = usage.infer(deep, {"w": spec(3, 6, 4, 6)}, spec(2, 6))
+    (use,) = found["w"].uses
+    assert (use.stacked, use.loops, use.times) == ((0, 2), ((0,), (2,), ()), 2)
+    assert Usage.from_json(found.to_json()) == found
+
+
 def test_a_lookup_is_where_rows_are_picked() -> None:
     def fn(p: Any, ids: Any) -> Any:
         with jax.named_scope("embed"):
