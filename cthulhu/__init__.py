@@ -5,8 +5,9 @@ documented classes, `cthulhu.random` keys and scopes, `cthulhu.backend` the
 functions for custom callables. What initializes whole models, `fast_init`,
 `init_params`, `plan`, `verify`, `fill`, `reinit`, `Rules` and `Keep`, comes from
 `cthulhu.params`; `cthulhu.recipes` has the initialization of real models,
-`check`, of `cthulhu.audit`, tests anyone's parameters, and `report`, of
-`cthulhu.diagnostics`, shows them. These are loaded on first use, as are
+`check`, of `cthulhu.audit`, tests anyone's parameters, `report`, of
+`cthulhu.diagnostics`, shows them, and `calibrate`, of `cthulhu.calibration`, fits
+them to a batch. These are loaded on first use, as are
 `cthulhu.layers` and `cthulhu.models`, those two with Flax. ``python -m cthulhu``
 is the command line.
 """
@@ -17,8 +18,9 @@ from cthulhu import backend, functional, initializers, random
 from cthulhu.caches import clear_caches
 
 if TYPE_CHECKING:
-    from cthulhu import audit, diagnostics, layers, models, mup, params, recipes, usage
+    from cthulhu import audit, calibration, diagnostics, layers, models, mup, params, recipes, usage
     from cthulhu.audit import check
+    from cthulhu.calibration import calibrate
     from cthulhu.diagnostics import report
     from cthulhu.params import (
         Keep,
@@ -39,6 +41,8 @@ __all__ = [
     "__version__",
     "audit",
     "backend",
+    "calibrate",
+    "calibration",
     "check",
     "clear_caches",
     "diagnostics",
@@ -60,8 +64,19 @@ __all__ = [
     "verify",
 ]
 
-_LAZY_MODULES = ("audit", "diagnostics", "layers", "models", "mup", "params", "recipes", "usage")
+_LAZY_MODULES = (
+    "audit",
+    "calibration",
+    "diagnostics",
+    "layers",
+    "models",
+    "mup",
+    "params",
+    "recipes",
+    "usage",
+)
 _LAZY_NAMES = {
+    "calibrate": "calibration",
     "check": "audit",
     "report": "diagnostics",
     **dict.fromkeys(

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cthulhu import checks
 from cthulhu._types import PyTree
 from cthulhu.diagnostics._depth import Signal, SignalRow
 from cthulhu.trees import frame_of, is_array
@@ -91,10 +90,7 @@ def signal(
     """
     arrays = [leaf for leaf in jax.tree.leaves(inputs) if is_array(leaf)]
     check_finite(arrays)
-    try:
-        found = followed(fn, params, *inputs)
-    except (TypeError, ValueError) as error:
-        raise checks.in_name_of(OWNER, error) from None
+    found = followed(OWNER, fn, params, *inputs)
     layers = [one for one in found.activations if one.path is not None]
     run = jax.jit(measuring(found, layers, batch_of(arrays), cotangent, backward))
     forward, back = jax.device_get(run(parameters(params), arrays))

@@ -137,7 +137,7 @@ class Measured:
 
 def followed_loss(model: Model, shapes: PyTree, batch: PyTree) -> Followed:
     """The loss as a program, with what it uses the parameters as, and its activations."""
-    found = followed(model.loss, shapes, batch)
+    found = followed(OWNER, model.loss, shapes, batch)
     outputs = found.traced.jaxpr.out_avals
     if len(outputs) != 1 or outputs[0].shape:
         raise TypeError(

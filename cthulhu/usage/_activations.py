@@ -48,6 +48,8 @@ class Activation(NamedTuple):
     """The path of the parameter, if there is one."""
     use: Use | None = None
     """What it is used as there."""
+    others: tuple[tuple[str, Use], ...] = ()
+    """The other parameters that are used there, as a weight norm's scale, and what as."""
 
 
 class Followed(NamedTuple):
@@ -58,18 +60,21 @@ class Followed(NamedTuple):
     activations: tuple[Activation, ...]
 
 
-def followed(fn: Callable[..., Any], params: PyTree, *args: Any, scaled: bool = True) -> Followed:
+def followed(
+    owner: str, fn: Callable[..., Any], params: PyTree, *args: Any, scaled: bool = True
+) -> Followed:
     """Trace a function ``(params, *args)``, as `infer` does, and find its activations.
 
     Args:
+        owner: who asks, with whose name errors begin.
         fn: the function.
         params: its parameters, or what they are like.
         *args: its other arguments.
         scaled: whether scalars that multiply an output belong to it.
     """
-    program = traced(fn, params, args, {})
+    program = traced(owner, fn, params, args, {})
     uses = uses_of(program)
-    usage = summed_up(program, uses)
+    usage = summed_up(owner, program, uses)
     paths = list(map(join, program.paths))
     found = activations(program.jaxpr, uses, paths, scaled=scaled)
     return Followed(program, usage, tuple(found))
@@ -85,11 +90,14 @@ def activations(
     """The outputs of all layers, in the order of the program."""
     flat = Flat(jaxpr, {place for _, place in uses})
     layers: dict[Place, Layer] = {}
+    others: dict[Place, list[tuple[str, Use]]] = {}
     biases: dict[Place, set[str]] = {}
     for (leaf, place), use in sorted(uses.items(), key=lambda item: item[0][::-1]):
-        if use.role in ("kernel", "table") and place in flat.at:
+        if use.role in ("kernel", "table") and place in flat.at and place not in layers:
             # Of several kernels in one contraction, as of W + A B, the first names it.
-            layers.setdefault(place, (paths[leaf], use))
+            layers[place] = paths[leaf], use
+        elif use.role in ("kernel", "table", "scale"):
+            others.setdefault(place, []).append((paths[leaf], use))
         elif use.role == "bias":
             biases.setdefault(place, set()).update(use.kernels)
     layers |= dict.fromkeys(flat.between_activations(), (None, None))
@@ -100,7 +108,7 @@ def activations(
         name = path or flat.nodes[flat.at[place]].where
         times[name] += 1
         numbered = name if times[name] == 1 else f"{name}#{times[name]}"
-        yield Activation(numbered, end, path, known)
+        yield Activation(numbered, end, path, known, tuple(others.get(place, ())))
 
 
 class Node(NamedTuple):

@@ -15,6 +15,8 @@ from cthulhu.usage._values import DATA, FIXED, Kind, Place, Value
 from cthulhu.usage._views import whole
 from cthulhu.usage._walk import walk
 
+OWNER = "usage.infer"
+
 
 def infer(fn: Callable[..., Any], params: PyTree, *args: Any, **kwargs: Any) -> Usage:
     """Read off a function which axes of its parameters are inputs, outputs and stacks.
@@ -55,7 +57,8 @@ def infer(fn: Callable[..., Any], params: PyTree, *args: Any, **kwargs: Any) -> 
         >>> found["bias"].role, found["bias"].kernels
         ('bias', ('kernel',))
     """
-    return usage_of(traced(fn, params, args, kwargs))
+    program = traced(OWNER, fn, params, args, kwargs)
+    return summed_up(OWNER, program, uses_of(program))
 
 
 class Traced(NamedTuple):
@@ -71,18 +74,22 @@ class Traced(NamedTuple):
 
 
 def traced(
-    fn: Callable[..., Any], params: PyTree, args: Sequence[Any], kwargs: Mapping[str, Any]
+    owner: str,
+    fn: Callable[..., Any],
+    params: PyTree,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
 ) -> Traced:
     """A function of parameters and of whatever else has a shape, as a jaxpr."""
     if not callable(fn):
-        raise TypeError(f"usage.infer: fn must be a function (params, *args); got {fn!r}")
+        raise TypeError(f"{owner}: fn must be a function (params, *args); got {fn!r}")
     frame = frame_of(params)
     every_path, everything, _ = flatten(params)
     paths, leaves = frame.parameters(every_path), frame.parameters(everything)
     for path, leaf in zip(paths, leaves, strict=True):
         if not is_array(leaf):
             raise TypeError(
-                f"usage.infer: the leaf {join(path)!r} must be an array or a "
+                f"{owner}: the leaf {join(path)!r} must be an array or a "
                 f"jax.ShapeDtypeStruct; got {leaf!r} of type {type(leaf).__name__}"
             )
     rest, structure = jax.tree.flatten((args, kwargs))
@@ -105,11 +112,6 @@ def spec(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 
-def usage_of(traced: Traced) -> Usage:
-    """The usage of a traced function."""
-    return summed_up(traced, uses_of(traced))
-
-
 def uses_of(traced: Traced) -> dict[tuple[int, Place], Use]:
     """Every use of a parameter, by the parameter's number and the place in the program."""
     shapes = [tuple(leaf.shape) for leaf in traced.leaves]
@@ -122,11 +124,11 @@ def uses_of(traced: Traced) -> dict[tuple[int, Place], Use]:
     return {key: named(use, names) for key, use in recorder.uses.items()}
 
 
-def summed_up(traced: Traced, found: Mapping[tuple[int, Place], Use]) -> Usage:
+def summed_up(owner: str, traced: Traced, found: Mapping[tuple[int, Place], Use]) -> Usage:
     """The usage of all parameters, of their uses."""
     if traced.leaves and not found:
         raise ValueError(
-            "usage.infer: the function uses none of the parameters. They must be its first "
+            f"{owner}: the function uses none of the parameters. They must be its first "
             "argument; does it capture them instead?"
         )
     uses: dict[int, list[Use]] = {at: [] for at in range(len(traced.leaves))}

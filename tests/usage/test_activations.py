@@ -27,7 +27,7 @@ P = {
 
 def seen(fn, params, *args, scaled=True):
     """The activations by name, each with its value."""
-    found = followed(fn, params, *args, scaled=scaled)
+    found = followed("test", fn, params, *args, scaled=scaled)
     places = {one.place: one.name for one in found.activations}
     assert len(places) == len(found.activations)
     run = tapped(found.traced.jaxpr, places, lambda value: value)
@@ -161,7 +161,9 @@ def test_nnx_is_followed():
 
 
 def test_a_use_comes_with_its_activation():
-    (one, other) = followed(lambda p, i: p["t"][i] @ p["t"].T, {"t": P["t"]}, IDS).activations
+    (one, other) = followed(
+        "test", lambda p, i: p["t"][i] @ p["t"].T, {"t": P["t"]}, IDS
+    ).activations
     assert (one.path, one.use.role, other.path, other.use.role) == ("t", "table", "t", "kernel")
     assert (other.use.inputs, other.use.outputs) == ((1,), (0,))
 

@@ -1,0 +1,133 @@
+"""Which parts of a parameter have a factor of their own: those that a loop goes over."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cthulhu import compat
+from cthulhu.programs._build import compute_dtype
+from cthulhu.usage._activations import CALLS, bodies
+from cthulhu.usage._usage import Use
+from cthulhu.usage._values import Place
+
+STACKING = ("scan", "shard_map")  # What gives statistics an axis: of steps, or of devices.
+
+
+class Spread(NamedTuple):
+    """Statistics of an output, of one step of the loops around it, or of all."""
+
+    mean: jax.Array
+    variance: jax.Array
+    ran: jax.Array
+    """1 where the layer ran; 0 in a branch that was not taken."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Slices:
+    """The slices of a parameter that a layer in a loop uses one after the other.
+
+    Args:
+        axes: the axes of the parameter that loops go over, from the outermost loop.
+        kept: the axes of the statistics that belong to them.
+        own: whether each step of the loops has a slice of its own.
+    """
+
+    axes: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
+    own: bool = True
+
+    def pooled(self, spread: Spread) -> Spread:
+        """The statistics of each slice, over all else that was measured."""
+        others = tuple(at for at in range(spread.mean.ndim) if at not in self.kept)
+        count = jnp.sum(spread.ran, others, keepdims=True)
+        ran = spread.ran > 0
+
+        def average(values: jax.Array) -> jax.Array:
+            # Blanks are NaN, and NaN times 0 is NaN.
+            total = jnp.sum(jnp.where(ran, values, 0), others, keepdims=True)
+            return total / count.astype(total.dtype)
+
+        mean = average(spread.mean)
+        variance = average(spread.variance + jnp.square(jnp.abs(spread.mean - mean)))
+        return Spread(*(jnp.squeeze(one, others) for one in (mean, variance, count)))
+
+    def sizes(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """How many slices there are along each axis, of a parameter of this shape."""
+        return tuple(shape[axis] for axis in self.axes)
+
+    def constant(self, leaf: jax.Array) -> jax.Array:
+        """Whether all elements of each slice are one number."""
+        others = tuple(axis for axis in range(leaf.ndim) if axis not in self.axes)
+        first = leaf[tuple(slice(0, 1) if at in others else slice(None) for at in range(leaf.ndim))]
+        found = jnp.all(leaf == first, others)
+        order = np.argsort(np.argsort(self.axes))
+        each: jax.Array = jnp.transpose(found, order.tolist())
+        return each
+
+
+def along(factors: Any, axes: Sequence[int], ndim: int) -> jax.Array:
+    """Something for each slice along some axes, as it broadcasts to the parameter."""
+    shape = [1] * ndim
+    for axis, size in zip(axes, jnp.shape(factors), strict=True):
+        shape[axis] = size
+    order = np.argsort(axes).tolist()
+    found: jax.Array = jnp.transpose(jnp.asarray(factors), order).reshape(shape)
+    return found
+
+
+def times(leaf: Any, axes: Sequence[int], factor: Any) -> jax.Array:
+    """A parameter, multiplied by a factor for each of its slices along some axes, rounded once."""
+    array: jax.Array = jnp.asarray(leaf)
+    wide = compute_dtype(array.dtype)
+    return (array.astype(wide) * along(factor, axes, array.ndim).astype(wide)).astype(array.dtype)
+
+
+def slices_of(jaxpr: "compat.Held", place: Place, use: Use, shape: Sequence[int]) -> Slices:
+    """The slices of a parameter that are used at a place."""
+    *around, _ = equations_at(jaxpr, place)
+    loops = iter(use.loops)
+    axes: list[int] = []
+    kept: list[int] = []
+    own, dimension = True, 0
+    for equation in around:
+        name = equation.primitive.name
+        if name not in STACKING and name != "while":
+            continue
+        taken = () if name == "shard_map" else next(loops, ())
+        length = equation.params.get("length")
+        if len(taken) == 1 and taken[0] not in axes and shape[taken[0]] == length:
+            axes.append(taken[0])
+            kept.append(dimension)
+        else:
+            own = False
+        dimension += name in STACKING
+    return Slices(tuple(axes), tuple(kept), own)
+
+
+def equations_at(jaxpr: "compat.Held", place: Place) -> Iterator["compat.JaxprEqn"]:
+    """The equations around a place, from the outermost, and the one that is there."""
+    held: Any = jaxpr
+    while place:
+        equation = compat.opened(held)[0].eqns[place[0]]
+        yield equation
+        name, place = equation.primitive.name, place[1:]
+        if name in CALLS:
+            held = equation.params[CALLS[name]]
+            continue
+        for steps, inner in bodies(equation):
+            if place[: len(steps)] == steps:
+                held, place = inner, place[len(steps) :]
+                break
+
+
+def spread_of(value: jax.Array) -> Spread:
+    """The mean and the variance of an output, in float32; those of float64 are rounded once."""
+    wide = value.astype(compute_dtype(value.dtype))
+    mean = jnp.mean(wide)
+    variance = jnp.mean(jnp.square(jnp.abs(wide - mean)))
+    narrow = jnp.complex64 if jnp.iscomplexobj(mean) else jnp.float32
+    return Spread(mean.astype(narrow), variance.astype(jnp.float32), jnp.int32(1))
