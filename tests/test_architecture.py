@@ -40,6 +40,7 @@ FLOORS = {
     "cthulhu.adapters": 8,
     "cthulhu.recipes": 8,
     "cthulhu.mup": 8,
+    "cthulhu.calibration": 8,
     "cthulhu.audit": 9,
     "cthulhu.diagnostics": 10,
     "cthulhu": 11,
@@ -158,6 +159,12 @@ ORDER = {
         ("_looks",),
         ("_faults",),
         ("_check",),
+    ),
+    "cthulhu.calibration": (
+        ("_slices", "_targets"),
+        ("_data", "_layers"),
+        ("_passes",),
+        ("_calibrate",),
     ),
     "cthulhu.diagnostics": (
         ("_checkpoints", "_depth", "_leaf", "_outlook"),

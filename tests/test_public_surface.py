@@ -17,6 +17,7 @@ import cthulhu
 from cthulhu import (
     adapters,
     audit,
+    calibration,
     backend,
     diagnostics,
     fans,
@@ -55,6 +56,8 @@ SURFACE: dict[ModuleType, set[str]] = {
         "__version__",
         "audit",
         "backend",
+        "calibrate",
+        "calibration",
         "check",
         "clear_caches",
         "diagnostics",
@@ -145,6 +148,7 @@ SURFACE: dict[ModuleType, set[str]] = {
     nnx: {"plan", "reinit"},
     torch: {"EMBEDDINGS", "flat", "plan", "tree"},
     audit: {"Audit", "Flag", "LeafAudit", "check"},
+    calibration: {"CalibratedLayer", "Calibration", "calibrate"},
     diagnostics: {
         "Histogram",
         "LeafReport",
@@ -279,6 +283,7 @@ RAISE_NOTHING = frozenset(
         *(f"cthulhu.mup.{name}" for name in ("CoordCheck", "Residual", "Shapes", "Spectral")),
         *(f"cthulhu.diagnostics.{name}" for name in ("Signal", "SignalRow")),
         *(f"cthulhu.usage.{name}" for name in ("LeafUsage", "Usage", "Use", "decay_mask")),
+        *(f"cthulhu.calibration.{name}" for name in ("CalibratedLayer", "Calibration")),
         *(f"cthulhu.audit.{name}" for name in ("Audit", "Flag", "LeafAudit")),
         *(f"cthulhu.diagnostics.{name}" for name in ("Histogram", "LeafReport", "TreeReport")),
         *(
@@ -357,6 +362,7 @@ def test_the_names_at_the_top_are_those_of_their_packages() -> None:
     for name in lazy:
         assert getattr(cthulhu, name) is getattr(params, name)
     assert cthulhu.check is audit.check
+    assert cthulhu.calibrate is calibration.calibrate
     assert cthulhu.report is diagnostics.report
 
 
