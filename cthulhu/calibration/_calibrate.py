@@ -117,12 +117,13 @@ def calibrate(
         params = started(orthonormal, params, layers, found.usage)
         leaves = frame_of(params).parameters(jax.tree.leaves(params))
     run = calibrating(found.traced.jaxpr, layers, tolerance=tolerance, passes=passes, bounds=bounds)
-    if any(map(checks.is_traced, [*leaves, *arrays])):
-        calibration = told(layers, left, run(leaves, arrays), tolerance, bounds)
-        return calibration.apply(params), calibration
-    result: Result = jax.device_get(jax.jit(run)(leaves, arrays))
+    result: Result = jax.jit(run)(leaves, arrays)
+    # What the function captures may be traced, too.
+    traced = any(map(checks.is_traced, jax.tree.leaves(result)))
+    if not traced:
+        result = jax.device_get(result)
     calibration = told(layers, left, result, tolerance, bounds)
-    complaint = calibration.complaint() if strict else ""
+    complaint = calibration.complaint() if strict and not traced else ""
     if complaint:
         raise ValueError(f"{OWNER}: {complaint}")
     return calibration.apply(params), calibration
@@ -156,9 +157,10 @@ def check_values(leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
                 f"{OWNER}: parameters and batch must be arrays; got {one}, which has no values"
             )
     for at, array in enumerate(arrays, 1):
-        if checks.is_traced(array) or not jnp.issubdtype(array.dtype, jnp.inexact):
+        if not jnp.issubdtype(array.dtype, jnp.inexact):
             continue
-        if not bool(jnp.isfinite(array).all()):
+        finite = jnp.isfinite(array).all()
+        if not checks.is_traced(finite) and not bool(finite):
             raise ValueError(
                 f"{OWNER}: input {at} has values that are not finite, so that all outputs would "
                 "be; leave them out"

@@ -43,7 +43,7 @@ class Slices:
     def pooled(self, spread: Spread) -> Spread:
         """The statistics of each slice, over all else that was measured."""
         others = tuple(at for at in range(spread.mean.ndim) if at not in self.kept)
-        count = jnp.sum(spread.ran, others, keepdims=True)
+        count = jnp.sum(spread.ran, others, jnp.int32, keepdims=True)
         ran = spread.ran > 0
 
         def average(values: jax.Array) -> jax.Array:
