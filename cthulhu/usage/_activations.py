@@ -28,6 +28,8 @@ CALLS = {
 # What moves or renames a value, and leaves its elements as they are.
 MOVING = frozenset({"convert_element_type", "copy", "copy_p", "name", "reduce_precision"})
 MOVING |= {"reshape", "sharding_constraint", "squeeze", "transpose"}
+# What makes one output of the parts that devices have, each of some of the inputs.
+MOVING |= {"psum", "psum_invariant", "reduce_scatter", "pvary"}
 SCALING = frozenset({"mul", "div"})
 ADDING = frozenset({"add", "add_any", "sub"})
 CONTRACTING = frozenset({"dot_general", "conv_general_dilated", "ragged_dot_general"})
@@ -263,7 +265,7 @@ class Flat:
         summed: bool,
     ) -> str | None:
         """What an equation that reads the output of a layer adds to it, if it is of the layer."""
-        if node.name in MOVING:
+        if node.name in MOVING and len(node.outputs) == 1:
             return "move"
         if node.name == "reduce_sum" and summed:
             return "move"
