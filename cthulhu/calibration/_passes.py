@@ -106,9 +106,7 @@ def calibrating(
         def one_pass(state: State) -> State:
             wanted = {one.name: asked(one, state) for one in firsts}
             given = {
-                one.name: wanted[one.name].at_each(
-                    steps[one.name].variance.shape, one.slices.kept
-                )
+                one.name: wanted[one.name].at_each(steps[one.name].variance.shape, one.slices.kept)
                 for one in firsts
                 if one.slices.own
             }

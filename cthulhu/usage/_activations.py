@@ -52,6 +52,8 @@ class Activation(NamedTuple):
     """What it is used as there."""
     others: tuple[tuple[str, Use], ...] = ()
     """The other parameters that are used there, as a weight norm's scale, and what as."""
+    given: bool = True
+    """Whether it depends on the inputs; the steps of a spectral norm do not."""
 
 
 class Followed(NamedTuple):
@@ -90,7 +92,7 @@ def activations(
     scaled: bool = True,
 ) -> Iterable[Activation]:
     """The outputs of all layers, in the order of the program."""
-    flat = Flat(jaxpr, {place for _, place in uses})
+    flat = Flat(jaxpr, {place for _, place in uses}, len(paths))
     layers: dict[Place, Layer] = {}
     others: dict[Place, list[tuple[str, Use]]] = {}
     biases: dict[Place, set[str]] = {}
@@ -110,7 +112,8 @@ def activations(
         name = path or flat.nodes[flat.at[place]].where
         times[name] += 1
         numbered = name if times[name] == 1 else f"{name}#{times[name]}"
-        yield Activation(numbered, end, path, known, tuple(others.get(place, ())))
+        given = not flat.given.isdisjoint(flat.nodes[flat.at[place]].inputs)
+        yield Activation(numbered, end, path, known, tuple(others.get(place, ())), given)
 
 
 class Node(NamedTuple):
@@ -129,7 +132,7 @@ class Flat:
     The bodies of loops and branches are there too, each by itself.
     """
 
-    def __init__(self, jaxpr: "compat.Held", meeting: set[Place]) -> None:
+    def __init__(self, jaxpr: "compat.Held", meeting: set[Place], parameters: int) -> None:
         self.nodes: list[Node] = []
         self.at: dict[Place, int] = {}
         self.sizes: list[int] = []
@@ -139,8 +142,10 @@ class Flat:
         self.active: set[int] = set()
         """The values that depend on a parameter and on the inputs: activations."""
         self.meeting = meeting
-        body = compat.opened(jaxpr)[0]
-        self.body(jaxpr, [self.new(variable) for variable in body.invars], (), ())
+        inputs = [self.new(variable) for variable in compat.opened(jaxpr)[0].invars]
+        self.given: set[int] = {*inputs[parameters:]}
+        """The values that depend on the inputs that are no parameters."""
+        self.body(jaxpr, inputs, (), ())
 
     def new(self, atom: "compat.Atom") -> int:
         """A value of its own."""
@@ -200,14 +205,17 @@ class Flat:
             self.readers[value].append(len(self.nodes))
         self.nodes.append(node)
         active = place in self.meeting or not self.active.isdisjoint(values)
+        given = not self.given.isdisjoint(values)
         for steps, held in bodies(equation):
             inner = [self.new(variable) for variable in compat.opened(held)[0].invars]
             # What a loop carries may become an activation in it.
             before = len(self.active)
             self.active.update(inner if active or self.meets((*place, *steps)) else ())
+            self.given.update(inner if given else ())
             self.body(held, inner, (*place, *steps), names)
             active = active or len(self.active) > before
         self.active.update(outputs if active else ())
+        self.given.update(outputs if given else ())
         if name == "broadcast_in_dim" and values[0] in self.single:
             self.single.update(outputs)
 
