@@ -184,6 +184,23 @@ def test_example_mup(tmp_path, capsys):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
 
 
+def test_example_depth(tmp_path, capsys):
+    example = load("depth")
+    out = tmp_path / "new" / "depth.png"
+    with jax.numpy_dtype_promotion("standard"):  # Optax's Adam needs it.
+        outcomes = example.main(["--steps", "60", "--out", str(out)])
+    stuck = outcomes["random_uniform"]
+    assert abs(stuck.losses[-1] - np.log(10)) < 0.05
+    assert stuck.signal.leaves[-2].rms == stuck.signal.leaves[0].gradient == 0
+    for name in ("orthogonal", "calibrate"):
+        assert outcomes[name].losses[-1] < 1.0
+        assert outcomes[name].accuracy > 0.7
+    sizes = [row.rms for row in outcomes["calibrate"].signal.leaves]
+    np.testing.assert_allclose(sizes, example.TARGET, rtol=0.15)  # With its mean.
+    assert "random_uniform" in capsys.readouterr().out
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_page_of_initializers_names_every_class():
     page = (DOCS / "initializers.md").read_text()
     classes = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE))

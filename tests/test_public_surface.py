@@ -17,8 +17,8 @@ import cthulhu
 from cthulhu import (
     adapters,
     audit,
-    calibration,
     backend,
+    calibration,
     diagnostics,
     fans,
     functional,

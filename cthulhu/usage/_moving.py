@@ -125,12 +125,17 @@ def split(recorder: Recorder, values: Sequence[Value], equation: Any) -> list[Va
 
 
 def part(
-    value: Value, starts: Sequence[int], shape: Sequence[int], strides: Sequence[int] | None
+    value: Value,
+    starts: Sequence[int],
+    shape: Sequence[int],
+    strides: Sequence[int] | None,
+    *,
+    named: bool = True,
 ) -> Value:
     """A slice of a value."""
     if value.kind is not Kind.LEAF:
         return moved(value, "slice", lambda view: view)
-    left = [views.sliced(view, starts, shape, strides) for view in value.views]
+    left = [views.sliced(view, starts, shape, strides, named=named) for view in value.views]
     present = [(old, new) for old, new in zip(value.views, left, strict=True) if new is not NOTHING]
     if not present:
         return FIXED
@@ -152,7 +157,7 @@ def dynamic_slice(recorder: Recorder, values: Sequence[Value], equation: Any) ->
         for at, (size, whole) in enumerate(zip(shape, before, strict=True))
         if size == 1 < whole and not hasattr(equation.invars[1 + at], "val")
     ]
-    value = part(operand, [0] * len(shape), shape, None)
+    value = part(operand, [0] * len(shape), shape, None, named=False)
     picks = any(starts[at].kind is Kind.DATA for at in chosen)
     if not (picks or recorder.loops) or value.kind is not Kind.LEAF:
         return [value]

@@ -107,6 +107,12 @@ class Recorder:
             times *= steps
         return times
 
+    def taken(self, view: View) -> tuple[tuple[int, int], ...]:
+        """The axes of which a layer is taken by its number, and that."""
+        shape = self.shapes[view.leaf]
+        # Of a part of a part, the number is not that of the parameter's own layer.
+        return tuple(sorted(one[:2] for one in view.taken if one.size == shape[one.axis]))
+
     def around(self, view: View) -> tuple[tuple[int, ...], ...]:
         """The axes of this view that each of the loops around takes layer by layer."""
         return tuple(
@@ -145,6 +151,7 @@ class Recorder:
             self.picked.get(key[1]) or self.where(),
             why,
             self.around(view),
+            self.taken(view),
         )
         first = self.uses.setdefault(key, found)
         if (first.role, first.axes) != (found.role, found.axes):

@@ -43,6 +43,8 @@ class Use:
         why: what was done with an opaque parameter.
         loops: of each loop around, from the outermost, the axes that it takes layer by layer;
             none if it runs with the same values again.
+        taken: the axes of which the program takes one layer by its number, as ``kernel[3]``
+            does, each with that number.
 
     Example:
         >>> Use("kernel", "dot_general", (0,), (1,)).outputs
@@ -61,6 +63,7 @@ class Use:
     where: str = ""
     why: str = ""
     loops: tuple[tuple[int, ...], ...] = ()
+    taken: tuple[tuple[int, int], ...] = ()
 
     @property
     def axes(self) -> tuple[tuple[int, ...], ...]:

@@ -47,6 +47,14 @@ class Stripped(NamedTuple):
     depth: int
 
 
+class Taken(NamedTuple):
+    """An axis of which the text of the program takes one layer, by its number."""
+
+    axis: int
+    number: int
+    size: int
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class View:
     """Where the axes of a parameter lie in a value."""
@@ -62,6 +70,7 @@ class View:
     place: tuple[int, ...] = ()
     """Where they were picked."""
     stripped: frozenset[Stripped] = frozenset()
+    taken: frozenset[Taken] = frozenset()
     inner: frozenset[int] = frozenset()
     """The axes that another parameter was contracted with."""
     base: bool = False
@@ -209,10 +218,16 @@ NOTHING = Nothing()
 
 
 def sliced(
-    view: View, starts: Sequence[int], shape: Sequence[int], strides: Sequence[int] | None = None
+    view: View,
+    starts: Sequence[int],
+    shape: Sequence[int],
+    strides: Sequence[int] | None = None,
+    *,
+    named: bool = True,
 ) -> View | Nothing | None:
-    """As `lax.slice` moves it."""
+    """As `lax.slice` moves it; where the starts are not `named`, nobody knows which part it is."""
     dims: list[Dim] = []
+    taken: set[Taken] = set()
     for at, (dim, start, size) in enumerate(zip(view.dims, starts, shape, strict=True)):
         if size == dim.size:
             dims.append(dim)
@@ -229,8 +244,10 @@ def sliced(
         left = resized(dim, size)
         if left is None:
             return None
+        if named and size == 1 and span is None and len(dim.pieces) == len(dim.axes) == 1:
+            taken.add(Taken(dim.axes[0], start, dim.size))
         dims.append(left._replace(span=span))
-    return view.with_dims(dims)
+    return dataclasses.replace(view.with_dims(dims), taken=view.taken | taken)
 
 
 def placed(view: View, at: int, start: int, size: int) -> View | None:

@@ -111,6 +111,19 @@ def test_a_use_says_which_axes_the_loops_around_it_take() -> None:
     assert Usage.from_json(found.to_json()) == found
 
 
+def test_a_use_says_which_layer_of_a_stack_is_taken_by_its_number() -> None:
+    def written_out(p: Any, x: Any) -> Any:
+        for layer in range(3):
+            x = jnp.tanh(x @ p["w"][layer, :, 1])
+        x = x @ p["w"][1:][0, :, -1]  # A part of a part: its number is not that of the whole.
+        return x @ p["w"][jnp.argmax(x[0]) % 3, :, 0]
+
+    found = usage.infer(written_out, {"w": spec(3, 6, 2, 6)}, spec(2, 6))["w"]
+    expected = [((0, layer), (2, 1)) for layer in range(3)] + [((2, 1),), ()]
+    assert [use.taken for use in found.uses] == expected
+    assert not found.tied
+
+
 def test_a_lookup_is_where_rows_are_picked() -> None:
     def fn(p: Any, ids: Any) -> Any:
         with jax.named_scope("embed"):
