@@ -1,6 +1,5 @@
 """`calibrate`: outputs of a chosen size at every layer, measured on a batch."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,13 +10,10 @@ from cthulhu import checks
 from cthulhu._types import KeyLike, PyTree
 from cthulhu.calibration._data import AGAIN, BY_SCALE, CalibratedLayer, Calibration
 from cthulhu.calibration._layers import Layer, Left, layers_of
+from cthulhu.calibration._orthonormal import started
 from cthulhu.calibration._passes import Result, calibrating
-from cthulhu.calibration._slices import along
 from cthulhu.calibration._targets import OWNER, Targets
-from cthulhu.initializers import Orthogonal
-from cthulhu.params import Keep, Rules, init_params
 from cthulhu.trees import frame_of, is_array
-from cthulhu.usage import LeafUsage, Usage
 from cthulhu.usage._activations import followed
 
 
@@ -114,8 +110,8 @@ def calibrate(
             f"a kernel with a target{f' ({reasons})' if reasons else ''}"
         )
     if orthonormal is not None:
-        params = started(orthonormal, params, layers, found.usage)
-        leaves = frame_of(params).parameters(jax.tree.leaves(params))
+        leaves = started(orthonormal, leaves, layers, found.usage)
+        params = frame_of(params).fill(leaves)
     run = calibrating(found.traced.jaxpr, layers, tolerance=tolerance, passes=passes, bounds=bounds)
     result: Result = jax.jit(run)(leaves, arrays)
     # What the function captures may be traced, too.
@@ -167,40 +163,6 @@ def check_values(leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
             )
 
 
-def started(key: KeyLike, params: PyTree, layers: Sequence[Layer], usage: Usage) -> PyTree:
-    """The parameters with orthonormal kernels and zero biases, where these are no constants."""
-    names = [leaf.path for leaf in usage]
-    chosen = {
-        names[member.kernel]: member
-        for one in layers
-        for member in one.members
-        if can_be_orthonormal(usage[names[member.kernel]])
-    }
-    biases = [leaf.path for leaf in usage if leaf.role == "bias" and {*leaf.kernels} & {*chosen}]
-    others = [leaf.path for leaf in usage if leaf.path not in {*chosen, *biases}]
-    rules = Rules(
-        [
-            *((re.escape(path), Orthogonal()) for path in chosen),
-            *((re.escape(path), "zeros") for path in biases),
-            *((re.escape(path), Keep()) for path in others),
-        ],
-        usage=usage,
-    )
-    frame = frame_of(params)
-    before = frame.parameters(jax.tree.leaves(params))
-    after = frame.parameters(jax.tree.leaves(init_params(key, params, rules)))
-    for one in chosen.values():
-        leaf = jnp.asarray(before[one.kernel])
-        constant = along(one.constant(before), one.kernel_slices.axes, leaf.ndim)
-        after[one.kernel] = jnp.where(constant, leaf, after[one.kernel])
-    return frame.fill(after)
-
-
-def can_be_orthonormal(leaf: LeafUsage) -> bool:
-    """Whether it is a matrix of inputs and outputs; a table is none."""
-    return leaf.role == "kernel" and leaf.layout is not None and len(leaf.shape) > 1
-
-
 def told(
     layers: Sequence[Layer],
     left: Sequence[Left],
@@ -219,14 +181,15 @@ def told(
         for at, member in enumerate(one.members):
             rows.append(
                 CalibratedLayer(
-                    member.path if at else one.name,
+                    member.name if at else one.name,
                     member.path,
                     member.slices.axes,
                     *measured,
-                    result.factors[member.path],
+                    result.factors[member.name],
                     ran,
-                    result.constant[member.path],
+                    result.constant[member.name],
                     f"with {one.path}" if at else "" if member.path == one.path else BY_SCALE,
+                    member.slices.taken,
                 )
             )
     rows += [CalibratedLayer(one.path, one.path, note=one.why) for one in left]
