@@ -107,6 +107,7 @@ ORDER = {
         ("_walk",),
         ("_infer",),
         ("_activations",),
+        ("_streams",),
     ),
     "cthulhu.params": (
         (

@@ -1,0 +1,255 @@
+"""The residual streams of a program: its sums ``x + branch(x)``, found without any framework.
+
+Such a sum adds two activations of one shape. One of them, the stream, is what the other, the
+branch, was made of, with a contraction with a parameter on the way. The stream may come moved
+or scaled, or with what was added to it just before, as in ``(x + attention(x)) + mlp(x)``. It
+may also come through one layer, as where a ResNet changes its shape. Such a shortcut is told
+from a summand by what stands beside it: layers with something between them that is not linear.
+
+What a value was made of is a set of bits, one for each value that may be a stream, so that a
+program is gone through once.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from cthulhu.usage._activations import ADDING, MOVING, SCALING, Activation, Flat, Followed, Node
+from cthulhu.usage._values import Place
+
+# Through which a stream goes on: it is moved, scaled or shifted; or pooled, as in a shortcut
+# without parameters. Not slices, as the steps of a sequence are no copies of each other.
+PASSING = MOVING | SCALING | ADDING | {"expand_dims", "neg", "pad", "rev"}
+PASSING |= {"reduce_window", "reduce_window_max", "reduce_window_sum"}
+
+# What is linear in its operand, if only one of them is an activation.
+LINEAR = PASSING - {"reduce_window", "reduce_window_max"}
+LINEAR |= {"broadcast_in_dim", "conv_general_dilated", "dot_general", "dynamic_slice", "gather"}
+LINEAR |= {"reduce_sum", "slice"}
+
+
+def streams(found: Followed) -> list[Activation]:
+    """The sums of residual streams, in the order of the program.
+
+    Args:
+        found: a function as a program, with its layers.
+
+    Returns:
+        For each sum an `Activation`, whose path is that of the last layer that was added, and
+        whose name is ``x +`` that path. A sum that only the next sum reads is a part of that.
+    """
+    walk = Walk(found.flat, layers_of(found), len(found.traced.leaves))
+    times: Counter[str] = Counter()
+    named: list[Activation] = []
+    for place, path in walk.sums():
+        name = f"x + {path}"
+        times[name] += 1
+        numbered = name if times[name] == 1 else f"{name}#{times[name]}"
+        named.append(Activation(numbered, place, path, start=place))
+    return named
+
+
+def layers_of(found: Followed) -> dict[int, str]:
+    """The equations that contract with a parameter, or hold one that does; the last one's path."""
+    layers: dict[int, str] = {}
+    for one in found.activations:
+        if one.path is not None and one.use is not None and one.use.role == "kernel":
+            prefixes = [one.start[:end] for end in range(1, len(one.start) + 1)]
+            layers |= {
+                found.flat.at[place]: one.path for place in prefixes if place in found.flat.at
+            }
+    return layers
+
+
+class Origin(NamedTuple):
+    """What a value was made of: sets of bits, each of values that may be streams."""
+
+    any: int = 0
+    through: int = 0
+    """Those from which a layer leads here."""
+    bent: int = 0
+    """Those from which a layer leads here, and then something that is not linear."""
+    deep: int = 0
+    """Those from which a layer, something that is not linear, and another layer lead here."""
+
+
+class Near(NamedTuple):
+    """The layers that a value comes from, with no other between: a set of bits."""
+
+    layers: int = 0
+    other: bool = False
+    """Whether it comes from an input too, with no layer between."""
+
+
+class Sum(NamedTuple):
+    """A sum of a stream and a branch."""
+
+    stream: int
+    last: int
+    """The last layer that was added."""
+
+
+NOTHING = Origin()
+
+
+class Walk:
+    """A program, from its inputs to its outputs."""
+
+    def __init__(self, flat: Flat, layers: Mapping[int, str], parameters: int) -> None:
+        self.flat, self.layers = flat, layers
+        self.moving = set(flat.inputs[parameters:])
+        """The values that depend on the inputs."""
+        self.before: dict[int, int] = {}
+        """The value that one is, but for what a stream passes through."""
+        self.near: dict[int, Near] = {value: Near(other=True) for value in self.moving}
+        self.maker: dict[int, int] = {}
+        """The sum that a value is."""
+        self.found: dict[int, Sum] = {}
+
+    def sums(self) -> Iterator[tuple[Place, str]]:
+        """The place of each sum, and the path of the last layer that was added."""
+        candidates = self.candidates()
+        if not candidates:
+            return
+        bits = self.numbered(candidates)
+        origins = {value: Origin(any=bit) for value, bit in bits.items()}
+        parts: set[int] = set()
+        for at, node in enumerate(self.flat.nodes):
+            origin = self.origin(at, node, origins)
+            if at in candidates:
+                self.decide(at, node, bits, origins, parts)
+            for value in node.outputs if origin != NOTHING else ():
+                origins[value] = origin._replace(any=origin.any | bits.get(value, 0))
+        for at, one in self.found.items():
+            if at not in parts:
+                yield self.flat.nodes[at].place, self.layers[one.last]
+
+    def candidates(self) -> set[int]:
+        """The sums of two activations; on the way, what comes from where."""
+        found: set[int] = set()
+        for at, node in enumerate(self.flat.nodes):
+            moving = [value for value in node.inputs if value in self.moving]
+            for entry in node.enters:
+                if entry.outer in self.moving or (entry.carried and moving):
+                    self.moving.add(entry.inner)
+                    self.near[entry.inner] = Near(other=True)
+            if not moving:
+                continue
+            self.moving.update(node.outputs)
+            if at in self.layers:
+                near = Near(1 << at)
+            else:
+                known = [self.near[value] for value in moving]
+                layers = 0
+                for one in known:
+                    layers |= one.layers
+                near = Near(layers, any(one.other for one in known))
+            self.near.update(dict.fromkeys(node.outputs, near))
+            if node.name in PASSING and len(moving) == 1:
+                self.before[node.outputs[0]] = moving[0]
+            elif node.name == "add" and len(moving) == 2 and self.flat.sizes[node.outputs[0]] > 1:
+                found.add(at)
+                self.maker[node.outputs[0]] = at
+        return found
+
+    def numbered(self, candidates: set[int]) -> dict[int, int]:
+        """A bit for each value that may be a stream: what is added, and what that is, moved."""
+        bits: dict[int, int] = {}
+        for at in sorted(candidates):
+            for value in self.flat.nodes[at].inputs:
+                shortcut = self.enters_one_layer(value)
+                for start in (value, *(() if shortcut is None else (shortcut,))):
+                    for one in self.behind(start):
+                        bits.setdefault(one, 1 << len(bits))
+        return bits
+
+    def behind(self, value: int) -> Iterator[int]:
+        """A value, and those that it is, but for what a stream passes through."""
+        yield value
+        while value in self.before:
+            value = self.before[value]
+            yield value
+
+    def enters_one_layer(self, value: int) -> int | None:
+        """What goes into a layer, if all that a value comes from goes through that alone."""
+        near = self.near[value]
+        if near.other or near.layers.bit_count() != 1:
+            return None
+        node = self.flat.nodes[near.layers.bit_length() - 1]
+        moving = [one for one in node.inputs if one in self.moving]
+        return moving[0] if len(moving) == 1 and not node.enters else None
+
+    def origin(self, at: int, node: Node, origins: Mapping[int, Origin]) -> Origin:
+        """What the results of an equation were made of."""
+        reached, through, bent, deep = NOTHING
+        for value in node.inputs:
+            known = origins.get(value, NOTHING)
+            reached, through = reached | known.any, through | known.through
+            bent, deep = bent | known.bent, deep | known.deep
+        if at in self.layers:
+            deep, through = deep | bent, through | reached
+        elif not self.is_linear(node):
+            bent |= through
+        return Origin(reached, through, bent | through if node.enters else bent, deep)
+
+    def is_linear(self, node: Node) -> bool:
+        """Whether a result is linear in the activations."""
+        moving = [value in self.moving for value in node.inputs]
+        if node.name in ADDING | {"add_any", "concatenate"}:
+            return True
+        if node.name == "div":
+            return not moving[1]
+        return node.name in LINEAR and sum(moving) <= 1
+
+    def decide(
+        self,
+        at: int,
+        node: Node,
+        bits: Mapping[int, int],
+        origins: Mapping[int, Origin],
+        parts: set[int],
+    ) -> None:
+        """Take down a sum, if it is of a stream and a branch."""
+        pairs = [node.inputs, node.inputs[::-1]]
+        for stream, branch in pairs:
+            # Two that both go on from one are no stream and branch, but two streams.
+            carried = self.carried(stream, bits) & ~self.carried(branch, bits)
+            if (carried | self.itself(stream, bits)) & origins[branch].through:
+                self.found[at] = Sum(stream, max(self.last(branch), self.part(stream, parts)))
+                return
+        for stream, branch in pairs:
+            start = self.enters_one_layer(stream)
+            if start is not None and self.itself(start, bits) & origins[branch].deep:
+                self.found[at] = Sum(stream, self.last(branch))
+                return
+
+    def itself(self, value: int, bits: Mapping[int, int]) -> int:
+        """The bits of what a value is, moved or not."""
+        mask = 0
+        for one in self.behind(value):
+            mask |= bits[one]
+        return mask
+
+    def carried(self, value: int, bits: Mapping[int, int]) -> int:
+        """The bits of what a value is, but for what was added to it on the way."""
+        mask = 0
+        while True:
+            mask |= self.itself(value, bits)
+            *_, first = self.behind(value)
+            one = self.found.get(self.maker.get(first, -1))
+            if one is None:
+                return mask
+            value = one.stream
+
+    def part(self, value: int, parts: set[int]) -> int:
+        """The last layer of a sum that nothing reads but the next; that is no row by itself."""
+        *_, first = self.behind(value)
+        maker = self.maker.get(first, -1)
+        if maker not in self.found or len(self.flat.readers[first]) > 1:
+            return -1
+        parts.add(maker)
+        return self.found[maker].last
+
+    def last(self, value: int) -> int:
+        """The last of the layers that a value comes from, with no other between."""
+        return self.near[value].layers.bit_length() - 1

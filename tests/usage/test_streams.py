@@ -1,0 +1,284 @@
+"""Residual streams are found in any function, and nothing else is taken for one."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+
+from cthulhu.usage._activations import followed
+from cthulhu.usage._streams import streams
+from cthulhu.usage._taps import tapped
+
+
+def array(*shape: int, seed: int = 0) -> jax.Array:
+    return jax.random.normal(jax.random.key(seed), shape) / 2
+
+
+P = {name: array(8, 8, seed=at) for at, name in enumerate("abcdef")}
+P |= {"bias": array(8, seed=6), "s": array(1, seed=7), "gamma": array(8, seed=8)}
+P |= {"table": array(5, 8, seed=9), "places": array(3, 8, seed=10), "wide": array(8, 4, seed=11)}
+X, IDS = array(3, 8, seed=12), jnp.array([0, 2, 1])
+
+
+def norm(x):
+    return (x - x.mean(-1, keepdims=True)) / (x.std(-1, keepdims=True) + 1e-3)
+
+
+def mlp(p, x, up="a", down="b"):
+    return jax.nn.gelu(x @ p[up] + p["bias"][None]) @ p[down]
+
+
+def attention(p, x):
+    weights = jax.nn.softmax((x @ p["c"]) @ (x @ p["d"]).T / 3)
+    return (weights @ (x @ p["e"])) @ p["f"]
+
+
+def blocks(p, x):
+    first = x + mlp(p, x)
+    return first, first + mlp(p, first, "c", "d")
+
+
+def pre_norm(p, ids):
+    x = p["table"][ids] + p["places"]
+    first = x + attention(p, norm(x))
+    return first, first + mlp(p, norm(first))
+
+
+def post_norm(p, x):
+    first = x + attention(p, x)
+    x = norm(first)
+    return first, x + mlp(p, x)
+
+
+def projected(p, x):
+    """A block of ResNet whose width changes: the shortcut is a layer too."""
+    branch = jax.nn.relu(norm(x @ p["a"])) @ p["b"] @ p["wide"]
+    return (norm(x @ p["c"] @ p["d"][:, :4]) + branch,)
+
+
+def shortcut(p, x):
+    x = jax.nn.relu(x)
+    return (norm(x @ p["wide"]) + norm(jax.nn.relu(norm(x @ p["a"])) @ p["b"][:, :4]),)
+
+
+def pooled(p, x):
+    """The shortcut has no parameters: what is pooled, with zeros for the new features."""
+    largest = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2), (1, 2), "VALID")
+    return (jnp.pad(largest, ((0, 0), (2, 2))) + jax.nn.relu(x @ p["a"]) @ p["b"],)
+
+
+def average(p, x):
+    halved = lax.reduce_window(x, 0.0, lax.add, (1, 2), (1, 2), "VALID")
+    return (halved @ p["a"][:4] + jax.nn.relu(x @ p["b"]) @ p["c"],)
+
+
+def scaled(p, x):
+    """As DeepNorm and ReScale have it: it is the stream that is scaled."""
+    first = 1.5 * x + mlp(p, x)
+    second = first * p["gamma"][None] + mlp(p, first, "c", "d")
+    return first, second
+
+
+def gate(p, x):
+    opened = jax.nn.sigmoid(x @ p["a"])
+    return opened * jnp.tanh(x @ p["b"]) + (1 - opened) * x
+
+
+def recurrent(p, x):
+    h = jnp.zeros(8)
+    for row in x:
+        h = jnp.tanh(row @ p["a"] + h @ p["b"])
+    return h
+
+
+def inner_step(p, x):
+    """Weights that a gradient changes are no activations."""
+    change = jax.grad(lambda w: jnp.sum(jnp.tanh(x @ w) ** 2))
+    return x @ (p["a"] + change(p["a"]))
+
+
+def rotated(p, x):
+    q = x @ p["a"]
+    return q * jnp.cos(X) + jnp.roll(q, 1, axis=-1) * jnp.sin(X)
+
+
+def relative(p, x):
+    q, k = x @ p["a"], x @ p["b"]
+    return q @ k.T + q @ p["places"].T
+
+
+# The function, which returns the sums of its streams, and the layer that each is named by.
+FOUND = {
+    "blocks": (blocks, ["b", "d"]),
+    "pre-norm": (pre_norm, ["f", "b"]),
+    "post-norm": (post_norm, ["f", "b"]),
+    "parallel": (lambda p, x: (x + attention(p, x) + mlp(p, x),), ["b"]),
+    "parallel, other order": (lambda p, x: (x + (mlp(p, x) + attention(p, x)),), ["f"]),
+    "parallel, stream last": (lambda p, x: ((attention(p, x) + mlp(p, x)) + x,), ["b"]),
+    "layer scale": (lambda p, x: (x + p["gamma"][None] * mlp(p, x),), ["b"]),
+    "ReZero": (lambda p, x: (x + p["s"][None] * mlp(p, x),), ["b"]),
+    "the stream is scaled": (scaled, ["b", "d"]),
+    "in another type": (
+        lambda p, x: ((mlp(p, x.astype(jnp.bfloat16).astype(jnp.float32)) + x),),
+        ["b"],
+    ),
+    "one layer": (lambda p, x: (x + x @ p["a"],), ["a"]),
+    "a gated branch": (lambda p, x: (x + (x @ p["a"]) * (x @ p["b"]),), ["b"]),
+    "a shortcut with a layer": (shortcut, ["b"]),
+    "a shortcut without": (pooled, ["b"]),
+    "a pool, then a layer": (average, ["c"]),
+    "from the first": (
+        lambda p, x: ((y := x + mlp(p, x)), y + mlp(p, x, "c", "d")),
+        ["b", "d"],
+    ),
+    "a bias on top": (
+        lambda p, x: ((y := x + mlp(p, x)), y + p["gamma"][None])[:1],
+        ["b"],
+    ),
+    "two towers, and their sum": (
+        lambda p, x: ((y := x + mlp(p, x)), (z := x + mlp(p, x, "c", "d")), y + z)[:2],
+        ["b", "d"],
+    ),
+    "from the middle": (
+        lambda p, x: ((y := x + mlp(p, x)), (z := y + mlp(p, y, "c", "d")), jnp.tanh(z) + y),
+        ["b", "d", "d#2"],
+    ),
+    "jit": (lambda p, x: (jax.jit(lambda x: x + mlp(p, x))(x),), ["b"]),
+    "checkpoint": (lambda p, x: (jax.checkpoint(lambda x: x + mlp(p, x))(x),), ["b"]),
+    "a loop in the branch": (
+        lambda p, x: (x + lax.map(lambda row: jnp.tanh(row @ p["a"]), x),),
+        ["a"],
+    ),
+    "the same layers twice": (
+        lambda p, x: ((y := x + mlp(p, x)), y + mlp(p, y)),
+        ["b", "b#2"],
+    ),
+}
+
+# What returns something, and has no stream.
+NONE = {
+    "a bias": lambda p, x: x @ p["a"] + p["bias"][None],
+    "two tables": lambda p, i: p["table"][i] + p["places"],
+    "a table and a layer": lambda p, x: x @ p["a"] + p["places"],
+    "two layers": lambda p, x: x @ p["a"] + x @ p["b"],
+    "two branches": lambda p, x: attention(p, x) + mlp(p, x),
+    "low rank": lambda p, x: x @ p["a"] + x @ p["b"] @ p["c"],
+    "two projections": projected,
+    "no layer between": lambda p, x: x + jnp.tanh(x) + (x @ p["a"]).sum(),
+    "a gate": gate,
+    "a recurrent network": recurrent,
+    "logits": relative,
+    "rotated": rotated,
+    "weights that change": inner_step,
+    "gradients": lambda p, x: jax.grad(lambda x: jnp.sum(mlp(p, x) * jnp.tanh(x)))(x),
+    "concatenated": lambda p, x: jnp.concatenate([x, mlp(p, x)]) @ p["a"],
+    "a number": lambda p, x: (v := jnp.vdot(x @ p["a"], x)) + jnp.vdot(x * v @ p["b"], x),
+}
+
+
+def seen(fn, params, *inputs):
+    """The streams by name, each with its value."""
+    found = followed(fn, params, *inputs)
+    places = {one.place: one.name for one in streams(found)}
+    run = tapped(found.traced.jaxpr, places, lambda value: value)
+    values = run(*jax.tree.leaves(params), *jax.tree.leaves(inputs))[1]
+    return {name: np.asarray(values[name]) for name in places.values()}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_the_streams_of_a_function(case):
+    fn, names = FOUND[case]
+    inputs = IDS if case == "pre-norm" else X
+    found = seen(fn, P, inputs)
+    assert list(found) == [f"x + {name}" for name in names]
+    for value, expected in zip(found.values(), fn(P, inputs), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", NONE)
+def test_what_is_no_stream(case):
+    assert seen(NONE[case], P, IDS if case == "two tables" else X) == {}
+
+
+def test_the_streams_of_a_loop_are_stacked():
+    layers = {name: jnp.stack([P[name]] * 3) for name in "abcdef"}
+
+    def model(p, ids):
+        def block(x, layer):
+            layer = {**p, **layer}
+            x = x + attention(layer, norm(x))
+            return x + mlp(layer, norm(x)), x
+
+        x, between = lax.scan(jax.checkpoint(block), p["table"][ids] + p["places"], p["layers"])
+        return x, between
+
+    found = seen(model, {**P, "layers": layers}, IDS)
+    last, between = model({**P, "layers": layers}, IDS)
+    assert list(found) == ["x + layers/f", "x + layers/b"]
+    np.testing.assert_allclose(found["x + layers/f"], between, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found["x + layers/b"][-1], last, rtol=1e-4, atol=1e-4)
+
+
+def test_a_branch_of_the_program_is_looked_into():
+    """As stochastic depth has it; what is not taken is not seen."""
+
+    def model(p, x):
+        return lax.cond(x[0, 0] > 99, lambda x: x + mlp(p, x), lambda x: x, x)
+
+    (value,) = seen(model, P, X).values()
+    assert np.isnan(value).all()
+
+
+class Bottleneck(nn.Module):
+    """As torchvision's ResNet has it, in linen: the first block has a shortcut with a layer."""
+
+    @nn.compact
+    def __call__(self, x):
+        for at, width in enumerate((8, 8)):
+            y = nn.Conv(4, (1, 1), name=f"b{at}_conv1", use_bias=False)(x)
+            y = nn.relu(nn.BatchNorm(False, name=f"b{at}_norm1")(y))
+            y = nn.Conv(4, (3, 3), name=f"b{at}_conv2", use_bias=False)(y)
+            y = nn.relu(nn.BatchNorm(False, name=f"b{at}_norm2")(y))
+            y = nn.Conv(width, (1, 1), name=f"b{at}_conv3", use_bias=False)(y)
+            y = nn.BatchNorm(False, name=f"b{at}_norm3")(y)
+            if x.shape != y.shape:
+                x = nn.Conv(width, (1, 1), name=f"b{at}_shortcut", use_bias=False)(x)
+                x = nn.BatchNorm(False, name=f"b{at}_norm4")(x)
+            x = nn.relu(x + y)
+        return x
+
+
+def test_a_resnet_of_linen():
+    model, x = Bottleneck(), array(2, 5, 5, 3)
+    variables = model.init(jax.random.key(0), x)
+
+    def apply(p, x):
+        return model.apply({**variables, "params": p}, x, mutable=["batch_stats"])[0]
+
+    assert list(seen(apply, variables["params"], x)) == [
+        "x + b0_conv3/kernel",
+        "x + b1_conv3/kernel",
+    ]
+
+
+def test_a_transformer_of_nnx():
+    class Block(nnx.Module):
+        def __init__(self, rngs):
+            self.norm = nnx.LayerNorm(8, rngs=rngs)
+            self.attention = nnx.MultiHeadAttention(2, 8, decode=False, rngs=rngs)
+            self.up = nnx.Linear(8, 16, rngs=rngs)
+            self.down = nnx.Linear(16, 8, rngs=rngs)
+
+        def __call__(self, x):
+            x = x + self.attention(self.norm(x))
+            return x + self.down(nnx.gelu(self.up(self.norm(x))))
+
+    graph, params = nnx.split(Block(nnx.Rngs(0)))
+    rest = nnx.filter_state(params, nnx.Not(nnx.Param))
+    found = seen(
+        lambda p, x: nnx.merge(graph, p, rest)(x), nnx.filter_state(params, nnx.Param), X[None]
+    )
+    assert list(found) == ["x + attention/out/kernel", "x + down/kernel"]
