@@ -161,11 +161,12 @@ ORDER = {
         ("_check",),
     ),
     "cthulhu.diagnostics": (
-        ("_checkpoints", "_depth", "_leaf", "_outlook"),
-        ("_flags", "_pictures", "_signal"),
-        ("_data",),
-        ("_report",),
-        ("_histogram",),
+        ("_checkpoints", "_layer", "_leaf", "_measuring", "_outlook"),
+        ("_flags", "_pictures"),
+        ("_data", "_lines"),
+        ("_depth", "_report"),
+        ("_histogram", "_signal"),
+        ("_compare",),
     ),
     "cthulhu.adapters": (
         ("_layers",),

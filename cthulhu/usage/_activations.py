@@ -64,7 +64,11 @@ class Followed(NamedTuple):
 
 def followed(fn: Callable[..., Any], params: PyTree, *args: Any) -> Followed:
     """Trace a function ``(params, *args)``, as `infer` does, and find its activations."""
-    program = traced(fn, params, args, {})
+    return followed_in(traced(fn, params, args, {}))
+
+
+def followed_in(program: Traced) -> Followed:
+    """Find the activations of a function that was traced."""
     uses = uses_of(program)
     usage = summed_up(program, uses)
     paths = list(map(join, program.paths))
