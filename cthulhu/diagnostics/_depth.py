@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from cthulhu.views import ByPath, Grid, View, counted
 
 COLUMNS = ("layer", "mean", "rms", "stddev", "cosine", "gradient", "dead")
 NUMBERS = frozenset(COLUMNS[1:])
+WIDTH = 10  # Of a number in a table.
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -155,9 +157,9 @@ class Comparison(View, Mapping[str, Signal]):
         for name, found in self.items():
             for row in found.leaves:
                 told = rows.setdefault(row.path, {"layer": row.path})
-                told[f"{name} rms"] = shown(row.rms)
-                told[f"{name} gradient"] = shown(row.gradient)
-        every = [f"{name} {what}" for name in self for what in ("rms", "gradient")]
+                told[heading(name, "rms")] = shown(row.rms)
+                told[heading(name, "gradient")] = shown(row.gradient)
+        every = [heading(name, what) for name in self for what in ("rms", "gradient")]
         names = [one for one in every if any(row.get(one) for row in rows.values())]
         table = [[row.get(name, "") for name in ("layer", *names)] for row in rows.values()]
         totals = [counted(len(table), "row", "rows"), *[""] * len(names)]
@@ -189,6 +191,14 @@ def cells(row: SignalRow) -> dict[str, str]:
         "gradient": shown(row.gradient),
         "dead": "" if row.dead is None else f"{row.dead:.1%}",
     }
+
+
+def heading(name: str, what: str) -> str:
+    """The name of a column, in lines that are no wider than a number, if it can be broken."""
+    lines = [""]
+    for part in re.split(r"(?<=[_ ])", name):
+        lines[-1:] = [lines[-1] + part] if len(lines[-1] + part) <= WIDTH else [lines[-1], part]
+    return "\n".join([*(line.strip() for line in lines if line.strip()), what])
 
 
 def shown(value: float | None) -> str:

@@ -11,7 +11,7 @@ program is gone through once.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cthulhu.usage._activations import ADDING, MOVING, SCALING, Activation, Flat, Followed, Node
@@ -25,7 +25,7 @@ PASSING |= {"reduce_window", "reduce_window_max", "reduce_window_sum"}
 # What is linear in its operand, if only one of them is an activation.
 LINEAR = PASSING - {"reduce_window", "reduce_window_max"}
 LINEAR |= {"broadcast_in_dim", "conv_general_dilated", "dot_general", "dynamic_slice", "gather"}
-LINEAR |= {"reduce_sum", "slice"}
+LINEAR |= {"reduce_sum", "slice", "split"}
 
 
 def streams(found: Followed) -> list[Activation]:
@@ -104,6 +104,8 @@ class Walk:
         self.near: dict[int, Near] = {value: Near(other=True) for value in self.moving}
         self.maker: dict[int, int] = {}
         """The sum that a value is."""
+        self.gates: set[int] = set()
+        """What a sigmoid made, and what that is, moved, picked or taken from 1."""
         self.found: dict[int, Sum] = {}
 
     def sums(self) -> Iterator[tuple[Place, str]]:
@@ -145,7 +147,10 @@ class Walk:
                     layers |= one.layers
                 near = Near(layers, any(one.other for one in known))
             self.near.update(dict.fromkeys(node.outputs, near))
-            if node.name in PASSING and len(moving) == 1:
+            if node.name == "logistic" or (node.name in LINEAR and self.gates.issuperset(moving)):
+                self.gates.update(node.outputs)
+            is_divisor = node.name == "div" and moving != [node.inputs[0]]
+            if node.name in PASSING and len(moving) == 1 and not is_divisor:
                 self.before[node.outputs[0]] = moving[0]
             elif node.name == "add" and len(moving) == 2 and self.flat.sizes[node.outputs[0]] > 1:
                 found.add(at)
@@ -182,7 +187,7 @@ class Walk:
     def origin(self, at: int, node: Node, origins: Mapping[int, Origin]) -> Origin:
         """What the results of an equation were made of."""
         reached, through, bent, deep = NOTHING
-        for value in node.inputs:
+        for value in self.gated(node):
             known = origins.get(value, NOTHING)
             reached, through = reached | known.any, through | known.through
             bent, deep = bent | known.bent, deep | known.deep
@@ -191,6 +196,16 @@ class Walk:
         elif not self.is_linear(node):
             bent |= through
         return Origin(reached, through, bent | through if node.enters else bent, deep)
+
+    def gated(self, node: Node) -> Sequence[int]:
+        """The operands of an equation, without what only says how much of another is let through.
+
+        What comes through the reset gate of a recurrent cell is no branch of the cell.
+        """
+        if node.name != "mul":
+            return node.inputs
+        others = [value for value in node.inputs if value not in self.gates]
+        return node.inputs if self.flat.single.issuperset(others) else others
 
     def is_linear(self, node: Node) -> bool:
         """Whether a result is linear in the activations."""

@@ -205,8 +205,9 @@ def test_a_comparison_is_data() -> None:
     with pytest.raises(ValueError, match=r"Comparison.from_json: text must be what"):
         Comparison.from_json(json.dumps({"signal": []}))
     table = str(found)
-    for name in ("he_normal rms", "he_normal gradient", "lecun_normal rms", "in/kernel", "2 rows"):
+    for name in ("he_normal", "lecun_", "normal", "rms", "gradient", "in/kernel", "2 rows"):
         assert name in table
+    assert found._grid().names[3:] == ["lecun_\nnormal\nrms", "lecun_\nnormal\ngradient"]
     assert f"{found['he_normal']['in/kernel'].rms:.4g}" in table
     assert (
         repr(found) == "<Comparison of he_normal: <Signal: 2 rows>, lecun_normal: <Signal: 2 rows>>"

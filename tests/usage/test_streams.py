@@ -11,6 +11,7 @@ from jax import lax
 from cthulhu.usage._activations import followed
 from cthulhu.usage._streams import streams
 from cthulhu.usage._taps import tapped
+from tests.usage.zoo import ZOO
 
 
 def array(*shape: int, seed: int = 0) -> jax.Array:
@@ -87,6 +88,14 @@ def gate(p, x):
     return opened * jnp.tanh(x @ p["b"]) + (1 - opened) * x
 
 
+def reset(p, x):
+    """As the cell of Cho et al. has it: the gate is before the kernel."""
+    h = norm(X + 1)
+    gates = jax.nn.sigmoid(x @ p["a"] + h @ p["b"])
+    z, r = gates[:, :4], gates[:, 4:]
+    return z * jnp.tanh(x @ p["wide"] + (r * h[:, :4]) @ p["c"][:4, :4]) + (1 - z) * h[:, 4:]
+
+
 def recurrent(p, x):
     h = jnp.zeros(8)
     for row in x:
@@ -126,6 +135,15 @@ FOUND = {
         ["b"],
     ),
     "one layer": (lambda p, x: (x + x @ p["a"],), ["a"]),
+    "a gate in the branch": (
+        lambda p, x: (x + (jax.nn.sigmoid(x @ p["a"]) * (x @ p["b"])) @ p["c"],),
+        ["c"],
+    ),
+    "a sigmoid, twice as large": (
+        lambda p, x: (x + 2 * jax.nn.sigmoid(x @ p["a"]) @ p["b"],),
+        ["b"],
+    ),
+    "swish": (lambda p, x: (x @ p["c"] + jax.nn.swish(x @ p["a"]) @ p["b"],), ["b"]),
     "a gated branch": (lambda p, x: (x + (x @ p["a"]) * (x @ p["b"]),), ["b"]),
     "a shortcut with a layer": (shortcut, ["b"]),
     "a shortcut without": (pooled, ["b"]),
@@ -165,11 +183,13 @@ NONE = {
     "a table and a layer": lambda p, x: x @ p["a"] + p["places"],
     "two layers": lambda p, x: x @ p["a"] + x @ p["b"],
     "two branches": lambda p, x: attention(p, x) + mlp(p, x),
+    "a reciprocal": lambda p, x: 1 / x + mlp(p, 1 / (x + 1)),
     "low rank": lambda p, x: x @ p["a"] + x @ p["b"] @ p["c"],
     "two projections": projected,
     "no layer between": lambda p, x: x + jnp.tanh(x) + (x @ p["a"]).sum(),
     "a gate": gate,
     "a recurrent network": recurrent,
+    "a cell with a gate": reset,
     "logits": relative,
     "rotated": rotated,
     "weights that change": inner_step,
@@ -282,3 +302,63 @@ def test_a_transformer_of_nnx():
         lambda p, x: nnx.merge(graph, p, rest)(x), nnx.filter_state(params, nnx.Param), X[None]
     )
     assert list(found) == ["x + attention/out/kernel", "x + down/kernel"]
+
+
+BLOCKS = (3, 4, 6, 3)  # Of ResNet-50, by its stages.
+
+# What models of all kinds have, each as its text says; and some that have none.
+MODELS = {
+    "transformers: GPT-2": [
+        f"h{at}/{name}/kernel" for at in range(2) for name in ("attention/out", "down")
+    ],
+    "transformers: GPT-2, scanned": ["h/attention/out/kernel", "h/down/kernel"],
+    "transformers: T5": [
+        *(f"encoder/{at}/{name}" for at in range(2) for name in ("attention/out", "mlp/wo")),
+        *(
+            f"decoder/{at}/{name}"
+            for at in range(2)
+            for name in ("attention/out", "cross/out", "mlp/wo")
+        ),
+    ],
+    "transformers: ViT": ["h0/attention/out/kernel", "h0/down/kernel"],
+    "transformers: Perceiver": ["self/out"],  # What comes before is added to parameters.
+    "papers: BERT": ["h0/attention/out/kernel", "h0/down/kernel"],
+    "vision: ResNet-50": [
+        f"stage{stage}_{at}/conv_3/kernel" for stage in range(4) for at in range(BLOCKS[stage])
+    ],
+    "vision: ConvNeXt": ["down/kernel"],
+    "linen: scan of remat": ["block/down/kernel"],
+    "nnx: scan": ["blocks/down/kernel"],
+    "linen, recurrent: SimpleCell, residual": ["cell/h/kernel"],
+    "mixtures: Mamba": ["dt_proj"],  # Its D: what goes past the states.
+    "forms: a cross layer": ["w"],
+    "programs: vmap over the inputs": ["down"],
+    "programs: lax.map over the inputs": ["down"],
+    "programs: shard_map": [],
+    "corners: a force": ["down"],  # And none in what goes backwards.
+    "corners: a solver": ["down", "down#2"],  # The block, and the step that is made of it.
+    "vision: a ConvNet with statistics": [],
+    "vision: a tied autoencoder": [],
+    "mixtures: LoRA beside": [],
+    "mixtures: experts for all tokens": [],
+    "mixtures: experts by dispatch": [],
+    "linen, recurrent: LSTMCell": [],
+    "linen, recurrent: GRUCell": [],
+    "nnx: GRUCell": [],
+    "equinox: GRUCell": [],
+    "haiku: GRU": [],
+    "haiku: LSTM": [],
+    "keras: GRU": [],
+    "keras: GRU, reset after": [],
+    "linen: attention": [],
+    "papers: RWKV": [],
+    "papers: Griffin": [],
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_streams_of_a_model(name):
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        program = ZOO[name].build()
+        found = streams(followed(program.fn, program.params, *program.args))
+    assert [one.name for one in found] == [f"x + {path}" for path in MODELS[name]]
