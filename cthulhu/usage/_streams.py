@@ -24,8 +24,17 @@ PASSING |= {"reduce_window", "reduce_window_max", "reduce_window_sum"}
 
 # What is linear in its operand, if only one of them is an activation.
 LINEAR = PASSING - {"reduce_window", "reduce_window_max"}
-LINEAR |= {"broadcast_in_dim", "conv_general_dilated", "dot_general", "dynamic_slice", "gather"}
-LINEAR |= {"reduce_sum", "slice", "split"}
+LINEAR |= {
+    "broadcast_in_dim",
+    "conv_general_dilated",
+    "dot_general",
+    "reduce_sum",
+    "slice",
+    "split",
+}
+
+# What activation functions are made of, and norms are not, but for what they divide by.
+BENDING = frozenset({"erf", "erfc", "exp", "logistic", "max", "min", "select_n", "sin", "tanh"})
 
 
 def streams(found: Followed) -> list[Activation]:
@@ -78,15 +87,16 @@ class Near(NamedTuple):
 
     layers: int = 0
     other: bool = False
-    """Whether it comes from an input too, with no layer between."""
+    """Whether it comes from an input too, with no layer between, or through an activation."""
 
 
 class Sum(NamedTuple):
     """A sum of a stream and a branch."""
 
-    stream: int
     last: int
     """The last layer that was added."""
+    carried: int
+    """The bits of what the stream was, before this sum and those before it."""
 
 
 NOTHING = Origin()
@@ -96,35 +106,42 @@ class Walk:
     """A program, from its inputs to its outputs."""
 
     def __init__(self, flat: Flat, layers: Mapping[int, str], parameters: int) -> None:
-        self.flat, self.layers = flat, layers
+        self.flat = flat
+        self.layers = sorted(layers)
+        self.paths = [layers[at] for at in self.layers]
+        self.numbers = {at: number for number, at in enumerate(self.layers)}
         self.moving = set(flat.inputs[parameters:])
         """The values that depend on the inputs."""
         self.before: dict[int, int] = {}
         """The value that one is, but for what a stream passes through."""
         self.near: dict[int, Near] = {value: Near(other=True) for value in self.moving}
-        self.maker: dict[int, int] = {}
-        """The sum that a value is."""
         self.gates: set[int] = set()
         """What a sigmoid made, and what that is, moved, picked or taken from 1."""
+        self.maker: dict[int, int] = {}
+        """The sum of two activations that a value is."""
+        self.bits: dict[int, int] = {}
+        """The bit of each value that may be a stream."""
+        self.origins: dict[int, Origin] = {}
         self.found: dict[int, Sum] = {}
+        self.parts: set[int] = set()
+        """The sums that only the next one reads."""
 
     def sums(self) -> Iterator[tuple[Place, str]]:
         """The place of each sum, and the path of the last layer that was added."""
         candidates = self.candidates()
         if not candidates:
             return
-        bits = self.numbered(candidates)
-        origins = {value: Origin(any=bit) for value, bit in bits.items()}
-        parts: set[int] = set()
+        self.bits = self.numbered(candidates)
+        self.origins = {value: Origin(any=bit) for value, bit in self.bits.items()}
         for at, node in enumerate(self.flat.nodes):
-            origin = self.origin(at, node, origins)
             if at in candidates:
-                self.decide(at, node, bits, origins, parts)
+                self.decide(at, node)
+            origin = self.origin(at, node)
             for value in node.outputs if origin != NOTHING else ():
-                origins[value] = origin._replace(any=origin.any | bits.get(value, 0))
+                self.origins[value] = origin._replace(any=origin.any | self.bits.get(value, 0))
         for at, one in self.found.items():
-            if at not in parts:
-                yield self.flat.nodes[at].place, self.layers[one.last]
+            if at not in self.parts:
+                yield self.flat.nodes[at].place, self.paths[one.last]
 
     def candidates(self) -> set[int]:
         """The sums of two activations; on the way, what comes from where."""
@@ -138,14 +155,14 @@ class Walk:
             if not moving:
                 continue
             self.moving.update(node.outputs)
-            if at in self.layers:
-                near = Near(1 << at)
+            if at in self.numbers:
+                near = Near(1 << self.numbers[at])
             else:
                 known = [self.near[value] for value in moving]
                 layers = 0
                 for one in known:
                     layers |= one.layers
-                near = Near(layers, any(one.other for one in known))
+                near = Near(layers, any(one.other for one in known) or self.bends(node, layers))
             self.near.update(dict.fromkeys(node.outputs, near))
             if node.name == "logistic" or (node.name in LINEAR and self.gates.issuperset(moving)):
                 self.gates.update(node.outputs)
@@ -156,6 +173,13 @@ class Walk:
                 found.add(at)
                 self.maker[node.outputs[0]] = at
         return found
+
+    def bends(self, node: Node, layers: int) -> bool:
+        """Whether an equation is an activation function of all that a layer puts out."""
+        if node.name not in BENDING or not layers:
+            return False
+        last = self.flat.nodes[self.layers[layers.bit_length() - 1]]
+        return self.flat.sizes[node.outputs[0]] == self.flat.sizes[last.outputs[0]]
 
     def numbered(self, candidates: set[int]) -> dict[int, int]:
         """A bit for each value that may be a stream: what is added, and what that is, moved."""
@@ -176,23 +200,23 @@ class Walk:
             yield value
 
     def enters_one_layer(self, value: int) -> int | None:
-        """What goes into a layer, if all that a value comes from goes through that alone."""
+        """What goes into a layer, if a value is the output of that alone, but for a norm."""
         near = self.near[value]
         if near.other or near.layers.bit_count() != 1:
             return None
-        node = self.flat.nodes[near.layers.bit_length() - 1]
+        node = self.flat.nodes[self.layers[near.layers.bit_length() - 1]]
         moving = [one for one in node.inputs if one in self.moving]
         return moving[0] if len(moving) == 1 and not node.enters else None
 
-    def origin(self, at: int, node: Node, origins: Mapping[int, Origin]) -> Origin:
+    def origin(self, at: int, node: Node) -> Origin:
         """What the results of an equation were made of."""
         reached, through, bent, deep = NOTHING
         for value in self.gated(node):
-            known = origins.get(value, NOTHING)
+            known = self.origins.get(value, NOTHING)
             reached, through = reached | known.any, through | known.through
             bent, deep = bent | known.bent, deep | known.deep
-        if at in self.layers:
-            deep, through = deep | bent, through | reached
+        if at in self.numbers:
+            deep, through = deep | bent, reached
         elif not self.is_linear(node):
             bent |= through
         return Origin(reached, through, bent | through if node.enters else bent, deep)
@@ -210,59 +234,49 @@ class Walk:
     def is_linear(self, node: Node) -> bool:
         """Whether a result is linear in the activations."""
         moving = [value in self.moving for value in node.inputs]
-        if node.name in ADDING | {"add_any", "concatenate"}:
+        if node.name in ADDING:
             return True
         if node.name == "div":
             return not moving[1]
         return node.name in LINEAR and sum(moving) <= 1
 
-    def decide(
-        self,
-        at: int,
-        node: Node,
-        bits: Mapping[int, int],
-        origins: Mapping[int, Origin],
-        parts: set[int],
-    ) -> None:
+    def decide(self, at: int, node: Node) -> None:
         """Take down a sum, if it is of a stream and a branch."""
         pairs = [node.inputs, node.inputs[::-1]]
         for stream, branch in pairs:
+            carried = self.carried(stream)
             # Two that both go on from one are no stream and branch, but two streams.
-            carried = self.carried(stream, bits) & ~self.carried(branch, bits)
-            if (carried | self.itself(stream, bits)) & origins[branch].through:
-                self.found[at] = Sum(stream, max(self.last(branch), self.part(stream, parts)))
+            alone = carried & ~self.carried(branch)
+            if (alone | self.itself(stream)) & self.origins[branch].through:
+                last = max(self.last(branch), self.part(stream))
+                self.found[at] = Sum(last, carried)
                 return
         for stream, branch in pairs:
             start = self.enters_one_layer(stream)
-            if start is not None and self.itself(start, bits) & origins[branch].deep:
-                self.found[at] = Sum(stream, self.last(branch))
+            if start is not None and self.itself(start) & self.origins[branch].deep:
+                self.found[at] = Sum(self.last(branch), self.carried(stream))
                 return
 
-    def itself(self, value: int, bits: Mapping[int, int]) -> int:
+    def itself(self, value: int) -> int:
         """The bits of what a value is, moved or not."""
         mask = 0
         for one in self.behind(value):
-            mask |= bits[one]
+            mask |= self.bits[one]
         return mask
 
-    def carried(self, value: int, bits: Mapping[int, int]) -> int:
-        """The bits of what a value is, but for what was added to it on the way."""
-        mask = 0
-        while True:
-            mask |= self.itself(value, bits)
-            *_, first = self.behind(value)
-            one = self.found.get(self.maker.get(first, -1))
-            if one is None:
-                return mask
-            value = one.stream
+    def carried(self, value: int) -> int:
+        """The bits of what a value is, and of what it was before branches were added."""
+        *_, first = self.behind(value)
+        one = self.found.get(self.maker.get(first, -1))
+        return self.itself(value) | (0 if one is None else one.carried)
 
-    def part(self, value: int, parts: set[int]) -> int:
+    def part(self, value: int) -> int:
         """The last layer of a sum that nothing reads but the next; that is no row by itself."""
         *_, first = self.behind(value)
         maker = self.maker.get(first, -1)
         if maker not in self.found or len(self.flat.readers[first]) > 1:
             return -1
-        parts.add(maker)
+        self.parts.add(maker)
         return self.found[maker].last
 
     def last(self, value: int) -> int:

@@ -156,6 +156,24 @@ FOUND = {
         lambda p, x: ((y := x + mlp(p, x)), y + p["gamma"][None])[:1],
         ["b"],
     ),
+    "parallel, added in another order": (
+        lambda p, x: ((a := attention(p, x)), x + mlp(p, x) + a)[1:],
+        ["b"],
+    ),
+    "the stream is shifted": (lambda p, x: ((x + p["bias"][None]) + mlp(p, x),), ["b"]),
+    "the stream is cast": (
+        lambda p, x: (x.astype(jnp.bfloat16).astype(jnp.float32) + mlp(p, x),),
+        ["b"],
+    ),
+    "a loop, then a layer": (
+        lambda p, x: (x @ p["c"] + lax.map(lambda row: jnp.tanh(row @ p["a"]), x) @ p["b"],),
+        ["b"],
+    ),
+    "a reciprocal between": (
+        lambda p, x: (x @ p["c"] + (1 / (9 + x @ p["a"])) @ p["b"],),
+        ["b"],
+    ),
+    "back to the start": (lambda p, x: ((y := x + mlp(p, x)), y + x), ["b", "b#2"]),
     "two towers, and their sum": (
         lambda p, x: ((y := x + mlp(p, x)), (z := x + mlp(p, x, "c", "d")), y + z)[:2],
         ["b", "d"],
@@ -183,8 +201,21 @@ NONE = {
     "a table and a layer": lambda p, x: x @ p["a"] + p["places"],
     "two layers": lambda p, x: x @ p["a"] + x @ p["b"],
     "two branches": lambda p, x: attention(p, x) + mlp(p, x),
+    "three branches": lambda p, x: x @ p["a"] + x @ p["b"] + jax.nn.relu(x @ p["c"]) @ p["d"],
+    "a branch that is deeper": lambda p, x: jnp.tanh(x @ p["d"]) + jax.nn.relu(x @ p["a"]) @ p["b"],
+    "a loop, and a branch": lambda p, x: (
+        lax.map(lambda row: row @ p["d"], x) + jax.nn.relu(x @ p["a"]) @ p["b"]
+    ),
+    "a layer, and what is beside it": lambda p, x: (
+        jnp.tanh(x) + x @ p["d"] + jax.nn.relu(x @ p["a"]) @ p["b"]
+    ),
+    "a lookup": lambda p, x: x + p["table"][jnp.argmax(x, axis=-1) % 5],
+    "weights that change in a loop": lambda p, x: lax.scan(
+        lambda x, w: (inner_step({"a": w}, x), None), x, p["a"][None]
+    )[0],
     "a reciprocal": lambda p, x: 1 / x + mlp(p, 1 / (x + 1)),
     "low rank": lambda p, x: x @ p["a"] + x @ p["b"] @ p["c"],
+    "low rank of a sum": lambda p, x: x @ p["a"] + (x @ p["b"] + x @ p["c"]) @ p["d"],
     "two projections": projected,
     "no layer between": lambda p, x: x + jnp.tanh(x) + (x @ p["a"]).sum(),
     "a gate": gate,
@@ -221,6 +252,16 @@ def test_the_streams_of_a_function(case):
 @pytest.mark.parametrize("case", NONE)
 def test_what_is_no_stream(case):
     assert seen(NONE[case], P, IDS if case == "two tables" else X) == {}
+
+
+def test_what_derivatives_sum_is_no_stream():
+    """The gradient of a block goes past its branch, too, and both ways are added."""
+
+    def fn(p, x):
+        return jax.grad(lambda x: jnp.sum(jnp.tanh(x + mlp(p, x))))(x)
+
+    assert "add_any" in str(jax.make_jaxpr(fn)(P, X))
+    assert list(seen(fn, P, X)) == ["x + b"]
 
 
 def test_the_streams_of_a_loop_are_stacked():
