@@ -47,11 +47,10 @@ class Tap(NamedTuple):
 class Program(NamedTuple):
     """A function as it is measured: compiled once, whatever the values."""
 
-    traced: Traced
-    """It is kept since it holds the constants that the program was found by."""
     usage: Usage
     taps: tuple[Tap, ...]
     run: Run
+    """It holds the program's constants, which tell it from others, and no parameters."""
 
     def signal(self, params: PyTree, arrays: list[Any], cotangents: list[Any] | None) -> Signal:
         """The signal of some parameters."""
@@ -172,7 +171,7 @@ def program_of(found: Traced, batch: int, given: bool, backward: bool) -> Progra
     run = jax.jit(measuring(found.jaxpr, [*layers, *summed], batch, given, backward))
     taps = [tap_of(one, "layer", known.flat) for one in layers]
     taps += [tap_of(one, "stream", known.flat) for one in summed]
-    return Program(found, known.usage, tuple(taps), run)
+    return Program(known.usage, tuple(taps), run)
 
 
 def key_of(fn: Callable[..., Any], found: Traced, options: Hashable) -> Hashable:

@@ -1,6 +1,8 @@
 """`signal`: what the theory says of deep networks, whatever the framework, and by hand."""
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -288,21 +290,17 @@ def test_rows_are_in_the_order_in_which_they_run() -> None:
 def test_loops_within_loops_run_step_by_step() -> None:
     p = jnp.stack([jnp.stack([jnp.eye(8)] * 2)] * 3)
 
-    def fn(p: Any, x: Any) -> Any:
-        def inner(x: Any, w: Any) -> Any:
-            return 2 * (x @ w), None
+    def inner(x: Any, w: Any) -> Any:
+        return 2 * jnp.abs(2 * (x @ w)) @ w, None
 
-        def outer(x: Any, ws: Any) -> Any:
-            x = x @ ws[0]
-            return lax.scan(inner, x, ws)[0], None
+    def outer(x: Any, ws: Any) -> Any:
+        return lax.scan(inner, x @ ws[0], ws)[0], None
 
-        return lax.scan(outer, x, p)[0]
-
-    found = signal(lambda p, x: fn(p["w"], x), {"w": p}, array(4, 8), backward=False)
+    found = signal(lambda p, x: lax.scan(outer, x, p["w"])[0], {"w": p}, array(4, 8))
     assert [row.path for row in found] == [
-        *("w[0]", "w#2[0]", "w#2[1]"),
-        *("w[1]", "w#2[2]", "w#2[3]"),
-        *("w[2]", "w#2[4]", "w#2[5]"),
+        *("w[0]", "w#2[0]", "w#3[0]", "w#2[1]", "w#3[1]"),
+        *("w[1]", "w#2[2]", "w#3[2]", "w#2[3]", "w#3[3]"),
+        *("w[2]", "w#2[4]", "w#3[4]", "w#2[5]", "w#3[5]"),
     ]
     sizes = [row.rms for row in found]
     assert sizes == sorted(sizes)
@@ -346,6 +344,21 @@ def test_the_parts_of_a_sharded_model_are_measured() -> None:
     for name in ROWS:
         squares = [row.rms**2 for row in found if row.path.startswith(f"{name}[")]
         assert np.sqrt(np.mean(squares)) == pytest.approx(plain[name].rms, rel=1e-5)
+
+
+def test_a_program_that_is_kept_holds_no_parameters() -> None:
+    params = {"w": jnp.eye(8) * 3}
+    held = weakref.ref(params["w"])
+
+    def fn(p: Any, x: Any) -> Any:
+        return x @ p["w"]
+
+    before = len(_signal.programs)
+    signal(fn, params, array(4, 8))
+    assert len(_signal.programs) == before + 1
+    del params
+    gc.collect()
+    assert held() is None
 
 
 class Unhashable:
