@@ -108,6 +108,7 @@ ORDER = {
         ("_walk",),
         ("_infer",),
         ("_activations",),
+        ("_streams",),
     ),
     "cthulhu.params": (
         (
@@ -167,11 +168,12 @@ ORDER = {
         ("_calibrate",),
     ),
     "cthulhu.diagnostics": (
-        ("_checkpoints", "_depth", "_leaf", "_outlook"),
-        ("_flags", "_pictures", "_signal"),
-        ("_data",),
-        ("_report",),
-        ("_histogram",),
+        ("_checkpoints", "_layer", "_leaf", "_measuring", "_outlook"),
+        ("_flags", "_pictures"),
+        ("_data", "_lines"),
+        ("_depth", "_report"),
+        ("_histogram", "_signal"),
+        ("_compare",),
     ),
     "cthulhu.adapters": (
         ("_layers",),

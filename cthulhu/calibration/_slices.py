@@ -118,7 +118,7 @@ def equations_at(jaxpr: "compat.Held", place: Place) -> Iterator["compat.JaxprEq
         if name in CALLS:
             held = equation.params[CALLS[name]]
             continue
-        for steps, inner in bodies(equation):
+        for steps, inner, *_ in bodies(equation):
             if place[: len(steps)] == steps:
                 held, place = inner, place[len(steps) :]
                 break

@@ -50,6 +50,8 @@ class Activation(NamedTuple):
     """What it is used as there."""
     others: tuple[tuple[str, Use], ...] = ()
     """The other parameters that are used there, as a weight norm's scale, and what as."""
+    start: Place = ()
+    """Where the layer begins: its contraction, or its lookup."""
 
 
 class Followed(NamedTuple):
@@ -58,6 +60,8 @@ class Followed(NamedTuple):
     traced: Traced
     usage: Usage
     activations: tuple[Activation, ...]
+    flat: "Flat"
+    """The program's equations, with what is called spelled out."""
 
 
 def followed(
@@ -72,23 +76,27 @@ def followed(
         *args: its other arguments.
         scaled: whether scalars that multiply an output belong to it.
     """
-    program = traced(owner, fn, params, args, {})
+    return followed_in(owner, traced(owner, fn, params, args, {}), scaled=scaled)
+
+
+def followed_in(owner: str, program: Traced, *, scaled: bool = True) -> Followed:
+    """Find the activations of a function that was traced; as `followed`."""
     uses = uses_of(program)
     usage = summed_up(owner, program, uses)
     paths = list(map(join, program.paths))
-    found = activations(program.jaxpr, uses, paths, scaled=scaled)
-    return Followed(program, usage, tuple(found))
+    flat = Flat(program.jaxpr, {place for _, place in uses})
+    found = activations(flat, uses, paths, scaled=scaled)
+    return Followed(program, usage, tuple(found), flat)
 
 
 def activations(
-    jaxpr: "compat.Held",
+    flat: "Flat",
     uses: Mapping[tuple[int, Place], Use],
     paths: Sequence[str],
     *,
     scaled: bool = True,
 ) -> Iterable[Activation]:
     """The outputs of all layers, in the order of the program."""
-    flat = Flat(jaxpr, {place for _, place in uses})
     layers: dict[Place, Layer] = {}
     others: dict[Place, list[tuple[str, Use]]] = {}
     biases: dict[Place, set[str]] = {}
@@ -108,7 +116,7 @@ def activations(
         name = path or flat.nodes[flat.at[place]].where
         times[name] += 1
         numbered = name if times[name] == 1 else f"{name}#{times[name]}"
-        yield Activation(numbered, end, path, known, tuple(others.get(place, ())))
+        yield Activation(numbered, end, path, known, tuple(others.get(place, ())), place)
 
 
 class Node(NamedTuple):
@@ -119,6 +127,17 @@ class Node(NamedTuple):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     where: str
+    enters: tuple["Entry", ...] = ()
+    """What goes into the bodies that it holds."""
+
+
+class Entry(NamedTuple):
+    """A value as the body of a loop or a branch sees it, and as it is outside."""
+
+    inner: int
+    outer: int
+    carried: bool
+    """Whether a loop goes on with another."""
 
 
 class Flat:
@@ -138,7 +157,8 @@ class Flat:
         """The values that depend on a parameter and on the inputs: activations."""
         self.meeting = meeting
         body = compat.opened(jaxpr)[0]
-        self.body(jaxpr, [self.new(variable) for variable in body.invars], (), ())
+        self.inputs = [self.new(variable) for variable in body.invars]
+        self.body(jaxpr, self.inputs, (), ())
 
     def new(self, atom: "compat.Atom") -> int:
         """A value of its own."""
@@ -192,19 +212,23 @@ class Flat:
         """Take down an equation, and the bodies that it holds."""
         name = equation.primitive.name
         where = "/".join(part.strip("/") for part in names if part.strip("/")) or name
-        node = Node(place, name, tuple(values), tuple(outputs), where)
-        self.at[place] = len(self.nodes)
+        number = self.at[place] = len(self.nodes)
         for value in values:
-            self.readers[value].append(len(self.nodes))
-        self.nodes.append(node)
+            self.readers[value].append(number)
+        self.nodes.append(Node(place, name, tuple(values), tuple(outputs), where))
         active = place in self.meeting or not self.active.isdisjoint(values)
-        for steps, held in bodies(equation):
+        entries: list[Entry] = []
+        for steps, held, operands, kept in bodies(equation):
             inner = [self.new(variable) for variable in compat.opened(held)[0].invars]
+            entries += [
+                Entry(own, values[at], at in kept) for own, at in zip(inner, operands, strict=True)
+            ]
             # What a loop carries may become an activation in it.
             before = len(self.active)
             self.active.update(inner if active or self.meets((*place, *steps)) else ())
             self.body(held, inner, (*place, *steps), names)
             active = active or len(self.active) > before
+        self.nodes[number] = self.nodes[number]._replace(enters=tuple(entries))
         self.active.update(outputs if active else ())
         if name == "broadcast_in_dim" and values[0] in self.single:
             self.single.update(outputs)
@@ -283,11 +307,34 @@ class Flat:
         )
 
 
-def bodies(equation: "compat.JaxprEqn") -> list[tuple[Place, "compat.Held"]]:
-    """The jaxprs that an equation runs by itself, with what leads to each in a place."""
+class Body(NamedTuple):
+    """A jaxpr that an equation runs by itself."""
+
+    steps: Place
+    """What leads to it, in a place, behind the equation."""
+    held: "compat.Held"
+    operands: Sequence[int]
+    """The operands of the equation that go in, by their numbers."""
+    carried: range
+    """Those of them that a loop carries."""
+
+
+def bodies(equation: "compat.JaxprEqn") -> list[Body]:
+    """The jaxprs that an equation runs by itself."""
     params, name = equation.params, equation.primitive.name
+    every, none = range(len(equation.invars)), range(0)
     if name == "while":
-        return [((0,), params["cond_jaxpr"]), ((1,), params["body_jaxpr"])]
+        tests = params["cond_nconsts"]
+        carried = every[tests + params["body_nconsts"] :]
+        return [
+            Body((0,), params["cond_jaxpr"], [*every[:tests], *carried], carried),
+            Body((1,), params["body_jaxpr"], every[tests:], carried),
+        ]
     if name == "cond":
-        return [((at,), branch) for at, branch in enumerate(params["branches"])]
-    return [((), params["jaxpr"])] if name in ("scan", "shard_map") else []
+        return [
+            Body((at,), branch, every[1:], none) for at, branch in enumerate(params["branches"])
+        ]
+    if name == "scan":
+        constants, count = compat.scan_parts(equation)
+        return [Body((), params["jaxpr"], every, every[constants : constants + count])]
+    return [Body((), params["jaxpr"], every, none)] if name == "shard_map" else []
