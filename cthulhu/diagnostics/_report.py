@@ -231,8 +231,7 @@ def row(
     if not seen.size:
         return LeafReport(**common, note="is empty")
     dtype = type_of(leaf, value)
-    values = comparable(seen.sample)
-    values = np.sort(values[np.isfinite(values)] if seen.bad else values)
+    values = in_order(seen)
     distinct = int(np.count_nonzero(values[1:] != values[:-1])) + bool(values.size)
     off: tuple[float | None, float | None] = (None, None)
     thin = narrow_type(leaf, seen, known, dtype, distinct)
@@ -263,11 +262,12 @@ def row(
     )
 
 
-def comparable(sample: HostArray) -> HostArray:
-    """Values in a type that NumPy sorts and counts, which holds each of them."""
-    if sample.dtype.kind in "iu":
-        return sample.astype(np.float64)
-    return sample.astype(compute_dtype(sample.dtype), copy=False)
+def in_order(seen: Observed) -> HostArray:
+    """The finite values of a sample, in a type that holds each of them; of equal ones, one."""
+    sample = seen.sample[:1] if seen.constant else seen.sample
+    wide = np.float64 if sample.dtype.kind in "iu" else compute_dtype(sample.dtype)
+    values = sample.astype(wide, copy=False)
+    return np.sort(values[np.isfinite(values)] if seen.bad else values)
 
 
 def exact(value: float | None) -> float | None:
@@ -289,11 +289,12 @@ def histogram_of(values: HostArray, known: Outlook) -> tuple[Histogram | None, f
         return None, None
     edges = np.linspace(low, high, BINS + 1)
     upto = np.searchsorted(values, edges[1:-1].astype(values.dtype), "right")
-    counts = tuple(np.diff(upto, prepend=0, append=values.size).tolist())
+    ends = np.concatenate([[0], upto, [values.size]])
+    counts = tuple((ends[1:] - ends[:-1]).tolist())
     below = known.below(edges)
     if below is None:
         return Histogram(low, high, counts), None
     # Of a law in parts, a sample of neighbours may have more of one part than is its share.
     alike = known.law is not None
     distance = float(np.abs(upto / values.size - below[1:-1]).max()) if alike else None
-    return Histogram(low, high, counts, tuple(np.diff(below).tolist())), distance
+    return Histogram(low, high, counts, tuple((below[1:] - below[:-1]).tolist())), distance
