@@ -264,9 +264,10 @@ def row(
 
 def in_order(seen: Observed) -> HostArray:
     """The finite values of a sample, in a type that holds each of them; of equal ones, one."""
-    sample = seen.sample[:1] if seen.constant else seen.sample
-    wide = np.float64 if sample.dtype.kind in "iu" else compute_dtype(sample.dtype)
-    values = sample.astype(wide, copy=False)
+    if seen.sample.dtype.kind in "iu":  # Of large ones float32, which says what is equal, knows few.
+        return np.sort(seen.sample.astype(np.float64))
+    values = seen.sample[:1] if seen.constant else seen.sample
+    values = values.astype(compute_dtype(values.dtype), copy=False)
     return np.sort(values[np.isfinite(values)] if seen.bad else values)
 
 

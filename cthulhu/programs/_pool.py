@@ -24,14 +24,14 @@ _programs: Recent[concurrent.futures.Future[Program]] = Recent(LIMIT)
 
 @functools.cache
 def threads() -> int:
-    """How many threads compile and draw."""
+    """How many threads compile, draw and read."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(count or 1, 16))
 
 
 @functools.cache
 def workers() -> concurrent.futures.ThreadPoolExecutor:
-    """The threads that compile and draw."""
+    """The threads that compile, draw and read."""
     return concurrent.futures.ThreadPoolExecutor(threads(), "cthulhu")
 
 
