@@ -264,7 +264,9 @@ def row(
 
 def in_order(seen: Observed) -> HostArray:
     """The finite values of a sample, in a type that holds each of them; of equal ones, one."""
-    if seen.sample.dtype.kind in "iu":  # Of large ones float32, which says what is equal, knows few.
+    if (
+        seen.sample.dtype.kind in "iu"
+    ):  # Of large ones float32, which says what is equal, knows few.
         return np.sort(seen.sample.astype(np.float64))
     values = seen.sample[:1] if seen.constant else seen.sample
     values = values.astype(compute_dtype(values.dtype), copy=False)
