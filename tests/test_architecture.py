@@ -160,11 +160,11 @@ ORDER = {
         ("_check",),
     ),
     "cthulhu.diagnostics": (
-        ("_checkpoints", "_depth", "_leaf", "_outlook"),
-        ("_flags", "_pictures", "_signal"),
-        ("_data",),
-        ("_report",),
-        ("_histogram",),
+        ("_checkpoints", "_depth", "_jacobian", "_lanczos", "_leaf", "_outlook"),
+        ("_asked", "_flags", "_pictures", "_signal"),
+        ("_data", "_spectra"),
+        ("_report", "_singular"),
+        ("_histogram", "_spectrum"),
     ),
     "cthulhu.adapters": (
         ("_layers",),

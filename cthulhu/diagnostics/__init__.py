@@ -8,6 +8,10 @@ how far chance moves them). What it says is data (`_leaf`, `_data`), which `repo
 `signal` runs a model once forward and once back, and measures what arrives at each layer
 (`cthulhu.usage`'s walk finds them, and its taps look at them). On the way back, a tap is given a
 token, whose gradient tells of the gradient that passes. `_depth` has the data.
+
+`spectrum` takes any function: `_asked` makes it one of lists of arrays, `_jacobian` makes products
+with its derivative, there and back, and of these the matrix if it is small; else `_lanczos` finds
+the largest singular values by products alone. `_singular` has the data, `_spectra` draws it.
 """
 
 from cthulhu.diagnostics._data import TreeReport
@@ -16,14 +20,19 @@ from cthulhu.diagnostics._histogram import histogram
 from cthulhu.diagnostics._leaf import Histogram, LeafReport
 from cthulhu.diagnostics._report import report
 from cthulhu.diagnostics._signal import signal
+from cthulhu.diagnostics._singular import Spectrum, SpectrumRow
+from cthulhu.diagnostics._spectrum import spectrum
 
 __all__ = [
     "Histogram",
     "LeafReport",
     "Signal",
     "SignalRow",
+    "Spectrum",
+    "SpectrumRow",
     "TreeReport",
     "histogram",
     "report",
     "signal",
+    "spectrum",
 ]

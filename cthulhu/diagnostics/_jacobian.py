@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from cthulhu._types import DType
@@ -57,8 +58,8 @@ def is_inexact(array: Any) -> bool:
 
 def wide_type(specs: Sequence[Spec]) -> DType:
     """The type to compute in."""
-    double = any(jnp.finfo(one.dtype).bits == 64 for one in specs)
-    return jnp.dtype(jnp.float64 if double else jnp.float32)
+    double = any(one.dtype in (np.float64, np.complex128) for one in specs)
+    return np.dtype(np.float64 if double else np.float32)
 
 
 def widened(array: jax.Array, dtype: DType) -> jax.Array:
@@ -89,7 +90,7 @@ def apart(values: jax.Array, specs: Sequence[Spec]) -> Arrays:
     return found
 
 
-class NoWayBack(ValueError):
+class NoWayBackError(ValueError):
     """A function that JAX differentiates forwards only, as a `while` loop."""
 
 
@@ -103,7 +104,7 @@ def way(fn: Function, at: Arrays) -> Way:
     except TypeError:
         out, pull = jax.vjp(fn, at)
         transposed = jax.linear_transpose(lambda given: pull(given)[0], out)
-        return lambda tangent: transposed(tangent)[0]  # type: ignore[no-any-return]
+        return lambda tangent: transposed(tangent)[0]
     return push
 
 
@@ -113,8 +114,8 @@ def way_back(fn: Function, at: Arrays) -> WayBack:
     try:
         jax.eval_shape(pull, out)
     except ValueError as error:
-        raise NoWayBack(str(error)) from None
-    return lambda cotangent: pull(cotangent)[0]  # type: ignore[no-any-return]
+        raise NoWayBackError(str(error)) from None
+    return lambda cotangent: pull(cotangent)[0]
 
 
 def matrix(fn: Function, at: Arrays, specs: Sequence[Spec], rows: int, dtype: DType) -> jax.Array:
@@ -122,7 +123,7 @@ def matrix(fn: Function, at: Arrays, specs: Sequence[Spec], rows: int, dtype: DT
     columns = sum(one.size for one in specs)
     try:
         back = way_back(fn, at) if rows < columns else None
-    except NoWayBack:
+    except NoWayBackError:
         back = None
     if back is not None:
         known = back
@@ -131,9 +132,7 @@ def matrix(fn: Function, at: Arrays, specs: Sequence[Spec], rows: int, dtype: DT
     return products(lambda given: there(apart(given, specs)), columns, columns, dtype)
 
 
-def kernel(
-    there: Way, back: WayBack, specs: Sequence[Spec], rows: int, dtype: DType
-) -> jax.Array:
+def kernel(there: Way, back: WayBack, specs: Sequence[Spec], rows: int, dtype: DType) -> jax.Array:
     """The Jacobian by its transpose, column by column: it never is there as a whole."""
     columns = sum(one.size for one in specs)
     found = products(lambda given: there(back(given)), rows, columns, dtype)

@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from cthulhu._types import Key, PyTree
+from cthulhu._types import DType, Key, PyTree
 
 ROUND = 8  # Steps from one look at how far it has come to the next, or a quarter of all so far.
 LOST = 8  # What is left of a product, in units of its rounding, is rounding alone.
@@ -30,10 +31,11 @@ class Largest(NamedTuple):
     values: jax.Array
     residuals: jax.Array
     """How far a pair of vectors is from being singular: within it of each value there is one."""
+    steps: jax.Array
     basis: jax.Array
-    """Orthonormal vectors of the smaller side, in rows, of which the last may be 0."""
+    """As many orthonormal vectors of the smaller side, in rows; the others are 0."""
     within: jax.Array
-    """The sum of the squared singular values of the map, of what the basis spans."""
+    """The sum of the squares of all its singular values there, in units of the largest one's."""
 
 
 class State(NamedTuple):
@@ -47,6 +49,8 @@ class State(NamedTuple):
     diagonal: jax.Array
     above: jax.Array
     """Beside the diagonal; the last that is known leads out of the basis."""
+    values: jax.Array
+    residuals: jax.Array
     done: jax.Array
 
 
@@ -54,7 +58,7 @@ def largest(
     there: Callable[[jax.Array], PyTree],
     back: Callable[[PyTree], jax.Array],
     size: int,
-    dtype: jax.typing.DTypeLike,
+    dtype: DType,
     *,
     count: int,
     steps: int,
@@ -76,13 +80,7 @@ def largest(
     Returns:
         The values, the largest first, their residuals, and the basis that was made.
     """
-    tiny = LOST * jnp.finfo(dtype).eps
-
-    def outside(vector: jax.Array, basis: jax.Array) -> jax.Array:
-        """What of a vector is orthogonal to the basis; once would leave rounding."""
-        for _ in range(2):
-            vector = vector - (basis @ vector) @ basis
-        return vector
+    tiny = LOST * np.finfo(dtype).eps
 
     def fresh(step: jax.Array, basis: jax.Array) -> jax.Array:
         return outside(jax.random.normal(jax.random.fold_in(key, step), (size,), dtype), basis)
@@ -97,93 +95,98 @@ def largest(
         other = jax.tree.map(lambda part: over(part, length), other)
         scale = jnp.maximum(scale, length)
         rest = outside(back(other) - length * vector, state.basis)
-        beside = jnp.linalg.norm(rest)
+        beside = norm(rest)
         beside = jnp.where(beside > tiny * scale, beside, 0)
-        rest = jnp.where(beside > 0, over(rest, beside), fresh(step + 1, state.basis))
+        rest = lax.cond(
+            beside > 0, lambda: over(rest, beside), lambda: fresh(step + 1, state.basis)
+        )
         # What was small is orthogonal only after it is made as long as the others.
-        rest = outside(over(rest, jnp.linalg.norm(rest)), state.basis)
-        return State(
-            step + 1,
-            state.basis.at[step + 1].set(over(rest, jnp.linalg.norm(rest))),
-            other,
-            state.diagonal.at[step].set(length),
-            state.above.at[step].set(beside),
-            state.done,
+        rest = outside(over(rest, norm(rest)), state.basis)
+        return state._replace(
+            step=step + 1,
+            basis=state.basis.at[step + 1].set(over(rest, norm(rest))),
+            other=other,
+            diagonal=state.diagonal.at[step].set(length),
+            above=state.above.at[step].set(beside),
         )
 
-    def look(state: State) -> tuple[Largest, jax.Array]:
-        """The values of the part that is known, and whether they are near enough."""
-        inner = jnp.where(jnp.arange(steps) < state.step - 1, state.above, 0)
-        small = jnp.diag(state.diagonal) + jnp.diag(inner[:-1], 1)
-        ok = jnp.isfinite(small).all()
-        left, values, _ = jnp.linalg.svd(jnp.where(ok, small, 0))
-        values = jnp.where(ok, values, jnp.nan)
-        out = state.above[state.step - 1]
-        residuals = jnp.maximum(out * jnp.abs(left[state.step - 1]), tiny * values[0])
-        known = (jnp.arange(steps) < state.step).astype(dtype)
-        found = Largest(
-            values[:count],
-            residuals[:count],
-            state.basis[:-1] * known[:, None],
-            jnp.sum(jnp.square(values)),
-        )
-        near = jnp.max(found.residuals) <= tolerance * values[0]
-        return found, (state.step >= count) & near | ~ok
+    def inside(state: State) -> jax.Array:
+        """What is above the diagonal, within the basis."""
+        return jnp.where(jnp.arange(steps, dtype=jnp.int32) < state.step - 1, state.above, 0)
 
     def go_on(state: State) -> State:
+        """Some steps; then a look at the values of the part that is known."""
         end = jnp.minimum(state.step + jnp.maximum(ROUND, state.step // 4), steps)
         state = lax.while_loop(lambda state: state.step < end, advance, state)
-        return state._replace(done=look(state)[1])
+        part = jnp.diag(state.diagonal) + jnp.diag(inside(state)[:-1], 1)
+        ok = jnp.isfinite(part).all()
+        left, values, _ = jnp.linalg.svd(jnp.where(ok, part, 0))
+        values = jnp.where(ok, values, jnp.nan)
+        out = state.above[state.step - 1] * jnp.abs(left[state.step - 1])
+        residuals = jnp.maximum(out, tiny * values[0])[:count]
+        near = (state.step >= count) & (jnp.max(residuals) <= tolerance * values[0])
+        return state._replace(values=values[:count], residuals=residuals, done=near | ~ok)
 
     basis = jnp.zeros((steps + 1, size), dtype)
     start = fresh(jnp.int32(0), basis)
     nothing = jax.tree.map(
         lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(there, start)
     )
-    numbers = jnp.zeros(steps, dtype)
-    state = State(
-        jnp.int32(0),
-        basis.at[0].set(over(start, jnp.linalg.norm(start))),
-        nothing,
-        numbers,
-        numbers,
-        jnp.bool_(False),
-    )
+    numbers, few = jnp.zeros(steps, dtype), jnp.zeros(count, dtype)
+    basis = basis.at[0].set(over(start, norm(start)))
+    state = State(jnp.int32(0), basis, nothing, numbers, numbers, few, few, jnp.bool_(False))
     state = lax.while_loop(lambda state: (state.step < steps) & ~state.done, go_on, state)
-    return look(state)[0]
-
-
-def norm(tree: PyTree) -> jax.Array:
-    """The Euclidean length of a tree of arrays, taken together."""
-    return jnp.linalg.norm(jnp.stack([jnp.linalg.norm(part.ravel()) for part in leaves(tree)]))
-
-
-def leaves(tree: PyTree) -> list[jax.Array]:
-    """The arrays of a tree."""
-    found: list[jax.Array] = jax.tree.leaves(tree)
-    return found
-
-
-def over(vector: jax.Array, length: jax.Array) -> jax.Array:
-    """A vector by its length; nothing stays nothing."""
-    return jnp.where(length > 0, vector / jnp.where(length > 0, length, 1), 0)
+    # Here, a sum of squares needs no decomposition.
+    known = (jnp.arange(steps, dtype=jnp.int32) < state.step).astype(dtype)
+    entries = over(jnp.concatenate([state.diagonal, inside(state)]), state.values[0])
+    return Largest(
+        state.values,
+        state.residuals,
+        state.step,
+        state.basis[:-1] * known[:, None],
+        jnp.sum(jnp.square(entries)),
+    )
 
 
 def mean_square(
     there: Callable[[jax.Array], PyTree], near: Largest, *, probes: int, key: Key
 ) -> tuple[jax.Array, jax.Array]:
-    """The mean of all squared singular values, and its standard error.
+    """The mean of all squared singular values in units of the largest one's, and its error.
 
-    Of what the basis spans, their sum is known. For the rest it is estimated: of a vector of
-    random signs, the map makes one whose squared length has the sum as its mean (Hutchinson 1990).
+    Of what the basis spans, their sum is known. For the rest it is estimated: of a direction at
+    random, the map makes a vector whose squared length has their mean as its own (Hutchinson 1990,
+    but of one length, so that of an isometry it is exact).
     """
     basis = near.basis
     size = basis.shape[1]
+    left = (size - near.steps).astype(basis.dtype)
 
     def probe(own: Key) -> jax.Array:
-        signs = jax.random.rademacher(own, (size,), basis.dtype)
-        return norm(there(signs - (basis @ signs) @ basis)) ** 2
+        vector = outside(jax.random.normal(own, (size,), basis.dtype), basis)
+        length = norm(there(over(vector, norm(vector))))
+        return left * over(length, near.values[0]) ** 2
 
     found = lax.map(probe, jax.random.split(key, probes))
     error = jnp.std(found, ddof=1) / jnp.sqrt(jnp.asarray(probes, found.dtype))
-    return (near.within + jnp.mean(found)) / size, error / size
+    total: jax.Array = near.within + jnp.mean(found)
+    return total / size, error / size
+
+
+def outside(vector: jax.Array, basis: jax.Array) -> jax.Array:
+    """What of a vector is orthogonal to the basis; once would leave rounding."""
+    for _ in range(2):
+        vector = vector - (basis @ vector) @ basis
+    return vector
+
+
+def norm(tree: PyTree) -> jax.Array:
+    """The Euclidean length of arrays together, also where squares would overflow or vanish."""
+    parts = jax.tree.leaves(tree)
+    most: jax.Array = jnp.stack([jnp.max(jnp.abs(part), initial=0) for part in parts]).max()
+    squares = jnp.stack([jnp.sum(jnp.square(over(part, most))) for part in parts])
+    return most * jnp.sqrt(jnp.sum(squares))
+
+
+def over(vector: jax.Array, length: jax.Array) -> jax.Array:
+    """A vector by its length; nothing stays nothing."""
+    return jnp.where(length > 0, vector / jnp.where(length > 0, length, jnp.ones_like(length)), 0)

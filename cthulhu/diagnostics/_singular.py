@@ -11,10 +11,13 @@ from cthulhu import checks
 from cthulhu.views import Grid, View, counted
 
 Kind: TypeAlias = Literal["jacobian", "tangent_kernel"]
-KINDS: tuple[Kind, ...] = ("jacobian", "tangent_kernel")
-KERNEL = "tangent_kernel"
+JACOBIAN: Kind = "jacobian"
+KERNEL: Kind = "tangent_kernel"
 
-COLUMNS = ("example", "largest", "median", "smallest", "condition", "mean square", "residual")
+COLUMNS = (
+    *("example", "largest", "least found", "median", "smallest", "condition"),
+    *("mean square", "mean", "residual"),
+)
 SHOWN = 20  # Examples that the table has.
 
 
@@ -170,7 +173,7 @@ class Spectrum(View):
             )
             for called, one in together.items()
         ]
-        return drawn(curves, self.kind, f"{self.kind}s of {self.matrix}")
+        return drawn(curves, self.kind, f"{self.kind.capitalize()}s of {self.matrix}")
 
     def to_json(self) -> str:
         """The spectrum as JSON, which `from_json` reads."""
@@ -212,7 +215,9 @@ class Spectrum(View):
         """How many values are there, and how they were found."""
         there = len(self.examples[0].values)
         how = "exact" if self.exact else "by Lanczos"
-        known = f"all {there:,}" if there == self.count else f"the largest {there:,} of {self.count:,}"
+        known = (
+            f"all {there:,}" if there == self.count else f"the largest {there:,} of {self.count:,}"
+        )
         return f"{known}, {how}"
 
     def _grid(self) -> Grid:
@@ -250,13 +255,16 @@ def cells(found: Spectrum, example: str) -> dict[str, str]:
     error = found.mean_square_error
     off = "" if error is None else f" ± {error:.2g}"
     middle = statistics.median(found.values) if found.complete else None
+    mean = f"{shown(found.mean_square)}{off}"
     return {
         "example": example,
         "largest": shown(found.largest),
+        "least found": "" if found.complete else shown(found.values[-1]),
         "median": shown(middle),
         "smallest": shown(found.smallest),
         "condition": shown(found.condition),
-        "mean square": f"{shown(found.mean_square)}{off}",
+        "mean square": "" if found.of == KERNEL else mean,
+        "mean": mean if found.of == KERNEL else "",
         "residual": "" if found.residual is None else f"{found.residual:.2g}",
     }
 

@@ -13,7 +13,7 @@ from cthulhu._types import HostArray, Key, KeyLike, PyTree
 from cthulhu.diagnostics._asked import Asked, asked_of
 from cthulhu.diagnostics._jacobian import (
     Arrays,
-    NoWayBack,
+    NoWayBackError,
     apart,
     finite,
     is_inexact,
@@ -28,7 +28,7 @@ from cthulhu.diagnostics._jacobian import (
     widened,
 )
 from cthulhu.diagnostics._lanczos import largest, mean_square
-from cthulhu.diagnostics._singular import KERNEL, KINDS, Kind, Spectrum, SpectrumRow
+from cthulhu.diagnostics._singular import JACOBIAN, KERNEL, Kind, Spectrum, SpectrumRow
 from cthulhu.params._keys import looks_like_key
 from cthulhu.random import from_seed
 
@@ -40,11 +40,12 @@ PROBES = 32
 
 
 class Found(NamedTuple):
-    """What a program tells of one matrix."""
+    """What a program tells of one matrix, or, of a kernel by products, of its Jacobian."""
 
     values: jax.Array
     residuals: jax.Array | None = None
     square: jax.Array | None = None
+    """The mean square, in units of the largest value's."""
     square_error: jax.Array | None = None
 
 
@@ -53,7 +54,7 @@ class Task(NamedTuple):
 
     kernel: bool
     exact: bool
-    count: int
+    wanted: int
     """How many values."""
     total: int
     """How many there are."""
@@ -140,7 +141,7 @@ def spectrum(
         Barlow (2013), "Reorthogonalization for the Golub-Kahan-Lanczos bidiagonal reduction",
         https://doi.org/10.1007/s00211-013-0518-8
     """
-    of_kernel = checks.choice(OWNER, "of", of, KINDS) == KERNEL
+    of_kernel = checks.choice(OWNER, "of", of, (JACOBIAN, KERNEL)) == KERNEL
     checks.flag(OWNER, "per_example", per_example)
     if exact is not None:
         checks.flag(OWNER, "exact", exact)
@@ -169,8 +170,7 @@ def spectrum(
     with jax.default_matmul_precision("highest"):
         found = jax.device_get(jax.jit(run)(asked.known, asked.given, asked.others))
     rows = [found] if not per_example else each(found)
-    name = "tangent_kernel" if of_kernel else "jacobian"
-    return Spectrum(name, outputs, variables, whole, tuple(row_of(one, task) for one in rows))
+    return Spectrum(of, outputs, variables, whole, tuple(row_of(one, task) for one in rows))
 
 
 def single_key(key: Any) -> Key:
@@ -213,7 +213,7 @@ def computed(
         return Found(factor * jnp.linalg.svd(jacobian, compute_uv=False))
     try:
         there, back = way(outputs, at), way_back(outputs, at)
-    except NoWayBack as error:
+    except NoWayBackError as error:
         advice = "" if task.kernel else ", or pass exact=True, which does without"
         raise ValueError(
             f"{OWNER}: there is no way back through the function, which this needs{advice}: {error}"
@@ -231,15 +231,13 @@ def computed(
         second,
         task.total,
         dtype,
-        count=task.count,
+        count=task.wanted,
         steps=task.steps,
         tolerance=TOLERANCE / 2 if task.kernel else TOLERANCE,
         key=key,
     )
     own = jax.random.fold_in(key, task.steps + 1)
     square = mean_square(first, near, probes=PROBES, key=own)
-    if task.kernel:
-        return Found(near.values**2, 2 * near.values * near.residuals, *square)
     return Found(near.values, near.residuals, *square)
 
 
@@ -250,18 +248,23 @@ def each(found: Found) -> list[Found]:
 
 
 def row_of(found: Found, task: Task) -> SpectrumRow:
-    """The values of one matrix, as data."""
-    values = np.asarray(found.values, np.float64)
+    """The values of one matrix, as data; they are squared here, where no square overflows."""
+    values: HostArray = np.asarray(found.values, np.float64)
     if not np.isfinite(values).all():
         raise ValueError(
             f"{OWNER}: the {'kernel' if task.kernel else 'Jacobian'} has values that are not "
             "finite; cthulhu.diagnostics.signal shows in which layer that begins"
         )
-    kept = tuple(values[: task.count].tolist())
     if found.residuals is None or found.square is None or found.square_error is None:
         square = float(np.mean(values if task.kernel else values**2))
-        return SpectrumRow(kept, square)
+        return SpectrumRow(tuple(values[: task.wanted].tolist()), square)
+    unit = float(values[0]) ** 2
     residuals: HostArray = np.asarray(found.residuals, np.float64)
+    if task.kernel:
+        values, residuals = values**2, 2 * values * residuals
     return SpectrumRow(
-        kept, float(found.square), float(found.square_error), tuple(residuals.tolist())
+        tuple(values.tolist()),
+        unit * float(found.square),
+        unit * float(found.square_error),
+        tuple(residuals.tolist()),
     )
