@@ -91,14 +91,14 @@ def largest(
         before = jnp.where(step > 0, state.above[step - 1], 0)
         other = jax.tree.map(lambda new, old: new - before * old, there(vector), state.other)
         length = norm(other)
-        length = jnp.where(length > tiny * scale, length, 0)
+        length = jnp.where(length <= tiny * scale, 0, length)  # NaN stays what it is.
         other = jax.tree.map(lambda part: over(part, length), other)
         scale = jnp.maximum(scale, length)
         rest = outside(back(other) - length * vector, state.basis)
         beside = norm(rest)
-        beside = jnp.where(beside > tiny * scale, beside, 0)
+        beside = jnp.where(beside <= tiny * scale, 0, beside)
         rest = lax.cond(
-            beside > 0, lambda: over(rest, beside), lambda: fresh(step + 1, state.basis)
+            beside == 0, lambda: fresh(step + 1, state.basis), lambda: over(rest, beside)
         )
         # What was small is orthogonal only after it is made as long as the others.
         rest = outside(over(rest, norm(rest)), state.basis)
@@ -189,4 +189,5 @@ def norm(tree: PyTree) -> jax.Array:
 
 def over(vector: jax.Array, length: jax.Array) -> jax.Array:
     """A vector by its length; nothing stays nothing."""
-    return jnp.where(length > 0, vector / jnp.where(length > 0, length, jnp.ones_like(length)), 0)
+    nothing = length == 0
+    return jnp.where(nothing, 0, vector / jnp.where(nothing, jnp.ones_like(length), length))
