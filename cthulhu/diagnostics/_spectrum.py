@@ -127,7 +127,7 @@ def spectrum(
         ...     found = spectrum(model, [init(key, (64, 64)) for key in keys], jnp.ones(64))
         ...     print(round(found.largest), found.condition > 1e6)
         1 False
-        6 True
+        4 True
 
     References:
         Saxe, McClelland and Ganguli (2014), "Exact solutions to the nonlinear dynamics of
