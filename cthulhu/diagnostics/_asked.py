@@ -65,13 +65,13 @@ def asked_of(
     for name, leaf in zip(names, known, strict=True):
         if not is_array(leaf):
             raise TypeError(
-                f"{owner}: the parameter {name!r} must be an array; got {leaf!r} of type "
+                f"{owner}: {parameter(name)} must be an array; got {leaf!r} of type "
                 f"{type(leaf).__name__}"
             )
     (given, filled), (others, completed) = parted(x), parted(rest)
     places = jax.tree_util.tree_leaves_with_path(x)
     named = [f"x{jax.tree_util.keystr(at)}" for at, leaf in places if is_array(leaf)]
-    called = {f"the parameter {name!r}": leaf for name, leaf in zip(names, known, strict=True)}
+    called = {parameter(name): leaf for name, leaf in zip(names, known, strict=True)}
     called |= dict(zip(named, given, strict=True))
     check_values(owner, called)
     if per_example:
@@ -109,6 +109,11 @@ def asked_of(
     check_used(owner, traced, known, one, by_parameters)
     outputs, variables = (sum(spec.size for spec in some) for some in (out_specs, specs))
     return Asked(call, known, given, others, out_specs, outputs, variables)
+
+
+def parameter(path: str) -> str:
+    """How a parameter is called; a tree may be one array."""
+    return f"the parameter {path!r}" if path else "params"
 
 
 def parted(tree: PyTree) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:

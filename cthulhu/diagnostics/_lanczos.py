@@ -22,7 +22,7 @@ from jax import lax
 from cthulhu._types import DType, Key, PyTree
 
 ROUND = 8  # Steps from one look at how far it has come to the next, or a quarter of all so far.
-LOST = 8  # What is left of a product, in units of its rounding, is rounding alone.
+LOST = 16  # What is left of a product, in units of its rounding, is rounding alone.
 
 
 class Largest(NamedTuple):
@@ -83,7 +83,9 @@ def largest(
     tiny = LOST * np.finfo(dtype).eps
 
     def fresh(step: jax.Array, basis: jax.Array) -> jax.Array:
-        return outside(jax.random.normal(jax.random.fold_in(key, step), (size,), dtype), basis)
+        vector = jax.random.normal(jax.random.fold_in(key, step), (size,), dtype)
+        vector = outside(vector, basis)
+        return over(vector, norm(vector))
 
     def advance(state: State) -> State:
         step, vector = state.step, state.basis[state.step]
@@ -100,11 +102,9 @@ def largest(
         rest = lax.cond(
             beside == 0, lambda: fresh(step + 1, state.basis), lambda: over(rest, beside)
         )
-        # What was small is orthogonal only after it is made as long as the others.
-        rest = outside(over(rest, norm(rest)), state.basis)
         return state._replace(
             step=step + 1,
-            basis=state.basis.at[step + 1].set(over(rest, norm(rest))),
+            basis=state.basis.at[step + 1].set(rest),
             other=other,
             diagonal=state.diagonal.at[step].set(length),
             above=state.above.at[step].set(beside),
@@ -133,7 +133,7 @@ def largest(
         lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(there, start)
     )
     numbers, few = jnp.zeros(steps, dtype), jnp.zeros(count, dtype)
-    basis = basis.at[0].set(over(start, norm(start)))
+    basis = basis.at[0].set(start)
     state = State(jnp.int32(0), basis, nothing, numbers, numbers, few, few, jnp.bool_(False))
     state = lax.while_loop(lambda state: (state.step < steps) & ~state.done, go_on, state)
     # Here, a sum of squares needs no decomposition.

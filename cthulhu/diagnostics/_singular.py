@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeAlias
 from cthulhu import checks
 from cthulhu.views import Grid, View, counted
 
-Kind: TypeAlias = Literal["jacobian", "tangent_kernel"]
-JACOBIAN: Kind = "jacobian"
-KERNEL: Kind = "tangent_kernel"
+Matrix: TypeAlias = Literal["jacobian", "tangent_kernel"]
+JACOBIAN: Matrix = "jacobian"
+KERNEL: Matrix = "tangent_kernel"
 
 COLUMNS = (
     *("example", "largest", "least found", "median", "smallest", "condition"),
@@ -64,7 +64,7 @@ class Spectrum(View):
         (2.0, 1.0, 2.0)
     """
 
-    of: Kind
+    of: Matrix
     outputs: int
     variables: int
     exact: bool

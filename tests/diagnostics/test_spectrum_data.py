@@ -324,7 +324,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "shapes": (
         lambda: spectrum(times, jax.ShapeDtypeStruct((6, 4), jnp.float32), ONES),
         ValueError,
-        "the parameter '' has no values: it is a jax.ShapeDtypeStruct",
+        "params has no values: it is a jax.ShapeDtypeStruct",
     ),
     "a trace": (
         lambda: jax.jit(lambda x: spectrum(times, KERNEL, x).values)(ONES),
