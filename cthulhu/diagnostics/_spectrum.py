@@ -233,7 +233,7 @@ def computed(
         dtype,
         count=task.wanted,
         steps=task.steps,
-        tolerance=TOLERANCE / 2 if task.kernel else TOLERANCE,
+        tolerance=TOLERANCE,
         key=key,
     )
     own = jax.random.fold_in(key, task.steps + 1)
@@ -261,7 +261,7 @@ def row_of(found: Found, task: Task) -> SpectrumRow:
     unit = float(values[0]) ** 2
     residuals: HostArray = np.asarray(found.residuals, np.float64)
     if task.kernel:
-        values, residuals = values**2, 2 * values * residuals
+        values, residuals = values**2, values * residuals
     return SpectrumRow(
         tuple(values.tolist()),
         unit * float(found.square),

@@ -98,7 +98,12 @@ def test_a_residual_is_the_distance_from_a_pair_of_singular_vectors() -> None:
     (value,), (residual,) = row.values, row.residuals or ()
     cosine = (value**2 - 1) / 8
     assert 0.01 < cosine < 0.99
-    assert residual == pytest.approx(np.sqrt((1 + 80 * cosine) / value**2 - value**2), rel=1e-5)
+    expected = np.sqrt((1 + 80 * cosine) / value**2 - value**2)
+    assert residual == pytest.approx(expected, rel=1e-5)
+    options: Any = {"of": "tangent_kernel", "k": 1, "steps": 1, "exact": False}
+    (row,) = spectrum(lambda p, x: p * x, jnp.ones(2), jnp.array([3.0, 1.0]), **options).examples
+    assert row.values == pytest.approx((value**2,), rel=1e-5)
+    assert row.residuals == pytest.approx((value * expected,), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["tall", "of rank 3", "an isometry", "values several times"])
@@ -454,29 +459,33 @@ def test_a_key_decides_where_it_starts() -> None:
     assert found(3).mean_square != found(4).mean_square
 
 
-def test_steps_trace_nothing() -> None:
-    traces = []
+def program(of: str, exact: bool, steps: int) -> Callable[..., Any]:
+    asked = _spectrum.asked_of("spectrum", times, TALL, gaussian(40), (), of != "jacobian", False)
+    task = _spectrum.Task(of != "jacobian", exact, 4, 24, steps)
+    return lambda params, x: _spectrum.computed(asked, task, [params], [x], [], KEY)
 
-    def counted(params: Any, x: Any) -> Any:
-        traces.append(1)
+
+def test_steps_trace_nothing() -> None:
+    equations = [
+        str(jax.make_jaxpr(program("jacobian", False, steps))(TALL, gaussian(40))).count(" = ")
+        for steps in (8, 24)
+    ]
+    assert equations[0] == equations[1]
+
+
+def test_products_are_not_of_a_lower_precision_than_their_types() -> None:
+    seen = []
+
+    def noted(params: Any, x: Any) -> Any:
+        seen.append(jax.config.jax_default_matmul_precision)  # type: ignore[attr-defined]
         return x @ params
 
-    numbers = []
-    for steps in (4, 24):
-        traces.clear()
-        spectrum(counted, TALL, ONES, exact=False, k=4, steps=steps)
-        numbers.append(len(traces))
-    assert numbers[0] == numbers[1] <= 6
+    spectrum(noted, TALL, ONES)
+    assert seen[-1] == "highest"
 
 
 def test_it_is_a_program_for_every_platform() -> None:
-    x = gaussian(40)
     for of, exact in (("jacobian", False), ("tangent_kernel", False), ("jacobian", True)):
-        asked = _spectrum.asked_of("spectrum", times, TALL, x, (), of != "jacobian", False)
-        task = _spectrum.Task(of != "jacobian", exact, 4, 24, 20)
-
-        def run(params: Any, x: Any, asked: Any = asked, task: Any = task) -> Any:
-            return _spectrum.computed(asked, task, [params], [x], [], KEY)
-
-        exported = jax.export.export(jax.jit(run), platforms=["cpu", "cuda", "tpu"])(TALL, x)
+        run = jax.jit(program(of, exact, 20))
+        exported = jax.export.export(run, platforms=["cpu", "cuda", "tpu"])(TALL, gaussian(40))
         assert exported.platforms == ("cpu", "cuda", "tpu")

@@ -165,17 +165,17 @@ def test_other_json_is_refused(text: str) -> None:
 
 
 def test_the_picture_has_a_line_for_each_spectrum() -> None:
-    figure = ONE.plot({"two": TWO, "in part": PART}, name="one")
+    rows = (*TWO.examples, SpectrumRow((99.0, 2.0), 1.0))
+    three = Spectrum("jacobian", 2, 2, True, rows)
+    figure = ONE.plot({"three": three, "in part": PART}, name="one")
     assert isinstance(figure, Figure)
     (axes,) = figure.axes
     named = {one.get_label(): one for one in axes.lines if not one.get_label().startswith("_")}
-    assert list(named) == ["one", "two", "in part"]
+    assert list(named) == ["one", "three", "in part"]
     assert np.asarray(named["one"].get_data()).tolist() == [[1, 2, 3], [4, 2, 1]]
     low, high = axes.get_ylim()
-    assert 0 < low < 1 < 8 < high
-    middles = np.asarray(named["two"].get_ydata())
-    assert middles[0] == 5.5  # The median of 3 and 8.
-    assert middles[1] == pytest.approx(0.5, rel=0.1)  # That of 1 and 0.
+    assert 0 < low < 1 < 99 < high
+    assert named["three"].get_ydata().tolist() == [8, 1]  # Of 3, 8 and 99; of 1, 0 and 2.
     assert named["in part"].get_ydata().tolist() == [4.5, 1.5]
     assert len(axes.collections) == 2  # Bands of those that have several examples.
     assert axes.get_yscale() == "log"
