@@ -168,11 +168,11 @@ ORDER = {
         ("_calibrate",),
     ),
     "cthulhu.diagnostics": (
-        ("_checkpoints", "_layer", "_leaf", "_measuring", "_outlook"),
-        ("_flags", "_pictures"),
-        ("_data", "_lines"),
-        ("_depth", "_report"),
-        ("_histogram", "_signal"),
+        ("_checkpoints", "_jacobian", "_lanczos", "_layer", "_leaf", "_measuring", "_outlook"),
+        ("_asked", "_flags", "_pictures"),
+        ("_data", "_lines", "_spectra"),
+        ("_depth", "_report", "_singular"),
+        ("_histogram", "_signal", "_spectrum"),
         ("_compare",),
     ),
     "cthulhu.adapters": (

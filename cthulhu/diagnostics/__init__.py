@@ -10,6 +10,10 @@ residual stream (`cthulhu.usage`'s walk finds them, and its taps look at them). 
 tap is given a token, whose gradient tells of the gradient that passes (`_measuring`). `compare`
 runs the same program with what several initializers make. `_depth` has the data, of rows (`_layer`)
 that `_lines` draws.
+
+`spectrum` takes any function: `_asked` makes it one of lists of arrays, `_jacobian` makes products
+with its derivative, there and back, and of these the matrix if it is small; else `_lanczos` finds
+the largest singular values by products alone. `_singular` has the data, `_spectra` draws it.
 """
 
 from cthulhu.diagnostics._compare import compare
@@ -20,6 +24,8 @@ from cthulhu.diagnostics._layer import SignalRow
 from cthulhu.diagnostics._leaf import Histogram, LeafReport
 from cthulhu.diagnostics._report import report
 from cthulhu.diagnostics._signal import signal
+from cthulhu.diagnostics._singular import Spectrum, SpectrumRow
+from cthulhu.diagnostics._spectrum import spectrum
 
 __all__ = [
     "Comparison",
@@ -27,9 +33,12 @@ __all__ = [
     "LeafReport",
     "Signal",
     "SignalRow",
+    "Spectrum",
+    "SpectrumRow",
     "TreeReport",
     "compare",
     "histogram",
     "report",
     "signal",
+    "spectrum",
 ]
