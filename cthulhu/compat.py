@@ -141,3 +141,9 @@ def scan_parts(equation: "JaxprEqn") -> tuple[int, int]:
         return params["num_consts"], params["num_carry"]
     constants, carry, _ = params["ft_in"].unpack()
     return len(constants), len(carry)
+
+
+def manual_axes(equation: "JaxprEqn") -> tuple[str, ...]:
+    """The axes of the mesh that a `shard_map` equation goes over, in the order of the mesh."""
+    params = equation.params
+    return tuple(name for name in params["mesh"].axis_names if name in params["newly_manual_axes"])

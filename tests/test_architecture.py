@@ -102,7 +102,7 @@ ORDER = {
     "cthulhu.usage": (
         ("_usage", "_views"),
         ("_answers", "_values"),
-        ("_entering", "_recorder"),
+        ("_bodies", "_entering", "_recorder"),
         ("_elementwise", "_moving", "_taps"),
         ("_contractions",),
         ("_walk",),

@@ -17,7 +17,7 @@ from cthulhu.calibration._targets import OWNER, Targets
 from cthulhu.initializers import Orthogonal
 from cthulhu.params import Keep, Rules, init_params
 from cthulhu.trees import frame_of, is_array
-from cthulhu.usage import Usage
+from cthulhu.usage import LeafUsage, Usage
 from cthulhu.usage._activations import followed
 
 
@@ -117,12 +117,13 @@ def calibrate(
         params = started(orthonormal, params, layers, found.usage)
         leaves = frame_of(params).parameters(jax.tree.leaves(params))
     run = calibrating(found.traced.jaxpr, layers, tolerance=tolerance, passes=passes, bounds=bounds)
-    if any(map(checks.is_traced, [*leaves, *arrays])):
-        calibration = told(layers, left, run(leaves, arrays), tolerance, bounds)
-        return calibration.apply(params), calibration
-    result: Result = jax.device_get(jax.jit(run)(leaves, arrays))
+    result: Result = jax.jit(run)(leaves, arrays)
+    # What the function captures may be traced, too.
+    traced = any(map(checks.is_traced, jax.tree.leaves(result)))
+    if not traced:
+        result = jax.device_get(result)
     calibration = told(layers, left, result, tolerance, bounds)
-    complaint = calibration.complaint() if strict else ""
+    complaint = calibration.complaint() if strict and not traced else ""
     if complaint:
         raise ValueError(f"{OWNER}: {complaint}")
     return calibration.apply(params), calibration
@@ -156,9 +157,10 @@ def check_values(leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
                 f"{OWNER}: parameters and batch must be arrays; got {one}, which has no values"
             )
     for at, array in enumerate(arrays, 1):
-        if checks.is_traced(array) or not jnp.issubdtype(array.dtype, jnp.inexact):
+        if not jnp.issubdtype(array.dtype, jnp.inexact):
             continue
-        if not bool(jnp.isfinite(array).all()):
+        finite = jnp.isfinite(array).all()
+        if not checks.is_traced(finite) and not bool(finite):
             raise ValueError(
                 f"{OWNER}: input {at} has values that are not finite, so that all outputs would "
                 "be; leave them out"
@@ -167,11 +169,12 @@ def check_values(leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
 
 def started(key: KeyLike, params: PyTree, layers: Sequence[Layer], usage: Usage) -> PyTree:
     """The parameters with orthonormal kernels and zero biases, where these are no constants."""
+    names = [leaf.path for leaf in usage]
     chosen = {
-        member.path: member
+        names[member.kernel]: member
         for one in layers
         for member in one.members
-        if usage[member.path].layout is not None and len(usage[member.path].shape) > 1
+        if can_be_orthonormal(usage[names[member.kernel]])
     }
     biases = [leaf.path for leaf in usage if leaf.role == "bias" and {*leaf.kernels} & {*chosen}]
     others = [leaf.path for leaf in usage if leaf.path not in {*chosen, *biases}]
@@ -187,10 +190,15 @@ def started(key: KeyLike, params: PyTree, layers: Sequence[Layer], usage: Usage)
     before = frame.parameters(jax.tree.leaves(params))
     after = frame.parameters(jax.tree.leaves(init_params(key, params, rules)))
     for one in chosen.values():
-        leaf = jnp.asarray(before[one.leaf])
-        constant = along(one.constant(before), one.slices.axes, leaf.ndim)
-        after[one.leaf] = jnp.where(constant, leaf, after[one.leaf])
+        leaf = jnp.asarray(before[one.kernel])
+        constant = along(one.constant(before), one.kernel_slices.axes, leaf.ndim)
+        after[one.kernel] = jnp.where(constant, leaf, after[one.kernel])
     return frame.fill(after)
+
+
+def can_be_orthonormal(leaf: LeafUsage) -> bool:
+    """Whether it is a matrix of inputs and outputs; a table is none."""
+    return leaf.role == "kernel" and leaf.layout is not None and len(leaf.shape) > 1
 
 
 def told(

@@ -26,8 +26,10 @@ WRONG = {
     "output constant": "the signal ends before it, as behind a branch that begins with zeros: "
     "give it the target None",
     "factor at its bound": "look at its initializer; or allow more with bounds=(lowest, highest)",
-    "off its target": "what stands between the parameter and its output undoes the factor, as a "
-    "weight norm does: give it the target None. Or allow more passes",
+    "off its target": "its bias may be larger than the target, or what stands between the "
+    "parameter and its output undo the factor, as a weight norm does: give it another target, or "
+    "None. Of layers in a loop over parts of the batch, one more is right after each pass: "
+    "calibrate the function inside the loop. Or allow more passes",
 }
 """What may be wrong with a layer, and what to do."""
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from cthulhu import compat
 from cthulhu._types import HostArray
 from cthulhu.calibration._slices import Slices, equations_at, slices_of
-from cthulhu.calibration._targets import Target, Targets, for_slices, targets_of
+from cthulhu.calibration._targets import Target, Targets, for_slices, target_of, targets_of
 from cthulhu.fans import Fans
 from cthulhu.trees import join
 from cthulhu.usage._activations import Followed
@@ -69,6 +69,11 @@ class Contraction(NamedTuple):
     """The scale of the weight, as a weight norm has one."""
 
     @property
+    def paths(self) -> list[str]:
+        """The paths of the kernels, and of the scale."""
+        return [path for path, _ in (*self.kernels, *([self.scale] if self.scale else []))]
+
+    @property
     def multiplied(self) -> tuple[Used, ...]:
         """What the output is proportional to: of a weight that is normed, its scale."""
         return self.kernels if self.scale is None else (self.scale,)
@@ -77,38 +82,55 @@ class Contraction(NamedTuple):
 def layers_of(found: Followed, targets: Targets) -> tuple[list[Layer], list[Left]]:
     """The layers that have a target, and the kernels and tables that have none."""
     contractions = sorted(contractions_of(found), key=lambda one: one.place)
-    named = dict.fromkeys(path for one in contractions for path, _ in one.kernels)
-    asked = targets_of(targets, list(named))
+    named = dict.fromkeys(path for one in contractions for path in one.paths)
+    roles = {leaf.path: leaf.role for leaf in found.usage}
+    asked = targets_of(targets, list(named), roles)
     numbers = {join(path): at for at, path in enumerate(found.traced.paths)}
     layers: list[Layer] = []
     left: dict[str, str] = {}
     times: Counter[str] = Counter()
     given: set[str] = set()
     for one in contractions:
-        path = one.kernels[0][0]
-        why = reason(found, one, asked[path], numbers)
+        target = target_of(one.paths, asked)
+        why = reason(found, one, target, numbers)
         if why is not None:
             left |= dict.fromkeys((path for path, _ in one.kernels), why)
             continue
+        path = one.kernels[0][0]
         times[path] += 1
         name = path or "params"  # The one that is no tree has no path.
         name = name if times[path] == 1 else f"{name}#{times[path]}"
-        layer = layer_of(found, one, name, asked[path], numbers)
+        layer = layer_of(found, one, name, target, numbers)
         if not given.isdisjoint(member.path for member in layer.members):
             layer = layer._replace(members=())
         layers.append(layer)
         given.update(member.path for member in layer.members)
     known = given | {one.path for one in layers} | left.keys()
-    beside = (leaf.path for leaf in found.usage if leaf.role == "kernel")
-    left |= {path: "another kernel tells the output" for path in beside if path not in known}
-    return layers, [Left(path, why) for path, why in left.items()]
+    left |= {
+        leaf.path: why
+        for leaf in found.usage
+        if leaf.path not in known and (why := unmeasured(leaf)) is not None
+    }
+    return layers, [Left(path, why) for path, why in left.items() if path not in given]
+
+
+def unmeasured(leaf: LeafUsage) -> str | None:
+    """Why what could be a kernel has no output of its own; `None` of what is none."""
+    if leaf.role == "kernel":
+        return "another kernel tells the output"
+    if leaf.role == "opaque" and len(leaf.shape) > 1:
+        return f"it cannot be followed to an output: {leaf.note}"
+    return None
 
 
 def contractions_of(found: Followed) -> Iterator[Contraction]:
     """The contractions that go forwards, each with the parameters that make up its weight."""
+    given = {one.path for one in found.activations if one.given}
     for one in found.activations:
         if one.path is None or one.use is None or one.use.goes_backwards:
             continue
+        if one.path in given and not one.given:
+            continue  # It says nothing of the batch, as the steps of a spectral norm.
         together = [(one.path, one.use), *one.others]
         scales = [pair for pair in together if pair[1].role == "scale"]
         kernels = [pair for pair in together if pair[1].role == one.use.role]

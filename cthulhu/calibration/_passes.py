@@ -11,7 +11,7 @@ from jax import lax
 from cthulhu import compat
 from cthulhu._types import HostArray
 from cthulhu.calibration._layers import Layer
-from cthulhu.calibration._slices import spread_of, times
+from cthulhu.calibration._slices import along, spread_of, times
 from cthulhu.usage._taps import tapped
 
 ByName: TypeAlias = dict[str, jax.Array]
@@ -34,11 +34,20 @@ class Wanted(NamedTuple):
         moves = known & (jnp.abs(stddev / self.target - 1) > self.limit)
         return jnp.where(moves, jnp.clip(self.factor * ratio, *self.bounds), self.factor)
 
-    def at_each(self, steps: tuple[int, ...]) -> "Wanted":
-        """The same for each step of the loops around."""
-        wide = [jnp.broadcast_to(jnp.asarray(one, jnp.float32), steps) for one in self[:-1]]
-        bounds = [jnp.broadcast_to(jnp.float32(one), steps) for one in self.bounds]
-        return Wanted(wide[0], wide[1], wide[2], (bounds[0], bounds[1]))
+    def at_each(self, steps: tuple[int, ...], kept: tuple[int, ...]) -> "Wanted":
+        """The same for each step of the loops around, of which some go over the slices."""
+
+        def spread(one: Any) -> jax.Array:
+            array = jnp.asarray(one, jnp.float32)
+            return jnp.broadcast_to(along(array, kept[: array.ndim], len(steps)), steps)
+
+        low, high = self.bounds
+        return Wanted(
+            spread(self.target),
+            spread(self.factor),
+            spread(self.limit),
+            (spread(low), spread(high)),
+        )
 
 
 class State(NamedTuple):
@@ -75,7 +84,12 @@ def calibrating(
     bounds: tuple[float, float],
 ) -> Callable[[list[Any], list[Any]], Result]:
     """The function of parameters and a batch to the factors, which may be traced."""
-    look = tapped(jaxpr, {one.place: one.name for one in layers}, spread_of, corrected)
+    look = tapped(
+        jaxpr,
+        {one.place: one.name for one in layers},
+        {one.name: functools.partial(spread_of, devices=one.slices.devices) for one in layers},
+        {one.name: functools.partial(corrected, devices=one.slices.devices) for one in layers},
+    )
     firsts = [one for one in layers if one.members]
 
     def run(known: list[Any], arrays: list[Any]) -> Result:
@@ -92,7 +106,7 @@ def calibrating(
         def one_pass(state: State) -> State:
             wanted = {one.name: asked(one, state) for one in firsts}
             given = {
-                one.name: wanted[one.name].at_each(steps[one.name].variance.shape)
+                one.name: wanted[one.name].at_each(steps[one.name].variance.shape, one.slices.kept)
                 for one in firsts
                 if one.slices.own
             }
@@ -136,7 +150,8 @@ def calibrating(
     return run
 
 
-def corrected(value: jax.Array, wanted: Wanted) -> jax.Array:
+def corrected(value: jax.Array, wanted: Wanted, devices: tuple[str, ...] = ()) -> jax.Array:
     """An output as it is with the factor that it shows to be right."""
-    factor = wanted.better(jnp.sqrt(spread_of(value).variance)) / wanted.factor
-    return times(value, (), factor)
+    factor = wanted.better(jnp.sqrt(spread_of(value, devices).variance)) / wanted.factor
+    # It is the same at all of them, which `shard_map` does not know.
+    return times(value, (), functools.reduce(lax.pmax, devices, factor))

@@ -1,20 +1,23 @@
 """Which parts of a parameter have a factor of their own: those that a loop goes over."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from cthulhu import compat
 from cthulhu.programs._build import compute_dtype
-from cthulhu.usage._activations import CALLS, bodies
+from cthulhu.usage._bodies import CALLS, bodies
 from cthulhu.usage._usage import Use
 from cthulhu.usage._values import Place
 
 STACKING = ("scan", "shard_map")  # What gives statistics an axis: of steps, or of devices.
+LONELY = frozenset({"cond", "while"})  # Where a device may go without the others.
 
 
 class Spread(NamedTuple):
@@ -33,17 +36,21 @@ class Slices:
     Args:
         axes: the axes of the parameter that loops go over, from the outermost loop.
         kept: the axes of the statistics that belong to them.
-        own: whether each step of the loops has a slice of its own.
+        own: whether each step of the loops has a slice of its own, so that its output tells its
+            factor at once.
+        devices: the axes of the mesh whose devices measure an output together, within
+            `shard_map`.
     """
 
     axes: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
     own: bool = True
+    devices: tuple[str, ...] = ()
 
     def pooled(self, spread: Spread) -> Spread:
         """The statistics of each slice, over all else that was measured."""
         others = tuple(at for at in range(spread.mean.ndim) if at not in self.kept)
-        count = jnp.sum(spread.ran, others, keepdims=True)
+        count = jnp.sum(spread.ran, others, jnp.int32, keepdims=True)
         ran = spread.ran > 0
 
         def average(values: jax.Array) -> jax.Array:
@@ -89,12 +96,13 @@ def times(leaf: Any, axes: Sequence[int], factor: Any) -> jax.Array:
 def slices_of(jaxpr: "compat.Held", place: Place, use: Use, shape: Sequence[int]) -> Slices:
     """The slices of a parameter that are used at a place."""
     *around, _ = equations_at(jaxpr, place)
+    names = [equation.primitive.name for equation in around]
     loops = iter(use.loops)
     axes: list[int] = []
     kept: list[int] = []
+    devices: list[str] = []
     own, dimension = True, 0
-    for equation in around:
-        name = equation.primitive.name
+    for at, (name, equation) in enumerate(zip(names, around, strict=True)):
         if name not in STACKING and name != "while":
             continue
         taken = () if name == "shard_map" else next(loops, ())
@@ -102,10 +110,12 @@ def slices_of(jaxpr: "compat.Held", place: Place, use: Use, shape: Sequence[int]
         if len(taken) == 1 and taken[0] not in axes and shape[taken[0]] == length:
             axes.append(taken[0])
             kept.append(dimension)
+        elif name == "shard_map" and LONELY.isdisjoint(names[at:]):
+            devices += compat.manual_axes(equation)
         else:
             own = False
         dimension += name in STACKING
-    return Slices(tuple(axes), tuple(kept), own)
+    return Slices(tuple(axes), tuple(kept), own, tuple(devices))
 
 
 def equations_at(jaxpr: "compat.Held", place: Place) -> Iterator["compat.JaxprEqn"]:
@@ -124,10 +134,14 @@ def equations_at(jaxpr: "compat.Held", place: Place) -> Iterator["compat.JaxprEq
                 break
 
 
-def spread_of(value: jax.Array) -> Spread:
-    """The mean and the variance of an output, in float32; those of float64 are rounded once."""
+def spread_of(value: jax.Array, devices: tuple[str, ...] = ()) -> Spread:
+    """The mean and the variance of an output, in float32; those of float64 are rounded once.
+
+    Devices that work together, within `shard_map`, have those of all their parts.
+    """
     wide = value.astype(compute_dtype(value.dtype))
-    mean = jnp.mean(wide)
-    variance = jnp.mean(jnp.square(jnp.abs(wide - mean)))
+    # One axis of the mesh after the other: over some, the output may be the same everywhere.
+    mean = functools.reduce(lax.pmean, devices, jnp.mean(wide))
+    variance = functools.reduce(lax.pmean, devices, jnp.mean(jnp.square(jnp.abs(wide - mean))))
     narrow = jnp.complex64 if jnp.iscomplexobj(mean) else jnp.float32
     return Spread(mean.astype(narrow), variance.astype(jnp.float32), jnp.int32(1))

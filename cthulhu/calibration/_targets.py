@@ -27,11 +27,19 @@ class Target(NamedTuple):
 EVERY = Target(np.ones((), np.float32), named=False)
 
 
-def targets_of(targets: Targets, paths: Sequence[str]) -> dict[str, Target]:
+def targets_of(
+    targets: Targets, paths: Sequence[str], roles: Mapping[str, str]
+) -> dict[str, Target]:
     """The target of each parameter that has a layer: of the first expression that matches it.
 
+    Args:
+        targets: what the user asks for.
+        paths: the parameters that have layers.
+        roles: all parameters, and what each is.
+
     Raises:
-        ValueError: a target is no standard deviation, or an expression matches nothing.
+        ValueError: a target is no standard deviation; an expression matches nothing, or asks for
+            something of what has no output.
         TypeError: `targets` are neither a number nor a mapping.
     """
     if not isinstance(targets, Mapping):
@@ -45,11 +53,37 @@ def targets_of(targets: Targets, paths: Sequence[str]) -> dict[str, Target]:
             ) from None
         return dict.fromkeys(paths, Target(np.asarray(stddev, np.float32), named=False))
     found = dict.fromkeys(paths, EVERY)
+    every = list(roles)
     for pattern, value in reversed(list(targets.items())):
-        named = matching(f"{OWNER}: targets", pattern, paths)
+        matched = [every[at] for at in matching(f"{OWNER}: targets", pattern, every)]
+        named = [path for path in matched if path in found]
+        # What has no output is left alone anyway.
+        if not named and value is not None:
+            raise ValueError(
+                f"{OWNER}: targets names {pattern!r}, but what it matches has no output that is "
+                f"measured: the role of {matched[0]!r} is {roles[matched[0]]!r}"
+            )
         target = Target(None if value is None else stddevs(pattern, value), named=True)
-        found.update(dict.fromkeys((paths[at] for at in named), target))
+        found.update(dict.fromkeys(named, target))
     return found
+
+
+def target_of(members: Sequence[str], asked: Mapping[str, Target]) -> Target:
+    """The target of an output that some parameters make up together: that of those named.
+
+    Raises:
+        ValueError: they have different ones.
+    """
+    named = [path for path in members if asked[path].named] or members
+    first = asked[named[0]]
+    for path in named[1:]:
+        pair = [None if one is None else one.tolist() for one in (first.stddev, asked[path].stddev)]
+        if pair[0] != pair[1]:
+            raise ValueError(
+                f"{OWNER}: {named[0]!r} and {path!r} make up one output together, which has one "
+                f"target; targets has {pair[0]} and {pair[1]}"
+            )
+    return first
 
 
 def stddevs(pattern: str, value: Any) -> HostArray:

@@ -15,19 +15,16 @@ from typing import Any, NamedTuple, TypeAlias
 from cthulhu import compat
 from cthulhu._types import PyTree
 from cthulhu.trees import join
+from cthulhu.usage._bodies import CALLS, bodies
 from cthulhu.usage._infer import Traced, summed_up, traced, uses_of
 from cthulhu.usage._usage import Usage, Use
 from cthulhu.usage._values import Place
 
-CALLS = {
-    **dict.fromkeys(("jit", "pjit", "checkpoint", "remat2"), "jaxpr"),
-    **dict.fromkeys(("closed_call", "core_call"), "call_jaxpr"),
-    **dict.fromkeys(("custom_jvp_call", "custom_vjp_call"), "call_jaxpr"),
-}
-
 # What moves or renames a value, and leaves its elements as they are.
 MOVING = frozenset({"convert_element_type", "copy", "copy_p", "name", "reduce_precision"})
 MOVING |= {"reshape", "sharding_constraint", "squeeze", "transpose"}
+# What makes one output of the parts that devices have, each of some of the inputs.
+MOVING |= {"psum", "psum_invariant", "reduce_scatter", "pvary"}
 SCALING = frozenset({"mul", "div"})
 ADDING = frozenset({"add", "add_any", "sub"})
 CONTRACTING = frozenset({"dot_general", "conv_general_dilated", "ragged_dot_general"})
@@ -52,6 +49,8 @@ class Activation(NamedTuple):
     """The other parameters that are used there, as a weight norm's scale, and what as."""
     start: Place = ()
     """Where the layer begins: its contraction, or its lookup."""
+    given: bool = True
+    """Whether it depends on the inputs; the steps of a spectral norm do not."""
 
 
 class Followed(NamedTuple):
@@ -84,7 +83,7 @@ def followed_in(owner: str, program: Traced, *, scaled: bool = True) -> Followed
     uses = uses_of(program)
     usage = summed_up(owner, program, uses)
     paths = list(map(join, program.paths))
-    flat = Flat(program.jaxpr, {place for _, place in uses})
+    flat = Flat(program.jaxpr, {place for _, place in uses}, len(paths))
     found = activations(flat, uses, paths, scaled=scaled)
     return Followed(program, usage, tuple(found), flat)
 
@@ -116,7 +115,9 @@ def activations(
         name = path or flat.nodes[flat.at[place]].where
         times[name] += 1
         numbered = name if times[name] == 1 else f"{name}#{times[name]}"
-        yield Activation(numbered, end, path, known, tuple(others.get(place, ())), place)
+        beside = tuple(others.get(place, ()))
+        given = not flat.given.isdisjoint(flat.nodes[flat.at[place]].inputs)
+        yield Activation(numbered, end, path, known, beside, place, given)
 
 
 class Node(NamedTuple):
@@ -146,7 +147,7 @@ class Flat:
     The bodies of loops and branches are there too, each by itself.
     """
 
-    def __init__(self, jaxpr: "compat.Held", meeting: set[Place]) -> None:
+    def __init__(self, jaxpr: "compat.Held", meeting: set[Place], parameters: int) -> None:
         self.nodes: list[Node] = []
         self.at: dict[Place, int] = {}
         self.sizes: list[int] = []
@@ -158,6 +159,8 @@ class Flat:
         self.meeting = meeting
         body = compat.opened(jaxpr)[0]
         self.inputs = [self.new(variable) for variable in body.invars]
+        self.given: set[int] = {*self.inputs[parameters:]}
+        """The values that depend on the inputs that are no parameters."""
         self.body(jaxpr, self.inputs, (), ())
 
     def new(self, atom: "compat.Atom") -> int:
@@ -217,6 +220,7 @@ class Flat:
             self.readers[value].append(number)
         self.nodes.append(Node(place, name, tuple(values), tuple(outputs), where))
         active = place in self.meeting or not self.active.isdisjoint(values)
+        given = not self.given.isdisjoint(values)
         entries: list[Entry] = []
         for steps, held, operands, kept in bodies(equation):
             inner = [self.new(variable) for variable in compat.opened(held)[0].invars]
@@ -226,10 +230,12 @@ class Flat:
             # What a loop carries may become an activation in it.
             before = len(self.active)
             self.active.update(inner if active or self.meets((*place, *steps)) else ())
+            self.given.update(inner if given else ())
             self.body(held, inner, (*place, *steps), names)
             active = active or len(self.active) > before
         self.nodes[number] = self.nodes[number]._replace(enters=tuple(entries))
         self.active.update(outputs if active else ())
+        self.given.update(outputs if given else ())
         if name == "broadcast_in_dim" and values[0] in self.single:
             self.single.update(outputs)
 
@@ -287,7 +293,7 @@ class Flat:
         summed: bool,
     ) -> str | None:
         """What an equation that reads the output of a layer adds to it, if it is of the layer."""
-        if node.name in MOVING:
+        if node.name in MOVING and len(node.outputs) == 1:
             return "move"
         if node.name == "reduce_sum" and summed:
             return "move"
@@ -305,36 +311,3 @@ class Flat:
             reader != OUTSIDE and self.nodes[reader].name in CONTRACTING
             for reader in self.readers[value]
         )
-
-
-class Body(NamedTuple):
-    """A jaxpr that an equation runs by itself."""
-
-    steps: Place
-    """What leads to it, in a place, behind the equation."""
-    held: "compat.Held"
-    operands: Sequence[int]
-    """The operands of the equation that go in, by their numbers."""
-    carried: range
-    """Those of them that a loop carries."""
-
-
-def bodies(equation: "compat.JaxprEqn") -> list[Body]:
-    """The jaxprs that an equation runs by itself."""
-    params, name = equation.params, equation.primitive.name
-    every, none = range(len(equation.invars)), range(0)
-    if name == "while":
-        tests = params["cond_nconsts"]
-        carried = every[tests + params["body_nconsts"] :]
-        return [
-            Body((0,), params["cond_jaxpr"], [*every[:tests], *carried], carried),
-            Body((1,), params["body_jaxpr"], every[tests:], carried),
-        ]
-    if name == "cond":
-        return [
-            Body((at,), branch, every[1:], none) for at, branch in enumerate(params["branches"])
-        ]
-    if name == "scan":
-        constants, count = compat.scan_parts(equation)
-        return [Body((), params["jaxpr"], every, every[constants : constants + count])]
-    return [Body((), params["jaxpr"], every, none)] if name == "shard_map" else []

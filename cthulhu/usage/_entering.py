@@ -178,8 +178,7 @@ def shard_map(equation: "compat.JaxprEqn", within: Inside, make: Make) -> Evalua
     """``shard_map``: each device has statistics of its own, which are stacked."""
     params = equation.params
     inner = make(params["jaxpr"], within)
-    axes = params["newly_manual_axes"]
-    everywhere = PartitionSpec(tuple(name for name in params["mesh"].axis_names if name in axes))
+    everywhere = PartitionSpec(compat.manual_axes(equation))
 
     def run(given: Found, *arguments: Any) -> tuple[list[Any], Found]:
         mine = jax.tree.map(lambda value: value[0], given)
@@ -192,7 +191,7 @@ def shard_map(equation: "compat.JaxprEqn", within: Inside, make: Make) -> Evalua
         in_specs=(everywhere, *params["in_specs"]),
         out_specs=(list(params["out_specs"]), everywhere),
         check_vma=params["check_vma"],
-        axis_names=axes,
+        axis_names=params["newly_manual_axes"],
     )
     return mapped
 

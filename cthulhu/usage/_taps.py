@@ -25,24 +25,24 @@ LastReads: TypeAlias = "dict[compat.Atom, int]"
 
 
 class Look(NamedTuple):
-    """What is done at a tap."""
+    """What is done at each tap, by its number."""
 
-    statistic: Statistic
-    change: Change | None = None
+    statistics: Sequence[Statistic]
+    changes: Sequence[Change] | None = None
 
     def at(self, value: jax.Array, given: Found, number: int) -> tuple[jax.Array, Found]:
         """The value from here on, and what is found of it before."""
-        found = {number: self.statistic(value)}
-        if self.change is not None and number in given:
-            value = self.change(value, given[number])
+        found = {number: self.statistics[number](value)}
+        if self.changes is not None and number in given:
+            value = self.changes[number](value, given[number])
         return value, found
 
 
 def tapped(
     program: "compat.ClosedJaxpr",
     taps: Mapping[Place, Hashable],
-    statistic: Statistic,
-    change: Change | None = None,
+    statistic: Statistic | Mapping[Any, Statistic],
+    change: Change | Mapping[Any, Change] | None = None,
 ) -> Callable[..., tuple[list[Any], dict[Any, PyTree]]]:
     """The function of a jaxpr that also returns statistics of chosen values within.
 
@@ -54,9 +54,10 @@ def tapped(
         program: the jaxpr, with its constants, as `jax.make_jaxpr` makes it.
         taps: what each chosen equation is called, by its `Place`. It has one output.
         statistic: from the output to arrays, as its mean square. It is applied where the
-            value is made, and before it is changed, so that the value need not be kept.
+            value is made, and before it is changed, so that the value need not be kept. A
+            mapping has one for each name.
         change: from the output, and what is given to the tap, to the value that the program
-            goes on with. Default: nothing is changed.
+            goes on with; likewise. Default: nothing is changed.
 
     Returns:
         A function of the program's inputs, one by one, to its outputs and the statistics
@@ -80,7 +81,7 @@ def tapped(
         {'tanh': 3}
     """
     names = list(taps.values())
-    look = Look(statistic, change)
+    look = Look(for_each(names, statistic), None if change is None else for_each(names, change))
     evaluate = evaluator(look, program, {place: at for at, place in enumerate(taps)})
 
     def run(
@@ -91,6 +92,11 @@ def tapped(
         return outputs, {name: found[at] for at, name in enumerate(names)}
 
     return run
+
+
+def for_each(names: Sequence[Any], one: Any) -> list[Any]:
+    """What is done at each tap: its own, or the same."""
+    return [one[name] for name in names] if isinstance(one, Mapping) else [one] * len(names)
 
 
 class Piece(NamedTuple):

@@ -537,6 +537,32 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         TypeError,
         r"^calibrate: targets must be the standard deviation of all outputs, or a mapping",
     ),
+    "a target of what has no output": (
+        lambda: calibrate(gated, {**TWO, "alpha": jnp.zeros(())}, X, targets={"alpha": 1.0}),
+        ValueError,
+        r"^calibrate: targets names 'alpha', but what it matches has no output that is measured: "
+        r"the role of 'alpha' is 'scale'$",
+    ),
+    "two targets of one output": (
+        lambda: calibrate(packed, BETWEEN["a concatenation"][1], X, targets={"q": 0.5, "k": None}),
+        ValueError,
+        r"^calibrate: 'k' and 'q' make up one output together, which has one target; "
+        r"targets has None and 0\.5$",
+    ),
+    "a loop over parts of the batch": (
+        lambda: calibrate(
+            lambda p, x: lax.map(lambda x: functools.reduce(jnp.matmul, p, x), x),
+            12 * [square(0)],
+            SEQUENCES,
+        ),
+        ValueError,
+        r"(?s)  9: off its target\n.*calibrate the function inside the loop",
+    ),
+    "a bias that is too large": (
+        lambda: calibrate(with_bias, {**TWO, "bias": array(1, 16, size=2.0)}, X),
+        ValueError,
+        r"(?s)  a: (off its target|factor at its bound)\n.*bias may be larger than the target",
+    ),
     "targets of zero": (
         lambda: calibrate(two, TWO, X, targets=0.0),
         ValueError,

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.sharding import Mesh, PartitionSpec
 
 from cthulhu.usage._activations import followed
 from cthulhu.usage._taps import tapped
@@ -45,6 +46,23 @@ def softmax_of_queries(p, x):
 def twice_read(p, x):
     h = x @ p["a"]
     return 2 * h, h + 1
+
+
+def over_devices(p, x, *, scatters):
+    """A contraction whose inputs lie on four devices: its output is the sum of their parts."""
+    mesh = Mesh(np.array(jax.devices()[:4]), ("d",))
+
+    def part(a, b, x):
+        if scatters:
+            sums = jax.lax.psum_scatter(x @ a, "d", scatter_dimension=1, tiled=True)
+            return jax.lax.all_gather(jnp.tanh(sums), "d", axis=1, tiled=True)
+        return jax.lax.psum(x @ a, "d") + b[None]
+
+    inputs = (PartitionSpec("d"), PartitionSpec(), PartitionSpec(None, "d"))
+    run = jax.shard_map(
+        part, mesh=mesh, in_specs=inputs, out_specs=PartitionSpec(), check_vma=not scatters
+    )
+    return run(p["a"], p["b"], x)
 
 
 def scanned(p, x):
@@ -110,6 +128,14 @@ FOUND = {
             NAMED: LOGITS,
             "dot_general": jax.nn.softmax(LOGITS) @ H,
         },
+    ),
+    "summed over devices": (
+        lambda p, x: over_devices(p, x, scatters=False),
+        {"a": np.broadcast_to(H + P["b"][None], (4, 3, 8))},
+    ),
+    "parts of a sum over devices": (
+        lambda p, x: over_devices(p, x, scatters=True),
+        {"a": H.reshape(3, 4, 2).swapaxes(0, 1)},
     ),
     "no activations": (lambda p, x: (x @ p["a"], x @ x.T, p["a"] @ p["c"])[0], {"a": H}),
     "checkpoint": (lambda p, x: jax.checkpoint(lambda y: y @ p["a"])(x) / 2, {"a": H / 2}),

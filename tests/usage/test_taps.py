@@ -311,6 +311,21 @@ def test_an_equation_and_what_is_inside_of_it_are_not_one_tap():
         tapped(program, {(0,): "call", (0, 0): "product"}, square)
 
 
+def test_each_tap_may_have_a_statistic_and_a_change_of_its_own():
+    program = jax.make_jaxpr(lambda x: (x @ W) @ W)(X)
+    first, second = places(program, "dot_general")
+    statistics = {"first": jnp.mean, "second": jnp.max}
+    changes = {
+        "first": lambda value, more: value + more,
+        "second": lambda value, more: value - more,
+    }
+    run = tapped(program, {second: "second", first: "first"}, statistics, changes)
+    (out,), found = run(X, given={"first": 1.0, "second": 2.0})
+    np.testing.assert_allclose(found["first"], jnp.mean(X @ W), rtol=1e-5)
+    np.testing.assert_allclose(found["second"], jnp.max((X @ W + 1) @ W), rtol=1e-5)
+    np.testing.assert_allclose(out, (X @ W + 1) @ W - 2, rtol=1e-5)
+
+
 def moved(function: Any, *arguments: Any) -> tuple[Any, Any]:
     """A program at whose contractions something is added, and zeros of the shapes of that."""
     program = jax.make_jaxpr(function)(*arguments)
