@@ -97,8 +97,8 @@ def clear_caches() -> None:
     Nothing that was made changes, and no later value is another: what is needed
     again is planned, traced and compiled again. All caches are bounded without it:
     they keep the most recent 2048 programs of whole models, 4096 draws and their
-    programs, and 64 traces of each function from `fast_init`. `jax.clear_caches`
-    empties those of JAX.
+    programs, 64 traces of each function from `fast_init`, and 16 programs of
+    `cthulhu.diagnostics.signal`. `jax.clear_caches` empties those of JAX.
 
     Example:
         >>> import cthulhu, jax

@@ -65,7 +65,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(collections|contextlib|enum|numbers|os|pathlib|types)\..*"),
     (r"py:.*", r"(flax|haiku|jax|jaxlib|keras|np|numpy|nn|nnx|optax|equinox|rich)\..*"),
     (r"py:.*", r"(Arguments|Model|Result|Tree)(\..*)?|Activation|CustomObjects|Filter|Layer|Path"),
-    (r"py:.*", r"Failure|Init|KindLike|LeafStatistic|Loss|Role|StackedAxes|Statistic"),
+    (r"py:.*", r"Failure|Init|KindLike|LeafStatistic|Loss|Matrix|Role|StackedAxes|Statistic"),
     (r"py:.*", r"Array|ArrayLike|HostArray|HostNumber|KeyLike|Number|PyTree"),
     (
         r"py:.*",

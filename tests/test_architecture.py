@@ -102,12 +102,13 @@ ORDER = {
     "cthulhu.usage": (
         ("_usage", "_views"),
         ("_answers", "_values"),
-        ("_entering", "_recorder"),
+        ("_bodies", "_entering", "_recorder"),
         ("_elementwise", "_moving", "_taps"),
         ("_contractions",),
         ("_walk",),
         ("_infer",),
         ("_activations",),
+        ("_streams",),
     ),
     "cthulhu.params": (
         (
@@ -167,11 +168,12 @@ ORDER = {
         ("_calibrate",),
     ),
     "cthulhu.diagnostics": (
-        ("_checkpoints", "_depth", "_leaf", "_outlook"),
-        ("_flags", "_pictures", "_signal"),
-        ("_data",),
-        ("_report",),
-        ("_histogram",),
+        ("_checkpoints", "_jacobian", "_lanczos", "_layer", "_leaf", "_measuring", "_outlook"),
+        ("_asked", "_flags", "_pictures"),
+        ("_data", "_lines", "_spectra"),
+        ("_depth", "_report", "_singular"),
+        ("_histogram", "_signal", "_spectrum"),
+        ("_compare",),
     ),
     "cthulhu.adapters": (
         ("_layers",),

@@ -201,6 +201,71 @@ def test_example_depth(tmp_path, capsys):
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+def test_example_bf16(tmp_path, capsys):
+    bf16 = load("bf16")
+    picture = tmp_path / "bf16.png"
+    seen = bf16.main(["--count", str(2**20), "--out", str(picture)])
+    narrow, wide, law = (
+        seen[one] for one in (("bfloat16", "jax.nn"), ("bfloat16", "cthulhu"), ("real", "the law"))
+    )
+    assert narrow.distinct == 128
+    assert narrow.far == 0
+    assert narrow.errors < -8
+    # The key is fixed: of others, one in 16,000, in 4,600 and in 350 would be farther off.
+    assert abs(wide.errors) < 4
+    assert wide.far == pytest.approx(law.far, rel=0.07)
+    assert 4.5 < wide.largest < 6
+    assert 0 < wide.smallest < 1e-5
+    assert seen["float32", "jax.nn"] == seen["float32", "cthulhu"]
+    printed = capsys.readouterr().out
+    assert "bfloat16, jax.nn: the mean is -" in printed
+    assert "cthulhu: the mean is" not in printed
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_bf16_tells_the_extremes_of_the_law():
+    """Of draws in float64, the median of the extremes, within four standard errors."""
+    law, generator = load("bf16").law(1000), np.random.default_rng(0)
+    size = np.abs(generator.standard_normal((10_000, 1000)))
+    for share in (
+        (size.max(axis=1) < law.largest).mean(),
+        (size.min(axis=1) < law.smallest).mean(),
+    ):
+        assert share == pytest.approx(0.5, abs=0.02)
+
+
+def test_bias_in_layers_grows_with_the_inputs():
+    means = load("bf16").biases(jax.random.key(0))
+    assert means["jax.nn"][-1] < -0.5
+    assert means["jax.nn"] == sorted(means["jax.nn"], reverse=True)
+    assert max(map(abs, means["cthulhu"])) < 4 / np.sqrt(1024)
+
+
+def test_example_audit(tmp_path, capsys):
+    audit = load("audit")
+    picture = tmp_path / "audit.png"
+    models = audit.main(["--out", str(picture)])
+    healthy = models["nothing"]
+    assert healthy.report == healthy.check == {}
+    kinds = {
+        "twice as wide": ("stddev", "scale"),
+        "not scaled by depth": ("stddev", "depth"),
+        "one number": ("dead", "dead"),
+        "one NaN": ("non-finite", "non-finite"),
+        "drawn in bfloat16": ("narrow", "narrow"),
+    }
+    assert kinds.keys() == audit.FAULTS.keys() == models.keys() - {"nothing"}
+    for name, (reported, checked) in kinds.items():
+        path = audit.FAULTS[name].path
+        assert models[name].report == {path: [reported]}
+        assert list(models[name].check) == [path]
+        assert list(models[name].check[path]) == [checked]
+        where = path if name != "drawn in bfloat16" else "as if healthy"
+        assert audit.departs(models[name], healthy).startswith(where)
+    assert "the scale by depth is missing" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_page_of_initializers_names_every_class():
     page = (DOCS / "initializers.md").read_text()
     classes = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE))

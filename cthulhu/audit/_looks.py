@@ -201,6 +201,7 @@ def is_of(values: HostArray, name: str) -> bool:
     return np.array_equal(back, values)
 
 
+@bounded(64)
 def resolution(dtype: DType) -> float:
     """The relative distance of the numbers of a type."""
     return float(jnp.finfo(dtype).eps) if jnp.issubdtype(dtype, jnp.inexact) else 0.0  # type: ignore[no-untyped-call]

@@ -19,10 +19,10 @@ from cthulhu.caches import bounded
 from cthulhu.programs import _pool as pool
 from cthulhu.programs._build import compute_dtype
 
-BLOCK = (
-    2**17
-)  # Elements of a block on the host, 512 KiB in float32: fewer calls than of smaller ones.
-ALONE = 4  # Up to so many blocks are faster read than handed to a thread.
+BLOCK = 2**17  # Elements that fit a core's cache, 512 KiB in float32: few calls, and few misses.
+ROW = 2**10  # Elements of a block that are summed up together.
+SPAN = 2**20  # Elements that a thread reads at a time.
+ALONE = 2**16  # Elements that are faster read than handed to a thread.
 SAMPLE = 2**12  # Elements of a sample.
 TINY = 1e-32  # A mean square that float32 sums of squares may have lost parts of.
 RUN = 64  # Neighbours of which a sample is made: fewer lines of memory to fetch.
@@ -76,6 +76,14 @@ class Begun(NamedTuple):
     """Numbers, as they lie: a few for the whole array, and a sample."""
     finish: Callable[[Sequence[Any]], Observed]
     """What they say, once they are on the host."""
+
+
+class Reading(NamedTuple):
+    """A look at an array of the host, the spans of which threads can read."""
+
+    jobs: Sequence[Callable[[], Sums]]
+    finish: Callable[[list[Sums]], Observed]
+    """What the sums say."""
 
 
 def observe(array: Array, mean: float, stddev: float = 1.0) -> Callable[[], Observed]:
@@ -141,27 +149,22 @@ def on_host(array: HostArray, mean: float | None, *, exact: bool = False) -> Obs
         mean: what its mean should be; `None` if nobody knows.
         exact: whether to count every zero, also where no sample holds one; of ones, none.
     """
-    return begin_on_host(array, mean, exact=exact)()
+    reading = begin_on_host(array, mean, exact=exact)
+    return reading.finish(list(pool.results(reading.jobs)))
 
 
-def begin_on_host(
-    array: HostArray, mean: float | None, *, exact: bool = False
-) -> Callable[[], Observed]:
-    """Begin to look at an array of the host: threads read it while more is begun."""
+def begin_on_host(array: HostArray, mean: float | None, *, exact: bool = False) -> Reading:
+    """Begin to look at an array of the host, so that it can be read together with others."""
     flat = array.reshape(-1)  # A copy, if it is a part of another.
     sample = flat[positions(flat.size)]
     mean = middle(sample) if mean is None else mean
     shift = np.float32(mean)
-    blocks = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
-    if len(blocks) <= ALONE:
-        own = sums(blocks, shift, exact=exact)
-        return lambda: of_host(flat, sample, mean, shift, exact, [own])
-    share = max(ALONE, -(-len(blocks) // (4 * pool.threads())))
-    jobs = [
-        pool.workers().submit(sums, blocks[start : start + share], shift, exact=exact)
-        for start in range(0, len(blocks), share)
-    ]
-    return lambda: of_host(flat, sample, mean, shift, exact, [job.result() for job in jobs])
+    finish = functools.partial(of_host, flat, sample, mean, shift, exact)
+    if flat.size <= ALONE:
+        return Reading((), lambda _: finish([sums(flat, shift, exact=exact)]))
+    starts = range(0, flat.size, SPAN)
+    jobs = [functools.partial(sums, flat[at : at + SPAN], shift, exact=exact) for at in starts]
+    return Reading(jobs, finish)
 
 
 def of_host(
@@ -195,29 +198,40 @@ def equal(flat: HostArray, sample: HostArray, number: int) -> int:
 
 @functools.cache
 def ones() -> HostArray:
-    """A block of ones: a product with them is a sum, and faster than one."""
-    return np.ones(BLOCK, np.float32)
+    """A row of ones: a product with them is a sum, and NumPy has no faster one."""
+    return np.ones(ROW, np.float32)
 
 
-def sums(blocks: list[HostArray], shift: Any, *, exact: bool) -> Sums:
-    """Of blocks, the sums of the distances from a number and of their squares, the extremes, zeros.
+def summed(values: HostArray) -> float:
+    """The sum of the values of a block."""
+    unit = ones().astype(values.dtype, copy=False)
+    whole = values.size // ROW * ROW
+    rows = np.dot(values[:whole].reshape(-1, ROW), unit)
+    rest = np.dot(values[whole:], unit[: values.size - whole])
+    return float(np.add.reduce(rows, dtype=np.float64)) + float(rest)
 
-    Sums of what is far from 0 would leave nothing of the spread around it.
+
+def sums(flat: HostArray, shift: Any, *, exact: bool) -> Sums:
+    """The sums of the distances from a number and of their squares, the extremes, the zeros.
+
+    Sums of what is far from 0 would leave nothing of the spread around it. Each block is read
+    from memory once, and then from a cache: first by what takes longest, as that hides the wait.
+    Threads hand Python's lock to each other between any two calls, so that there are few.
     """
     total = squares = 0.0
     zeros = 0
     low, high = math.inf, -math.inf
     with np.errstate(over="ignore", invalid="ignore"):
-        for block in blocks:
+        for start in range(0, flat.size, BLOCK):
+            block = flat[start : start + BLOCK]
             values = block if block.dtype == np.float64 else block.astype(np.float32, copy=False)
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
-            if exact:
+            around = values - values.dtype.type(shift) if shift else values
+            squares += float(np.dot(around, around))
+            total += summed(around)
+            least, most = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))
+            low, high = min(low, least), max(high, most)
+            if exact and not (least > 0 or most < 0):
                 zeros += int(np.count_nonzero(values == 0))
-            if shift:
-                values = values - values.dtype.type(shift)
-            unit = ones()[: values.size].astype(values.dtype, copy=False)
-            total += float(np.dot(values, unit))
-            squares += float(np.dot(values, values))
     return Sums(total, squares, low, high, zeros)
 
 

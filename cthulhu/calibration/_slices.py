@@ -12,7 +12,7 @@ from jax import lax
 
 from cthulhu import compat
 from cthulhu.programs._build import compute_dtype
-from cthulhu.usage._activations import CALLS, bodies
+from cthulhu.usage._bodies import CALLS, bodies
 from cthulhu.usage._usage import Use
 from cthulhu.usage._values import Place
 
@@ -184,7 +184,7 @@ def equations_at(jaxpr: "compat.Held", place: Place) -> Iterator["compat.JaxprEq
         if name in CALLS:
             held = equation.params[CALLS[name]]
             continue
-        for steps, inner in bodies(equation):
+        for steps, inner, *_ in bodies(equation):
             if place[: len(steps)] == steps:
                 held, place = inner, place[len(steps) :]
                 break

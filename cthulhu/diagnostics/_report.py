@@ -1,8 +1,7 @@
 """`report`: what is in the parameters of a model, beside what should be."""
 
-import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -15,17 +14,27 @@ from cthulhu._types import Array, HostArray, PyTree
 from cthulhu.audit._check import misfit
 from cthulhu.audit._expected import planned_for, refuse_module, there_of
 from cthulhu.audit._looks import indexable, is_real, resolution, type_of
-from cthulhu.audit._observed import NOTHING, Begun, Observed, begin, begin_on_host, lies_on_host
+from cthulhu.audit._observed import (
+    NOTHING,
+    Begun,
+    Observed,
+    Reading,
+    begin,
+    begin_on_host,
+    lies_on_host,
+    on_host,
+)
 from cthulhu.diagnostics._data import TreeReport
 from cthulhu.diagnostics._flags import flags_of, narrow_flags, narrow_type, off_by, unlike
 from cthulhu.diagnostics._leaf import Histogram, LeafReport
-from cthulhu.diagnostics._outlook import COARSE, Outlook, outlook, scores
+from cthulhu.diagnostics._outlook import COARSE, UNKNOWN, Outlook, outlook, scores
 from cthulhu.params import Keep, Plan
 from cthulhu.params._described import called
 from cthulhu.params._layout import TreeLayout
 from cthulhu.params._leaves import Leaf, Stacked
 from cthulhu.params._progress import bar
 from cthulhu.params._rules import RulesLike
+from cthulhu.programs import _pool as pool
 from cthulhu.programs._build import compute_dtype
 from cthulhu.recipes import Naming, Recipe
 from cthulhu.trees import Path, flatten, is_array, join
@@ -34,6 +43,7 @@ from cthulhu.usage import Usage
 OWNER = "report"
 NO_MESH = Mesh(np.empty((), object), ())
 BINS = 32
+EMPTY = Reading((), lambda _: NOTHING)
 
 
 def report(
@@ -112,11 +122,11 @@ def report(
         jax.set_mesh(NO_MESH),  # Each array lies as it says, not as its surroundings do.
         bar("Reading", max(1, planned.nbytes), shown=progress) as advance,
     ):
-        looked = looks(planned, there, advance)
-    leaves = zip(planned.leaves, looked, strict=True)
-    return TreeReport(
-        tuple(row(leaf, there.get(leaf.path), *seen, told, z) for leaf, seen in leaves), z
-    )
+        rows = []
+        for leaf, seen in zip(planned.leaves, looks(planned, there), strict=True):
+            rows.append(row(leaf, there.get(leaf.path), *seen, told, z))
+            advance(leaf.nbytes)
+    return TreeReport(tuple(rows), z)
 
 
 def check_values(params: PyTree) -> None:
@@ -143,54 +153,50 @@ def check_values(params: PyTree) -> None:
 
 
 def looks(
-    planned: Plan[PyTree], there: Mapping[Path, Any], advance: Callable[[int], None]
-) -> list[tuple[Outlook, Observed | None]]:
-    """What is expected of each parameter, and what was seen of it.
+    planned: Plan[PyTree], there: Mapping[Path, Any]
+) -> Iterator[tuple[Outlook, Observed | None]]:
+    """What is expected of each parameter, and what is seen of it.
 
-    What lies on devices is begun at once, and fetched together; threads read what lies in the
-    host's memory.
+    What lies on devices is begun at once, and fetched together. What lies in the host's memory
+    is read by threads, also while something is done with what they have read.
     """
-    outlooks: list[Outlook] = []
-    seen: list[Callable[[], Observed | None]] = []
-    waiting: list[tuple[int, Begun]] = []
-    for at, leaf in enumerate(planned.leaves):
+    known: list[Outlook] = []
+    begun: list[Begun | Reading | None] = []
+    for leaf in planned.leaves:
         value: Any = there.get(leaf.path)
-        known = Outlook()
-        look: Callable[[], Observed | None] = nothing
+        expected = UNKNOWN
+        one: Begun | Reading | None = None
         if misfit(leaf, value) is None and is_real(value.dtype):
-            known = outlook(leaf, type_of(leaf, value))
-            if not math.prod(value.shape):
-                look = empty
-            elif lies_on_host(value):
-                array: HostArray = np.asarray(parts(np.asarray(value)))
-                begun_here = begin_on_host(array, known.mean, exact=True)
-                kept = isinstance(value, np.ndarray | jax.Array)
-                # Else it was read for this look, and is let go after it.
-                look = begun_here if kept else done(begun_here())
-            else:
-                begun = begin(parts(indexable(value)), known.mean, known.stddev)
-                waiting.append((at, begun))
-        outlooks.append(known)
-        seen.append(look)
-        advance(leaf.nbytes)
-    numbers = jax.device_get([begun.found for _, begun in waiting])
-    for (at, begun), own in zip(waiting, numbers, strict=True):
-        seen[at] = functools.partial(begun.finish, own)
-    return [(known, look()) for known, look in zip(outlooks, seen, strict=True)]
+            expected = outlook(leaf, type_of(leaf, value))
+            one = look(value, expected)
+        known.append(expected)
+        begun.append(one)
+    sums = pool.results([job for one in begun if isinstance(one, Reading) for job in one.jobs])
+    found = iter(jax.device_get([one.found for one in begun if isinstance(one, Begun)]))
+    for expected, one in zip(known, begun, strict=True):
+        seen = None
+        if isinstance(one, Reading):
+            seen = one.finish([next(sums) for _ in one.jobs])
+        elif one is not None:
+            seen = one.finish(next(found))
+        yield expected, seen
 
 
-def nothing() -> None:
-    """Of what holds no numbers, nothing is seen."""
+def look(value: Any, known: Outlook) -> Begun | Reading:
+    """Begin to look at an array."""
+    if not math.prod(value.shape):
+        return EMPTY
+    if not lies_on_host(value):
+        return begin(parts(indexable(value)), known.mean, known.stddev)
+    if isinstance(value, np.ndarray | jax.Array):
+        return begin_on_host(host(value), known.mean, exact=True)
+    # It is read from a file when its turn comes, and let go after it.
+    return Reading((), lambda _: on_host(host(value), known.mean, exact=True))
 
 
-def empty() -> Observed:
-    """What is seen of an array without elements."""
-    return NOTHING
-
-
-def done(seen: Observed) -> Callable[[], Observed]:
-    """What waits for nothing."""
-    return lambda: seen
+def host(value: Array) -> HostArray:
+    """The real numbers of an array that lies in the host's memory."""
+    return np.asarray(parts(np.asarray(value)))
 
 
 def parts(array: Array) -> Array:
@@ -225,8 +231,7 @@ def row(
     if not seen.size:
         return LeafReport(**common, note="is empty")
     dtype = type_of(leaf, value)
-    values = comparable(seen.sample)
-    values = np.sort(values[np.isfinite(values)] if seen.bad else values)
+    values = in_order(seen)
     distinct = int(np.count_nonzero(values[1:] != values[:-1])) + bool(values.size)
     off: tuple[float | None, float | None] = (None, None)
     thin = narrow_type(leaf, seen, known, dtype, distinct)
@@ -257,11 +262,15 @@ def row(
     )
 
 
-def comparable(sample: HostArray) -> HostArray:
-    """Values in a type that NumPy sorts and counts, which holds each of them."""
-    if sample.dtype.kind in "iu":
-        return sample.astype(np.float64)
-    return sample.astype(compute_dtype(sample.dtype), copy=False)
+def in_order(seen: Observed) -> HostArray:
+    """The finite values of a sample, in a type that holds each of them; of equal ones, one."""
+    if (
+        seen.sample.dtype.kind in "iu"
+    ):  # Of large ones float32, which says what is equal, knows few.
+        return np.sort(seen.sample.astype(np.float64))
+    values = seen.sample[:1] if seen.constant else seen.sample
+    values = values.astype(compute_dtype(values.dtype), copy=False)
+    return np.sort(values[np.isfinite(values)] if seen.bad else values)
 
 
 def exact(value: float | None) -> float | None:
@@ -283,11 +292,12 @@ def histogram_of(values: HostArray, known: Outlook) -> tuple[Histogram | None, f
         return None, None
     edges = np.linspace(low, high, BINS + 1)
     upto = np.searchsorted(values, edges[1:-1].astype(values.dtype), "right")
-    counts = tuple(np.diff(upto, prepend=0, append=values.size).tolist())
+    ends = np.concatenate([[0], upto, [values.size]])
+    counts = tuple((ends[1:] - ends[:-1]).tolist())
     below = known.below(edges)
     if below is None:
         return Histogram(low, high, counts), None
     # Of a law in parts, a sample of neighbours may have more of one part than is its share.
     alike = known.law is not None
     distance = float(np.abs(upto / values.size - below[1:-1]).max()) if alike else None
-    return Histogram(low, high, counts, tuple(np.diff(below).tolist())), distance
+    return Histogram(low, high, counts, tuple((below[1:] - below[:-1]).tolist())), distance

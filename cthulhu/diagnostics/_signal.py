@@ -1,34 +1,68 @@
 """`signal`: what becomes of an input on its way through a model, and of a gradient back."""
 
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cthulhu._types import PyTree
-from cthulhu.diagnostics._depth import Signal, SignalRow
-from cthulhu.trees import frame_of, is_array
-from cthulhu.usage._activations import Followed, followed
-from cthulhu.usage._taps import tapped
+from cthulhu.caches import Recent
+from cthulhu.diagnostics._depth import Signal
+from cthulhu.diagnostics._layer import Kind, SignalRow
+from cthulhu.diagnostics._measuring import (
+    Backward,
+    Forward,
+    Run,
+    check_cotangent,
+    measuring,
+)
+from cthulhu.trees import frame_of, is_array, join
+from cthulhu.usage import Usage
+from cthulhu.usage._activations import Activation, Flat, followed_in
+from cthulhu.usage._infer import Traced, traced
+from cthulhu.usage._streams import streams
+from cthulhu.usage._values import Place
 
 OWNER = "signal"
+KEPT = 16  # Programs.
+SMALL = 4096  # Bytes of a constant that may be compared by its values.
+STACKING = ("scan", "shard_map")
+"""What makes several of what is measured inside: one a step, or one a device."""
 
 
-class Forward(NamedTuple):
-    """Statistics of an activation."""
+class Tap(NamedTuple):
+    """Where it is measured."""
 
-    mean: jax.Array
-    square: jax.Array
-    cosine: jax.Array
+    activation: Activation
+    kind: Kind
+    loops: tuple[int, ...]
+    """How long the beginnings of its place are that are loops, from the outermost."""
 
 
-class Backward(NamedTuple):
-    """Statistics of the gradient that arrives there."""
+class Program(NamedTuple):
+    """A function as it is measured: compiled once, whatever the values."""
 
-    square: jax.Array
-    dead: jax.Array
+    usage: Usage
+    taps: tuple[Tap, ...]
+    run: Run
+    """It holds the program's constants, which tell it from others, and no parameters."""
+
+    def signal(self, params: PyTree, arrays: list[Any], cotangents: list[Any] | None) -> Signal:
+        """The signal of some parameters."""
+        forward, back = jax.device_get(self.run(parameters(params), arrays, cotangents))
+        rows: list[tuple[Place, SignalRow]] = []
+        for tap in self.taps:
+            name = tap.activation.name
+            rows += rows_of(tap, forward[name], back.get(name))
+        # As they run: all that is in one step of a loop, and then the next step.
+        return Signal(tuple(row for _, row in sorted(rows, key=lambda pair: pair[0])))
+
+
+programs: Recent[Program] = Recent(KEPT)
 
 
 def signal(
@@ -41,8 +75,12 @@ def signal(
     """Measure the signal at every layer of a function, forward and backward, in one pass each.
 
     A layer is a contraction of which one side is a parameter, or a lookup in a table, with its
-    bias. They are found in the program, as by `cthulhu.usage.infer`, and no framework takes part.
-    In a ``scan`` there is a row for each step.
+    bias. A residual stream is a sum ``x + branch(x)`` with a layer in the branch, be it a plain
+    one, scaled, or with a layer as its shortcut. They are found in the program, as by
+    `cthulhu.usage.infer`, and no framework takes part. In a ``scan`` there is a row for each step.
+
+    A call traces the function, and compiles what it measures, unless a call before, of the same
+    function and shapes, gave the same program: the last 16 are kept.
 
     Args:
         fn: any function ``(params, *inputs)``, as for `cthulhu.usage.infer`.
@@ -54,14 +92,15 @@ def signal(
         backward: whether to go back; a ``while`` loop has no way back.
 
     Returns:
-        A `Signal`: a table when printed, `leaves` as data. Of each layer the mean, the root mean
-        square and the standard deviation of its output; the mean cosine between one example and
-        the next; the root mean square of the gradient that arrives at the output, and the fraction
-        of units, along the last axis, to which none arrives, from no example: those are dead.
+        A `Signal`: a table when printed, `leaves` as data, a picture by `plot()`. Of each layer
+        and stream the mean, the root mean square and the standard deviation of its output; the
+        mean cosine between one example and the next; the root mean square of the gradient that
+        arrives at the output, and the fraction of units, along the last axis, to which none
+        arrives, from no example: those are dead.
 
     Raises:
-        ValueError: the function uses none of the parameters, returns nothing that has a gradient,
-            or an input is not finite.
+        ValueError: the function uses none of the parameters, or returns nothing that has a
+            gradient; an input is not finite, or a parameter has no values.
         TypeError: as `cthulhu.usage.infer`.
 
     Example:
@@ -88,21 +127,89 @@ def signal(
         "Exponential expressivity in deep neural networks through transient chaos",
         https://arxiv.org/abs/1606.05340
     """
+    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(params)):
+        raise ValueError(
+            f"{OWNER}: params has shapes where arrays are needed; cthulhu.diagnostics.compare "
+            "makes them with the initializers that it compares, and cthulhu.init_params by rules"
+        )
+    program, arrays, cotangents = measured(OWNER, fn, params, inputs, cotangent, backward)
+    return program.signal(params, arrays, cotangents)
+
+
+def measured(
+    owner: str,
+    fn: Callable[..., Any],
+    params: PyTree,
+    inputs: Sequence[Any],
+    cotangent: PyTree,
+    backward: bool,
+) -> tuple[Program, list[Any], list[Any] | None]:
+    """The program of a function, and what it runs on beside the parameters."""
     arrays = [leaf for leaf in jax.tree.leaves(inputs) if is_array(leaf)]
-    check_finite(arrays)
-    found = followed(OWNER, fn, params, *inputs)
-    layers = [one for one in found.activations if one.path is not None]
-    run = jax.jit(measuring(found, layers, batch_of(arrays), cotangent, backward))
-    forward, back = jax.device_get(run(parameters(params), arrays))
-    rows: list[SignalRow] = []
-    for layer in layers:
-        rows += rows_of(layer.name, layer.path, forward[layer.name], back.get(layer.name))
-    return Signal(tuple(rows))
+    check_finite(owner, arrays)
+    found = traced(owner, fn, params, inputs, {})
+    batch = batch_of(arrays)
+    key = key_of(fn, found, (batch, cotangent is None, backward))
+    cotangents = check_cotangent(owner, found.jaxpr.out_avals, cotangent) if backward else None
+
+    def make() -> Program:
+        return program_of(owner, found, batch, cotangents is not None, backward)
+
+    program = make() if key is None else programs.get(key, make)
+    return program, arrays, cotangents
+
+
+def program_of(owner: str, found: Traced, batch: int, given: bool, backward: bool) -> Program:
+    """The program of a function that was traced."""
+    known = followed_in(owner, found)
+    layers = [one for one in known.activations if one.path is not None]
+    summed = streams(known)
+    run = jax.jit(measuring(found.jaxpr, [*layers, *summed], batch, given, backward))
+    taps = [tap_of(one, "layer", known.flat) for one in layers]
+    taps += [tap_of(one, "stream", known.flat) for one in summed]
+    return Program(known.usage, tuple(taps), run)
+
+
+def key_of(fn: Callable[..., Any], found: Traced, options: Hashable) -> Hashable:
+    """What a program is kept by; `None` if that cannot be known.
+
+    A function may trace to another program if what it reads beside its arguments has changed,
+    so it is traced each time, and the text of the program is a part of the key. The function is
+    too, since the text does not tell the rules of derivatives. An array of JAX does not change.
+    """
+    constants: list[Hashable] = []
+    for constant in found.jaxpr.consts:
+        if isinstance(constant, jax.Array):
+            constants.append(id(constant))
+        elif hasattr(constant, "nbytes") and constant.nbytes <= SMALL:
+            constants.append(np.asarray(constant).tobytes())
+        else:
+            return None
+    text = re.sub(r"0x[0-9a-f]+", "", str(found.jaxpr))
+    key = (fn, text, tuple(constants), tuple(map(join, found.paths)), options)
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def tap_of(activation: Activation, kind: Kind, flat: Flat) -> Tap:
+    """A tap, and the loops around it."""
+    place = activation.start
+    ends = [end for end in range(1, len(place)) if place[:end] in flat.at]
+    loops = [end for end in ends if flat.nodes[flat.at[place[:end]]].name in STACKING]
+    return Tap(activation, kind, tuple(loops))
 
 
 def parameters(params: PyTree) -> list[Any]:
-    """The parameters, without what is around them."""
-    return list(frame_of(params).parameters(jax.tree.leaves(params)))
+    """The parameters, without what is around them, in types that no other parameters lack."""
+    leaves = frame_of(params).parameters(jax.tree.leaves(params))
+    weak = [getattr(leaf, "weak_type", False) for leaf in leaves]  # As of jnp.full(shape, 0.1).
+    return [
+        jnp.asarray(leaf, leaf.dtype) if is_weak else leaf
+        for leaf, is_weak in zip(leaves, weak, strict=True)
+    ]
 
 
 def batch_of(arrays: Sequence[Any]) -> int:
@@ -110,135 +217,38 @@ def batch_of(arrays: Sequence[Any]) -> int:
     return next((array.shape[0] for array in arrays if len(array.shape)), 0)
 
 
-def check_finite(arrays: Sequence[Any]) -> None:
+def check_finite(owner: str, arrays: Sequence[Any]) -> None:
     """Refuse inputs of which nothing could be said."""
     for at, array in enumerate(arrays):
         if jnp.issubdtype(array.dtype, jnp.inexact) and not bool(jnp.isfinite(array).all()):
             raise ValueError(
-                f"{OWNER}: input {at + 1} has values that are not finite, so that all activations "
+                f"{owner}: input {at + 1} has values that are not finite, so that all activations "
                 "would be; leave them out"
             )
 
 
-def measuring(
-    found: Followed, layers: Sequence[Any], batch: int, cotangent: PyTree, backward: bool
-) -> Callable[..., Any]:
-    """The function of parameters and inputs to what is measured, by the names of layers."""
-    look = tapped(
-        found.traced.jaxpr,
-        {one.place: one.name for one in layers},
-        lambda value: forward_of(value, batch),
-        lambda value, token: passed(value, token) if is_real(value) else value,
-    )
-    behind = cotangents(found.traced.jaxpr.out_avals, cotangent) if backward else None
-
-    def run(known: list[Any], arrays: list[Any]) -> tuple[dict[str, Forward], dict[str, Backward]]:
-        if behind is None:
-            return look(*known, *arrays)[1], {}
-        shapes = jax.eval_shape(look, *known, *arrays)[1]
-        tokens = {
-            name: Backward(*[jnp.zeros(one.square.shape, jnp.float32)] * 2)
-            for name, one in shapes.items()
-        }
-
-        def weighted(given: dict[str, Backward]) -> tuple[jax.Array, dict[str, Forward]]:
-            outputs, seen = look(*known, *arrays, given=given)
-            pairs = [
-                (one, other)
-                for one, other in zip(outputs, behind, strict=True)
-                if other is not None
-            ]
-            total = sum(jnp.sum(one.astype(jnp.float32) * other) for one, other in pairs)
-            return jnp.asarray(total), seen
-
-        back, seen = jax.grad(weighted, has_aux=True)(tokens)
-        return seen, back
-
-    return run
-
-
-def cotangents(outputs: Sequence[Any], given: PyTree) -> list[Any]:
-    """The gradient that comes from behind, for each output that has one."""
-    if given is not None:
-        leaves = jax.tree.leaves(given)
-        shapes = [tuple(jnp.shape(leaf)) for leaf in leaves]
-        if shapes != [tuple(one.shape) for one in outputs]:
-            raise ValueError(
-                f"{OWNER}: cotangent must be a tree like what the function returns, of the shapes "
-                f"{[tuple(one.shape) for one in outputs]}; its leaves have {shapes}"
-            )
-        return [jnp.asarray(leaf, jnp.float32) for leaf in leaves]
-    real = [jnp.issubdtype(one.dtype, jnp.floating) for one in outputs]
-    if not any(real):
-        raise ValueError(
-            f"{OWNER}: the function returns {', '.join(map(str, outputs)) or 'nothing'}, which has "
-            "no gradient; pass backward=False, or a function that returns activations or a loss"
+def rows_of(tap: Tap, forward: Forward, back: Backward | None) -> list[tuple[Place, SignalRow]]:
+    """The rows of a tap, one, or one for each step of the loops around it; and when each runs."""
+    activation, rows = tap.activation, []
+    name, shape = activation.name, np.shape(forward.rms)
+    for at, steps in enumerate(np.ndindex(shape)):
+        mean, rms, cosine = (float(values[steps]) for values in forward)
+        gradient, dead = (None, None) if back is None else (float(one[steps]) for one in back)
+        order: list[int] = []
+        for start, end, step in zip((0, *tap.loops), tap.loops, steps, strict=False):
+            order += [*activation.start[start:end], step]
+        order += activation.start[tap.loops[-1] if tap.loops else 0 :]
+        row = SignalRow(
+            path=f"{name}[{at}]" if shape else name,
+            parameter=activation.path or name,
+            step=at if shape else None,
+            mean=mean,
+            rms=rms,
+            stddev=math.sqrt(max(rms * rms - mean * mean, 0.0)),
+            cosine=None if math.isnan(cosine) else cosine,
+            gradient=gradient,
+            dead=dead,
+            kind=tap.kind,
         )
-    key = jax.random.key(0)
-    return [
-        (jax.random.normal(jax.random.fold_in(key, at), one.shape) if one.shape else jnp.float32(1))
-        if has_one
-        else None
-        for at, (one, has_one) in enumerate(zip(outputs, real, strict=True))
-    ]
-
-
-def is_real(value: jax.Array) -> bool:
-    """Whether a gradient may arrive."""
-    return bool(jnp.issubdtype(value.dtype, jnp.floating))
-
-
-def forward_of(value: jax.Array, batch: int) -> Forward:
-    """The statistics of an activation."""
-    wide = (jnp.abs(value) if jnp.iscomplexobj(value) else value).astype(jnp.float32)
-    cosine = jnp.float32(jnp.nan)
-    if value.ndim > 1 and value.shape[0] == batch > 1:
-        rows = wide.reshape(batch, -1)
-        rows = rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
-        cosine = jnp.mean(jnp.sum(rows[1:] * rows[:-1], axis=1))
-    return Forward(jnp.mean(wide), jnp.mean(jnp.square(wide)), cosine)
-
-
-@jax.custom_vjp
-def passed(value: jax.Array, token: Backward) -> jax.Array:
-    """The value; on the way back, what stands for the gradient of the token tells of its own."""
-    return value
-
-
-def passed_forwards(value: jax.Array, token: Backward) -> tuple[jax.Array, None]:
-    return value, None
-
-
-def passed_backwards(_: None, gradient: jax.Array) -> tuple[jax.Array, Backward]:
-    wide = gradient.astype(jnp.float32)
-    others = tuple(range(max(0, wide.ndim - 1)))
-    dead = jnp.mean(jnp.all(wide == 0, axis=others).astype(jnp.float32))
-    return gradient, Backward(jnp.mean(jnp.square(wide)), dead)
-
-
-passed.defvjp(passed_forwards, passed_backwards)
-
-
-def rows_of(
-    name: str, path: str | None, forward: Forward, back: Backward | None
-) -> list[SignalRow]:
-    """The rows of a layer: one, or one for each step of the loops around it."""
-    means, squares, cosines = (values.reshape(-1).tolist() for values in forward)
-    behind = () if back is None else [values.reshape(-1).tolist() for values in back]
-    rows = []
-    for at, (mean, square, cosine) in enumerate(zip(means, squares, cosines, strict=True)):
-        gradient, dead = (values[at] for values in behind) if behind else (None, None)
-        rows.append(
-            SignalRow(
-                path=name if len(means) == 1 else f"{name}[{at}]",
-                parameter=path or name,
-                step=None if len(means) == 1 else at,
-                mean=mean,
-                rms=math.sqrt(square),
-                stddev=math.sqrt(max(square - mean * mean, 0.0)),
-                cosine=None if math.isnan(cosine) else cosine,
-                gradient=None if gradient is None else math.sqrt(gradient),
-                dead=dead,
-            )
-        )
+        rows.append((tuple(order), row))
     return rows

@@ -3,11 +3,12 @@
 XLA compiles in threads, for it holds no lock while it does.
 """
 
+import collections
 import concurrent.futures
 import functools
 import os
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import jax
 
@@ -16,21 +17,56 @@ from cthulhu.caches import Recent
 
 LIMIT = 2048  # Programs kept; the least recently used goes first.
 
+Value = TypeVar("Value")
 Program = Callable[..., Any]
 _programs: Recent[concurrent.futures.Future[Program]] = Recent(LIMIT)
 
 
 @functools.cache
 def threads() -> int:
-    """How many threads compile and draw."""
+    """How many threads compile, draw and read."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(count or 1, 16))
 
 
 @functools.cache
 def workers() -> concurrent.futures.ThreadPoolExecutor:
-    """The threads that compile and draw."""
+    """The threads that compile, draw and read."""
     return concurrent.futures.ThreadPoolExecutor(threads(), "cthulhu")
+
+
+def results(jobs: Sequence[Callable[[], Value]]) -> Iterator[Value]:
+    """What jobs return, in order, as threads get to it: also the one that asks, while it waits."""
+    promises = [concurrent.futures.Future[Value]() for _ in jobs]
+    left = collections.deque(zip(jobs, promises, strict=True))
+
+    def one() -> bool:
+        try:
+            job, promise = left.popleft()
+        except IndexError:
+            return False
+        try:
+            promise.set_result(job())
+        except BaseException as error:
+            promise.set_exception(error)
+        return True
+
+    def work() -> None:
+        while one():
+            pass
+
+    def each() -> Iterator[Value]:
+        try:
+            for promise in promises:
+                while not promise.done() and one():
+                    pass
+                yield promise.result()
+        finally:
+            left.clear()
+
+    for _ in range(min(threads(), len(jobs)) - 1):
+        workers().submit(work)
+    return each()
 
 
 def context() -> Hashable:

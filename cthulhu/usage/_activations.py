@@ -15,15 +15,10 @@ from typing import Any, NamedTuple, TypeAlias
 from cthulhu import compat
 from cthulhu._types import PyTree
 from cthulhu.trees import join
+from cthulhu.usage._bodies import CALLS, bodies
 from cthulhu.usage._infer import Traced, summed_up, traced, uses_of
 from cthulhu.usage._usage import Usage, Use
 from cthulhu.usage._values import Place
-
-CALLS = {
-    **dict.fromkeys(("jit", "pjit", "checkpoint", "remat2"), "jaxpr"),
-    **dict.fromkeys(("closed_call", "core_call"), "call_jaxpr"),
-    **dict.fromkeys(("custom_jvp_call", "custom_vjp_call"), "call_jaxpr"),
-}
 
 # What moves or renames a value, and leaves its elements as they are.
 MOVING = frozenset({"convert_element_type", "copy", "copy_p", "name", "reduce_precision"})
@@ -52,6 +47,8 @@ class Activation(NamedTuple):
     """What it is used as there."""
     others: tuple[tuple[str, Use], ...] = ()
     """The other parameters that are used there, as a weight norm's scale, and what as."""
+    start: Place = ()
+    """Where the layer begins: its contraction, or its lookup."""
     given: bool = True
     """Whether it depends on the inputs; the steps of a spectral norm do not."""
 
@@ -62,6 +59,8 @@ class Followed(NamedTuple):
     traced: Traced
     usage: Usage
     activations: tuple[Activation, ...]
+    flat: "Flat"
+    """The program's equations, with what is called spelled out."""
 
 
 def followed(
@@ -76,23 +75,27 @@ def followed(
         *args: its other arguments.
         scaled: whether scalars that multiply an output belong to it.
     """
-    program = traced(owner, fn, params, args, {})
+    return followed_in(owner, traced(owner, fn, params, args, {}), scaled=scaled)
+
+
+def followed_in(owner: str, program: Traced, *, scaled: bool = True) -> Followed:
+    """Find the activations of a function that was traced; as `followed`."""
     uses = uses_of(program)
     usage = summed_up(owner, program, uses)
     paths = list(map(join, program.paths))
-    found = activations(program.jaxpr, uses, paths, scaled=scaled)
-    return Followed(program, usage, tuple(found))
+    flat = Flat(program.jaxpr, {place for _, place in uses}, len(paths))
+    found = activations(flat, uses, paths, scaled=scaled)
+    return Followed(program, usage, tuple(found), flat)
 
 
 def activations(
-    jaxpr: "compat.Held",
+    flat: "Flat",
     uses: Mapping[tuple[int, Place], Use],
     paths: Sequence[str],
     *,
     scaled: bool = True,
 ) -> Iterable[Activation]:
     """The outputs of all layers, in the order of the program."""
-    flat = Flat(jaxpr, {place for _, place in uses}, len(paths))
     layers: dict[Place, Layer] = {}
     others: dict[Place, list[tuple[str, Use]]] = {}
     biases: dict[Place, set[str]] = {}
@@ -112,8 +115,9 @@ def activations(
         name = path or flat.nodes[flat.at[place]].where
         times[name] += 1
         numbered = name if times[name] == 1 else f"{name}#{times[name]}"
+        beside = tuple(others.get(place, ()))
         given = not flat.given.isdisjoint(flat.nodes[flat.at[place]].inputs)
-        yield Activation(numbered, end, path, known, tuple(others.get(place, ())), given)
+        yield Activation(numbered, end, path, known, beside, place, given)
 
 
 class Node(NamedTuple):
@@ -124,6 +128,17 @@ class Node(NamedTuple):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     where: str
+    enters: tuple["Entry", ...] = ()
+    """What goes into the bodies that it holds."""
+
+
+class Entry(NamedTuple):
+    """A value as the body of a loop or a branch sees it, and as it is outside."""
+
+    inner: int
+    outer: int
+    carried: bool
+    """Whether a loop goes on with another."""
 
 
 class Flat:
@@ -142,10 +157,11 @@ class Flat:
         self.active: set[int] = set()
         """The values that depend on a parameter and on the inputs: activations."""
         self.meeting = meeting
-        inputs = [self.new(variable) for variable in compat.opened(jaxpr)[0].invars]
-        self.given: set[int] = {*inputs[parameters:]}
+        body = compat.opened(jaxpr)[0]
+        self.inputs = [self.new(variable) for variable in body.invars]
+        self.given: set[int] = {*self.inputs[parameters:]}
         """The values that depend on the inputs that are no parameters."""
-        self.body(jaxpr, inputs, (), ())
+        self.body(jaxpr, self.inputs, (), ())
 
     def new(self, atom: "compat.Atom") -> int:
         """A value of its own."""
@@ -199,21 +215,25 @@ class Flat:
         """Take down an equation, and the bodies that it holds."""
         name = equation.primitive.name
         where = "/".join(part.strip("/") for part in names if part.strip("/")) or name
-        node = Node(place, name, tuple(values), tuple(outputs), where)
-        self.at[place] = len(self.nodes)
+        number = self.at[place] = len(self.nodes)
         for value in values:
-            self.readers[value].append(len(self.nodes))
-        self.nodes.append(node)
+            self.readers[value].append(number)
+        self.nodes.append(Node(place, name, tuple(values), tuple(outputs), where))
         active = place in self.meeting or not self.active.isdisjoint(values)
         given = not self.given.isdisjoint(values)
-        for steps, held in bodies(equation):
+        entries: list[Entry] = []
+        for steps, held, operands, kept in bodies(equation):
             inner = [self.new(variable) for variable in compat.opened(held)[0].invars]
+            entries += [
+                Entry(own, values[at], at in kept) for own, at in zip(inner, operands, strict=True)
+            ]
             # What a loop carries may become an activation in it.
             before = len(self.active)
             self.active.update(inner if active or self.meets((*place, *steps)) else ())
             self.given.update(inner if given else ())
             self.body(held, inner, (*place, *steps), names)
             active = active or len(self.active) > before
+        self.nodes[number] = self.nodes[number]._replace(enters=tuple(entries))
         self.active.update(outputs if active else ())
         self.given.update(outputs if given else ())
         if name == "broadcast_in_dim" and values[0] in self.single:
@@ -291,13 +311,3 @@ class Flat:
             reader != OUTSIDE and self.nodes[reader].name in CONTRACTING
             for reader in self.readers[value]
         )
-
-
-def bodies(equation: "compat.JaxprEqn") -> list[tuple[Place, "compat.Held"]]:
-    """The jaxprs that an equation runs by itself, with what leads to each in a place."""
-    params, name = equation.params, equation.primitive.name
-    if name == "while":
-        return [((0,), params["cond_jaxpr"]), ((1,), params["body_jaxpr"])]
-    if name == "cond":
-        return [((at,), branch) for at, branch in enumerate(params["branches"])]
-    return [((), params["jaxpr"])] if name in ("scan", "shard_map") else []

@@ -20,7 +20,10 @@ from cthulhu import diagnostics, init_params, plan, recipes
 ABOUT = """\
 `report` on GPT-2, made by its recipe, against the sums of the same parameters in one jitted
 function. A report holds the parameters against a plan that was made before; against the recipe by
-its name, so that it makes the plan; or against nothing. A figure is a median over rounds with its
+its name, so that it makes the plan; or against nothing. Where the sums are one number of each
+array, a report has five: the extremes, two sums, and the count of zeros. Of each block one is
+computed from memory and four from the cache, since NumPy has no reduction to several numbers at
+once, and that of XLA saves little and compiles for long. A figure is a median over rounds with its
 quartiles, after a first call. Memory is the most that a fresh process held during its first report
 of GPT-2, over what it held before, relative to the parameters."""
 ALT = (

@@ -141,6 +141,7 @@ SCRIPTS = [
     "bench_draws",
     "bench_models",
     "bench_overhead",
+    "bench_signal",
     "bench_usage",
 ]
 

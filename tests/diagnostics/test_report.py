@@ -252,17 +252,25 @@ def test_numbers_of_all_parameters_are_fetched_at_once(monkeypatch: pytest.Monke
     assert sum(one.size for one in numbers) < 2 * 4200
 
 
-def test_what_is_seen_is_what_is_there() -> None:
+# Within a row of a block, of a few rows and a rest, of many blocks, and of many spans.
+SHAPES = [(700,), (300, 200), (3, 2**17 + 5), (2**20 + 1023,)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_what_is_seen_is_what_is_there(dtype: Any, shape: tuple[int, ...]) -> None:
     """Each number beside NumPy's of the finite values."""
-    values = normal((300, 200), 1.0).copy()
-    values[:, 3], values[5, 10:20], values[7, 0], values[9, 1] = 0, 1, np.nan, -np.inf
-    (leaf,) = report({"w": values}).leaves
-    finite = values[np.isfinite(values)].astype(np.float64)
-    assert (leaf.zeros, leaf.non_finite) == (int((finite == 0).sum()), 2)
-    assert leaf.mean == pytest.approx(finite.mean(), abs=1e-6)
-    assert leaf.stddev == pytest.approx(finite.std(), rel=1e-6)
-    assert (leaf.minimum, leaf.maximum) == (finite.min(), finite.max())
-    assert (leaf.size, leaf.sampled) == (60000, 4096)
+    values = normal(shape, 1.0).astype(dtype).reshape(-1)
+    values[3::200], values[510:520], values[7], values[-1] = 0, 1, 9, -9
+    for planted in ((), (np.nan, -np.inf)):
+        values[20 : 20 + len(planted)] = planted
+        (leaf,) = report({"w": values.reshape(shape)}).leaves
+        finite = values[np.isfinite(values)].astype(np.float64)
+        assert (leaf.zeros, leaf.non_finite) == (int((finite == 0).sum()), len(planted))
+        assert leaf.mean == pytest.approx(finite.mean(), abs=1e-6)
+        assert leaf.stddev == pytest.approx(finite.std(), rel=1e-6)
+        assert (leaf.minimum, leaf.maximum) == (-9, 9)
+        assert (leaf.size, leaf.sampled) == (values.size, min(values.size, 4096))
 
 
 def test_every_zero_of_a_large_array_is_counted() -> None:
