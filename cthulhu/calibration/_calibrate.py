@@ -32,8 +32,8 @@ def calibrate(
 
     This is layer-sequential unit-variance initialization, for any function: a layer is a
     contraction of which one side is a parameter, with its bias, found in the program as by
-    `cthulhu.usage.infer`. Of a kernel of a ``scan`` over layers, each layer's slice has a factor of
-    its own.
+    `cthulhu.usage.infer`. Of layers that are stacked in one array, each has a factor of its own,
+    whether a ``scan`` goes over them or they are taken by their numbers.
 
     The function runs once with every output corrected as it is made, so that the next is measured
     after it, and once more with the corrected parameters, to see that it is so. Where a bias that
@@ -53,9 +53,11 @@ def calibrate(
         targets: the standard deviation of every output, or a mapping of path regexes to standard
             deviations, of which the first that matches the whole path counts, and 1 where none
             does. `None` leaves a parameter alone, as gates and routers; an array holds one for
-            each slice of a stack.
-        orthonormal: a key or a seed, to begin with orthonormal kernels and zero biases, as the
-            paper does. Default: the parameters as they are.
+            each slice of a stack. What makes up one output together, as kernels that are
+            concatenated, has one target.
+        orthonormal: a key or a seed, to begin with zero biases, and with kernels that are
+            orthonormal from their inputs to their outputs, as the paper does. Default: the
+            parameters as they are.
         tolerance: how far from its target, of it, a standard deviation may be.
         passes: how often the function is run at most; the last time only looks.
         bounds: the least and the greatest factor, at which it stops.
