@@ -21,7 +21,8 @@ AGAIN = "used again"
 BY_SCALE = "by its scale"
 LEFT_ALONE = "constant, so left alone"
 WRONG = {
-    "did not run": "it is in a branch that the batch does not take: take another batch",
+    "did not run": "it is in a branch that the batch does not take: take another batch, or give it "
+    "the target None",
     "output not finite": "find out where the first of them comes from, with diagnostics.signal",
     "output constant": "the signal ends before it, as behind a branch that begins with zeros: "
     "give it the target None",

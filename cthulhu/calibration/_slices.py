@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -78,11 +79,12 @@ class Slices:
         return tuple(shape[axis] for axis in self.axes)
 
     def constant(self, leaf: jax.Array) -> jax.Array:
-        """Whether all elements of each slice are one number."""
+        """Whether all elements of each slice are one number; a single one, whether it is 0."""
         leaf = leaf[region(self.taken, leaf.ndim)]
         others = tuple(axis for axis in range(leaf.ndim) if axis not in self.axes)
         first = leaf[tuple(slice(0, 1) if at in others else slice(None) for at in range(leaf.ndim))]
-        found = jnp.all(leaf == first, others)
+        single = math.prod(leaf.shape[axis] for axis in others) == 1
+        found = jnp.all(leaf == (0 if single else first), others)
         order = np.argsort(np.argsort(self.axes))
         each: jax.Array = jnp.transpose(found, order.tolist())
         return each
