@@ -185,6 +185,9 @@ def over_devices(p: Any, x: Any) -> Any:
     return parts(p, x * jnp.arange(1.0, 65.0)[:, None])
 
 
+# Each part has a mean of its own.
+PARTS = SEQUENCES + jnp.linspace(-2.0, 2.0, 32)[:, None, None]
+
 SHARED: dict[str, tuple[Any, Any, Any, dict[str, Callable[[Any], Any]]]] = {
     # Inputs do not depend on the state, so that their size is that of all steps together.
     "time": (
@@ -192,6 +195,12 @@ SHARED: dict[str, tuple[Any, Any, Any, dict[str, Callable[[Any], Any]]]] = {
         {"inputs": square(0), "state": square(1), "out": square(2)},
         SEQUENCES,
         {"inputs": lambda p: SEQUENCES @ p["inputs"], "out": lambda p: recurrent(p, SEQUENCES)},
+    ),
+    "parts of the batch": (
+        lambda p, x: lax.map(lambda x: x @ p["w"], x),
+        {"w": square(0)},
+        PARTS,
+        {"w": lambda p: PARTS @ p["w"]},
     ),
     "while": (
         until,

@@ -163,6 +163,8 @@ def test_a_layer_of_zeros_is_untouched() -> None:
         assert np.array(new[2]).tobytes() == np.array(params[2]).tobytes()
         assert found["params[2]"].factor == 1
         assert found["params[5]"].after == pytest.approx(1.0, rel=1e-5)
+    kernel = new[5] / found["params[5]"].factor
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(WIDTH), atol=1e-5)
 
 
 def test_factors_of_another_stack_are_refused() -> None:
