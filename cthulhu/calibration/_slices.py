@@ -172,8 +172,7 @@ def slices_of(jaxpr: "compat.Held", place: Place, use: Use, shape: Sequence[int]
         else:
             own = False
         dimension += name in STACKING
-    parts = tuple(one for one in use.taken if one[0] not in axes)
-    return Slices(tuple(axes), tuple(kept), own, tuple(devices), parts)
+    return Slices(tuple(axes), tuple(kept), own, tuple(devices), use.taken)
 
 
 def equations_at(jaxpr: "compat.Held", place: Place) -> Iterator["compat.JaxprEqn"]:

@@ -333,6 +333,7 @@ def test_what_follows_a_constant_is_measured_behind_it() -> None:
     np.testing.assert_array_equal(new["a"], params["a"])
     assert found["a"].after == pytest.approx(float(jnp.std(X @ params["a"])), rel=1e-5)
     assert float(jnp.std(two(new, X))) == pytest.approx(1.0, rel=1e-5)
+    assert found.passes == 2
 
 
 def test_what_is_nearly_right_is_corrected_too() -> None:

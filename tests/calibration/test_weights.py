@@ -59,6 +59,25 @@ def test_what_makes_up_one_output_has_one_target(name: str) -> None:
         assert found[path].note == "its target is None"
 
 
+def test_a_constant_among_those_that_make_up_an_output_stays() -> None:
+    params = {**PARAMS, "k": jnp.full((16, 4), 0.05)}
+    new, found = calibrate(packed, params, X)
+    np.testing.assert_array_equal(new["k"], params["k"])
+    assert (found["k"].factor, found["q"].factor < 1) == (1, True)
+    hidden = X @ jnp.concatenate([new["q"], new["k"]], axis=1)
+    assert float(jnp.std(hidden)) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_kernel_that_is_used_with_integers_too_has_its_factor() -> None:
+    def fn(p: Any, x: Any) -> Any:
+        return ((x.astype(int) @ p["q"].astype(int)) % 7).astype(float) + x @ p["q"]
+
+    _, found = calibrate(fn, {"q": PARAMS["q"]}, X)
+    (row,) = found
+    assert (row.path, row.note) == ("q", "")
+    assert row.after == pytest.approx(1.0, rel=1e-5)
+
+
 def normed(p: Any, x: Any) -> Any:
     kernel = p["g"] * p["v"] / jnp.linalg.norm(p["v"], axis=0, keepdims=True)
     return jnp.tanh(x @ kernel) @ p["head"]
