@@ -1,7 +1,7 @@
 """`calibrate`: outputs of a chosen size at every layer, measured on a batch."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ from cthulhu.calibration._data import AGAIN, BY_SCALE, CalibratedLayer, Calibrat
 from cthulhu.calibration._layers import Layer, Left, layers_of
 from cthulhu.calibration._passes import Result, calibrating
 from cthulhu.calibration._slices import along
-from cthulhu.calibration._targets import OWNER, Targets
+from cthulhu.calibration._targets import OWNER
 from cthulhu.initializers import Orthogonal
 from cthulhu.params import Keep, Rules, init_params
 from cthulhu.trees import frame_of, is_array
@@ -25,7 +25,7 @@ def calibrate(
     fn: Callable[..., Any],
     params: PyTree,
     *batch: Any,
-    targets: Targets = 1.0,
+    targets: float | Mapping[str, Any] = 1.0,
     orthonormal: KeyLike | None = None,
     tolerance: float = 0.01,
     passes: int = 10,

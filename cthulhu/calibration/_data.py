@@ -120,7 +120,7 @@ class Calibration(ByPath[CalibratedLayer]):
 
     @property
     def factors(self) -> dict[str, Any]:
-        """The factors by the path of the parameter: one, or one for each slice."""
+        """The factors, by the path of the parameter; one for each slice, where there are slices."""
         return {one.parameter: one.factor for one in self.leaves if one.factor is not None}
 
     def apply(self, params: PyTree) -> PyTree:
