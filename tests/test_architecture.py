@@ -164,7 +164,7 @@ ORDER = {
     "cthulhu.calibration": (
         ("_slices", "_targets"),
         ("_data", "_layers"),
-        ("_passes",),
+        ("_orthonormal", "_passes"),
         ("_calibrate",),
     ),
     "cthulhu.diagnostics": (

@@ -6,8 +6,9 @@ the parameter (`_passes`). Passes are repeated until one needs no correction: th
 bias or a nonlinearity stands between a parameter and its output, or a parameter is used twice.
 
 `_layers` finds the layers, with the targets that `_targets` reads; `_slices` tells the parts of a
-parameter that a loop goes over from steps that share it; `_data` has what was measured, and the
-factors, which can be saved and applied again.
+parameter that a loop goes over, or that are taken by number, from steps that share it;
+`_orthonormal` is the start of the paper; `_data` has what was measured, and the factors, which can
+be saved and applied again.
 """
 
 from cthulhu.calibration._calibrate import calibrate

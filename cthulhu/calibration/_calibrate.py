@@ -1,6 +1,5 @@
 """`calibrate`: outputs of a chosen size at every layer, measured on a batch."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +10,10 @@ from cthulhu import checks
 from cthulhu._types import KeyLike, PyTree
 from cthulhu.calibration._data import AGAIN, BY_SCALE, CalibratedLayer, Calibration
 from cthulhu.calibration._layers import Layer, Left, layers_of
+from cthulhu.calibration._orthonormal import started
 from cthulhu.calibration._passes import Result, calibrating
-from cthulhu.calibration._slices import along
 from cthulhu.calibration._targets import OWNER
-from cthulhu.initializers import Orthogonal
-from cthulhu.params import Keep, Rules, init_params
 from cthulhu.trees import frame_of, is_array
-from cthulhu.usage import LeafUsage, Usage
 from cthulhu.usage._activations import followed
 
 
@@ -36,8 +32,8 @@ def calibrate(
 
     This is layer-sequential unit-variance initialization, for any function: a layer is a
     contraction of which one side is a parameter, with its bias, found in the program as by
-    `cthulhu.usage.infer`. Of a kernel of a ``scan`` over layers, each layer's slice has a factor of
-    its own.
+    `cthulhu.usage.infer`. Of layers that are stacked in one array, each has a factor of its own,
+    whether a ``scan`` goes over them or they are taken by their numbers.
 
     The function runs once with every output corrected as it is made, so that the next is measured
     after it, and once more with the corrected parameters, to see that it is so. Where a bias that
@@ -57,9 +53,11 @@ def calibrate(
         targets: the standard deviation of every output, or a mapping of path regexes to standard
             deviations, of which the first that matches the whole path counts, and 1 where none
             does. `None` leaves a parameter alone, as gates and routers; an array holds one for
-            each slice of a stack.
-        orthonormal: a key or a seed, to begin with orthonormal kernels and zero biases, as the
-            paper does. Default: the parameters as they are.
+            each slice of a stack. What makes up one output together, as kernels that are
+            concatenated, has one target.
+        orthonormal: a key or a seed, to begin with zero biases, and with kernels that are
+            orthonormal from their inputs to their outputs, as the paper does. Default: the
+            parameters as they are.
         tolerance: how far from its target, of it, a standard deviation may be.
         passes: how often the function is run at most; the last time only looks.
         bounds: the least and the greatest factor, at which it stops.
@@ -114,8 +112,8 @@ def calibrate(
             f"a kernel with a target{f' ({reasons})' if reasons else ''}"
         )
     if orthonormal is not None:
-        params = started(orthonormal, params, layers, found.usage)
-        leaves = frame_of(params).parameters(jax.tree.leaves(params))
+        leaves = started(orthonormal, leaves, layers, found.usage)
+        params = frame_of(params).fill(leaves)
     run = calibrating(found.traced.jaxpr, layers, tolerance=tolerance, passes=passes, bounds=bounds)
     result: Result = jax.jit(run)(leaves, arrays)
     # What the function captures may be traced, too.
@@ -167,40 +165,6 @@ def check_values(leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
             )
 
 
-def started(key: KeyLike, params: PyTree, layers: Sequence[Layer], usage: Usage) -> PyTree:
-    """The parameters with orthonormal kernels and zero biases, where these are no constants."""
-    names = [leaf.path for leaf in usage]
-    chosen = {
-        names[member.kernel]: member
-        for one in layers
-        for member in one.members
-        if can_be_orthonormal(usage[names[member.kernel]])
-    }
-    biases = [leaf.path for leaf in usage if leaf.role == "bias" and {*leaf.kernels} & {*chosen}]
-    others = [leaf.path for leaf in usage if leaf.path not in {*chosen, *biases}]
-    rules = Rules(
-        [
-            *((re.escape(path), Orthogonal()) for path in chosen),
-            *((re.escape(path), "zeros") for path in biases),
-            *((re.escape(path), Keep()) for path in others),
-        ],
-        usage=usage,
-    )
-    frame = frame_of(params)
-    before = frame.parameters(jax.tree.leaves(params))
-    after = frame.parameters(jax.tree.leaves(init_params(key, params, rules)))
-    for one in chosen.values():
-        leaf = jnp.asarray(before[one.kernel])
-        constant = along(one.constant(before), one.kernel_slices.axes, leaf.ndim)
-        after[one.kernel] = jnp.where(constant, leaf, after[one.kernel])
-    return frame.fill(after)
-
-
-def can_be_orthonormal(leaf: LeafUsage) -> bool:
-    """Whether it is a matrix of inputs and outputs; a table is none."""
-    return leaf.role == "kernel" and leaf.layout is not None and len(leaf.shape) > 1
-
-
 def told(
     layers: Sequence[Layer],
     left: Sequence[Left],
@@ -219,14 +183,15 @@ def told(
         for at, member in enumerate(one.members):
             rows.append(
                 CalibratedLayer(
-                    member.path if at else one.name,
+                    member.name if at else one.name,
                     member.path,
                     member.slices.axes,
                     *measured,
-                    result.factors[member.path],
+                    result.factors[member.name],
                     ran,
-                    result.constant[member.path],
+                    result.constant[member.name],
                     f"with {one.path}" if at else "" if member.path == one.path else BY_SCALE,
+                    member.slices.taken,
                 )
             )
     rows += [CalibratedLayer(one.path, one.path, note=one.why) for one in left]

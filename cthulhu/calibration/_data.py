@@ -3,14 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
 
 from cthulhu import checks
 from cthulhu._types import HostArray, PyTree
-from cthulhu.calibration._slices import times
+from cthulhu.calibration._slices import Part, Taken, indexed, multiplied
 from cthulhu.trees import flatten, frame_of, join
 from cthulhu.views import ByPath, Grid, counted
 
@@ -21,7 +21,8 @@ AGAIN = "used again"
 BY_SCALE = "by its scale"
 LEFT_ALONE = "constant, so left alone"
 WRONG = {
-    "did not run": "it is in a branch that the batch does not take: take another batch",
+    "did not run": "it is in a branch that the batch does not take: take another batch, or give it "
+    "the target None",
     "output not finite": "find out where the first of them comes from, with diagnostics.signal",
     "output constant": "the signal ends before it, as behind a branch that begins with zeros: "
     "give it the target None",
@@ -53,6 +54,8 @@ class CalibratedLayer:
         ran: how often the layer ran in the last pass.
         constant: whether all values of the kernel are one number, so that they stay.
         note: why it is left alone.
+        taken: where the layer has one part of the parameter, as ``kernel[3]``, the axes and the
+            numbers of that.
 
     Example:
         >>> from cthulhu.calibration import CalibratedLayer
@@ -70,6 +73,7 @@ class CalibratedLayer:
     ran: Any = None
     constant: Any = None
     note: str = dataclasses.field(default="", metadata={"static": True})
+    taken: tuple[tuple[int, int], ...] = dataclasses.field(default=(), metadata={"static": True})
 
     def verdicts(self, tolerance: float, bounds: tuple[float, float]) -> HostArray:
         """What is wrong with each slice, in words; nothing if nothing is."""
@@ -120,8 +124,12 @@ class Calibration(ByPath[CalibratedLayer]):
 
     @property
     def factors(self) -> dict[str, Any]:
-        """The factors, by the path of the parameter; one for each slice, where there are slices."""
-        return {one.parameter: one.factor for one in self.leaves if one.factor is not None}
+        """The factors, by the path of the parameter or of a part; one for each slice of a stack."""
+        return {
+            one.parameter + indexed(one.taken): one.factor
+            for one in self.leaves
+            if one.factor is not None
+        }
 
     def apply(self, params: PyTree) -> PyTree:
         """Multiply parameters by the factors, without any data.
@@ -142,7 +150,7 @@ class Calibration(ByPath[CalibratedLayer]):
         paths, everything, _ = flatten(params)
         names = list(map(join, frame.parameters(paths)))
         leaves = frame.parameters(everything)
-        mine: dict[int, CalibratedLayer] = {}
+        mine: dict[int, list[CalibratedLayer]] = {}
         for one in self.leaves:
             if one.factor is None:
                 continue
@@ -160,11 +168,16 @@ class Calibration(ByPath[CalibratedLayer]):
                     f"Calibration.apply: {one.parameter!r} must have {sizes} slices along the "
                     f"axes {one.axes}; its shape is {shape}"
                 )
-            mine[at] = one
-        new = multiplied(
+            if any(axis >= len(shape) or number >= shape[axis] for axis, number in one.taken):
+                raise ValueError(
+                    f"Calibration.apply: {one.parameter!r} must have the part "
+                    f"{indexed(one.taken)}; its shape is {shape}"
+                )
+            mine.setdefault(at, []).append(one)
+        new = all_multiplied(
             {at: leaves[at] for at in mine},
-            {at: one.factor for at, one in mine.items()},
-            tuple((at, one.axes) for at, one in mine.items()),
+            {at: [one.factor for one in parts] for at, parts in mine.items()},
+            tuple((at, tuple((one.taken, one.axes) for one in each)) for at, each in mine.items()),
         )
         return frame.fill([new.get(at, leaf) for at, leaf in enumerate(leaves)])
 
@@ -261,14 +274,27 @@ class Calibration(ByPath[CalibratedLayer]):
         return f"<Calibration: {counted(len(self.factors), 'parameter', 'parameters')}>"
 
 
+Parts: TypeAlias = tuple[tuple[int, tuple[tuple[Taken, tuple[int, ...]], ...]], ...]
+"""For the numbers of some parameters, the parts that have factors, and the axes of these."""
+
+
 def multiply(
-    leaves: dict[int, Any], factors: dict[int, Any], axes: tuple[tuple[int, tuple[int, ...]], ...]
+    leaves: dict[int, Any], factors: dict[int, list[Any]], parts: Parts
 ) -> dict[int, jax.Array]:
     """The parameters, multiplied by their factors."""
-    return {at: times(leaves[at], own, factors[at]) for at, own in axes}
+    return {
+        at: multiplied(
+            leaves[at],
+            [
+                Part(taken, axes, factor)
+                for (taken, axes), factor in zip(known, factors[at], strict=True)
+            ],
+        )
+        for at, known in parts
+    }
 
 
-multiplied = jax.jit(multiply, static_argnums=2)
+all_multiplied = jax.jit(multiply, static_argnums=2)
 
 
 def plain(value: Any) -> Any:
@@ -285,4 +311,6 @@ def layer_from(record: dict[str, Any]) -> CalibratedLayer:
     for name, dtype in (("ran", np.int32), ("constant", np.bool_)):
         if known[name] is not None:
             known[name] = np.asarray(known[name], dtype)
-    return CalibratedLayer(**{**known, "axes": tuple(known["axes"])})
+    known["axes"] = tuple(known["axes"])
+    known["taken"] = tuple((axis, number) for axis, number in known["taken"])
+    return CalibratedLayer(**known)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from cthulhu import compat
 from cthulhu._types import HostArray
-from cthulhu.calibration._slices import Slices, equations_at, slices_of
+from cthulhu.calibration._slices import Slices, equations_at, indexed, overlap, slices_of
 from cthulhu.calibration._targets import Target, Targets, for_slices, target_of, targets_of
 from cthulhu.fans import Fans
 from cthulhu.trees import join
@@ -32,6 +32,15 @@ class Member(NamedTuple):
     kernel: int
     """The number of the kernel that it is of: itself, unless it is a scale."""
     kernel_slices: Slices
+
+    @property
+    def name(self) -> str:
+        """The path, and which part of the parameter it is."""
+        return self.path + indexed(self.slices.taken)
+
+    def overlaps(self, other: "Member") -> bool:
+        """Whether both have elements in common."""
+        return self.path == other.path and overlap(self.slices.taken, other.slices.taken)
 
     def constant(self, known: Sequence[Any]) -> jax.Array:
         """Whether each slice of the kernel is one number everywhere, and so is left alone."""
@@ -89,29 +98,30 @@ def layers_of(found: Followed, targets: Targets) -> tuple[list[Layer], list[Left
     layers: list[Layer] = []
     left: dict[str, str] = {}
     times: Counter[str] = Counter()
-    given: set[str] = set()
+    given: list[Member] = []
     for one in contractions:
         target = target_of(one.paths, asked)
         why = reason(found, one, target, numbers)
         if why is not None:
             left |= dict.fromkeys((path for path, _ in one.kernels), why)
             continue
-        path = one.kernels[0][0]
-        times[path] += 1
-        name = path or "params"  # The one that is no tree has no path.
-        name = name if times[path] == 1 else f"{name}#{times[path]}"
-        layer = layer_of(found, one, name, target, numbers)
-        if not given.isdisjoint(member.path for member in layer.members):
+        layer = layer_of(found, one, target, numbers)
+        if any(member.overlaps(earlier) for member in layer.members for earlier in given):
             layer = layer._replace(members=())
+        # A part may be used again of what was used as a whole.
+        times[layer.name] = max(times[layer.name], not layer.members) + 1
+        if times[layer.name] > 1:
+            layer = layer._replace(name=f"{layer.name}#{times[layer.name]}")
         layers.append(layer)
-        given.update(member.path for member in layer.members)
-    known = given | {one.path for one in layers} | left.keys()
+        given += layer.members
+    scaled = {member.path for member in given}
+    known = scaled | {one.path for one in layers} | left.keys()
     left |= {
         leaf.path: why
         for leaf in found.usage
         if leaf.path not in known and (why := unmeasured(leaf)) is not None
     }
-    return layers, [Left(path, why) for path, why in left.items() if path not in given]
+    return layers, [Left(path, why) for path, why in left.items() if path not in scaled]
 
 
 def unmeasured(leaf: LeafUsage) -> str | None:
@@ -175,9 +185,7 @@ def reason(
     return "it or its output is of integers"
 
 
-def layer_of(
-    found: Followed, one: Contraction, name: str, target: Target, numbers: dict[str, int]
-) -> Layer:
+def layer_of(found: Followed, one: Contraction, target: Target, numbers: dict[str, int]) -> Layer:
     """The layer of a contraction."""
 
     def slices(pair: Used) -> Slices:
@@ -187,7 +195,10 @@ def layer_of(
     path = one.kernels[0][0]
     own = slices(one.kernels[0])
     assert target.stddev is not None
-    stddev = for_slices(path, target.stddev, own.sizes(found.usage[path].shape))
+    shape = found.usage[path].shape
+    stddev = for_slices(
+        path, target.stddev, own.sizes(shape), [shape[axis] for axis, _ in own.taken]
+    )
     members = []
     for pair in one.multiplied:
         mine = slices(pair)
@@ -197,4 +208,7 @@ def layer_of(
             members.append(
                 Member(pair[0], numbers[pair[0]], mine, numbers[kernel[0]], slices(kernel))
             )
-    return Layer(name, path, one.place, own, stddev, tuple(members))
+    name = path or "params"  # The one that is no tree has no path.
+    name += indexed(own.taken)
+    part: Any = (..., *own.numbers)
+    return Layer(name, path, one.place, own, stddev[part], tuple(members))

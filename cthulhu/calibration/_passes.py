@@ -11,7 +11,7 @@ from jax import lax
 from cthulhu import compat
 from cthulhu._types import HostArray
 from cthulhu.calibration._layers import Layer
-from cthulhu.calibration._slices import along, spread_of, times
+from cthulhu.calibration._slices import Part, along, multiplied, spread_of, times
 from cthulhu.usage._taps import tapped
 
 ByName: TypeAlias = dict[str, jax.Array]
@@ -70,9 +70,9 @@ class Result(NamedTuple):
 
     state: State
     constant: ByName
-    """By the path of a member: whether each slice of its kernel is one number everywhere."""
+    """By the name of a member: whether each slice of its kernel is one number everywhere."""
     factors: ByName
-    """By the path of a member: what it is multiplied by, which is 1 where it is constant."""
+    """By the name of a member: what it is multiplied by, which is 1 where it is constant."""
 
 
 def calibrating(
@@ -93,11 +93,11 @@ def calibrating(
     firsts = [one for one in layers if one.members]
 
     def run(known: list[Any], arrays: list[Any]) -> Result:
-        constant = {member.path: member.constant(known) for one in firsts for member in one.members}
+        constant = {member.name: member.constant(known) for one in firsts for member in one.members}
         steps = jax.eval_shape(look, *known, *arrays)[1]
 
         def asked(layer: Layer, state: State) -> Wanted:
-            still = functools.reduce(jnp.logical_and, [constant[one.path] for one in layer.members])
+            still = functools.reduce(jnp.logical_and, [constant[one.name] for one in layer.members])
             first, last = state.passes == 0, state.passes == passes - 1
             limit = jnp.where(last, jnp.inf, jnp.where(first, 0.0, tolerance)).astype(jnp.float32)
             limit = jnp.where(still, jnp.inf, limit)
@@ -111,9 +111,12 @@ def calibrating(
                 if one.slices.own
             }
             now = list(known)
-            for path, factor in by_member(state.factors).items():
-                member = members[path]
-                now[member.leaf] = times(now[member.leaf], member.slices.axes, factor)
+            parts: dict[int, list[Part]] = {}
+            for name, factor in by_member(state.factors).items():
+                leaf, slices = members[name].leaf, members[name].slices
+                parts.setdefault(leaf, []).append(Part(slices.taken, slices.axes, factor))
+            for leaf, every in parts.items():
+                now[leaf] = multiplied(now[leaf], every)
             _, seen = look(*now, *arrays, given=given)
             found = {one.name: one.slices.pooled(seen[one.name]) for one in layers}
             after = {name: jnp.sqrt(spread.variance) for name, spread in found.items()}
@@ -129,11 +132,11 @@ def calibrating(
                 state.passes + 1,
             )
 
-        members = {member.path: member for one in firsts for member in one.members}
+        members = {member.name: member for one in firsts for member in one.members}
 
         def by_member(factors: ByName) -> ByName:
             return {
-                member.path: jnp.where(constant[member.path], jnp.float32(1), factors[one.name])
+                member.name: jnp.where(constant[member.name], jnp.float32(1), factors[one.name])
                 for one in firsts
                 for member in one.members
             }

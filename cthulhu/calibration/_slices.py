@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,10 @@ class Spread(NamedTuple):
     """1 where the layer ran; 0 in a branch that was not taken."""
 
 
+Taken: TypeAlias = tuple[tuple[int, int], ...]
+"""Axes of which one part is used, each with the number of that part."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Slices:
     """The slices of a parameter that a layer in a loop uses one after the other.
@@ -40,12 +45,14 @@ class Slices:
             factor at once.
         devices: the axes of the mesh whose devices measure an output together, within
             `shard_map`.
+        taken: the axes of the parameter of which the layer has one part, and its number.
     """
 
     axes: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
     own: bool = True
     devices: tuple[str, ...] = ()
+    taken: Taken = ()
 
     def pooled(self, spread: Spread) -> Spread:
         """The statistics of each slice, over all else that was measured."""
@@ -62,18 +69,47 @@ class Slices:
         variance = average(spread.variance + jnp.square(jnp.abs(spread.mean - mean)))
         return Spread(*(jnp.squeeze(one, others) for one in (mean, variance, count)))
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the parts that the layer has."""
+        return tuple(number for _, number in self.taken)
+
     def sizes(self, shape: Sequence[int]) -> tuple[int, ...]:
         """How many slices there are along each axis, of a parameter of this shape."""
         return tuple(shape[axis] for axis in self.axes)
 
     def constant(self, leaf: jax.Array) -> jax.Array:
-        """Whether all elements of each slice are one number."""
+        """Whether all elements of each slice are one number; a single one, whether it is 0."""
+        leaf = leaf[region(self.taken, leaf.ndim)]
         others = tuple(axis for axis in range(leaf.ndim) if axis not in self.axes)
         first = leaf[tuple(slice(0, 1) if at in others else slice(None) for at in range(leaf.ndim))]
-        found = jnp.all(leaf == first, others)
+        single = math.prod(leaf.shape[axis] for axis in others) == 1
+        found = jnp.all(leaf == (0 if single else first), others)
         order = np.argsort(np.argsort(self.axes))
         each: jax.Array = jnp.transpose(found, order.tolist())
         return each
+
+
+def region(taken: Taken, ndim: int) -> tuple[slice, ...]:
+    """Where the parts of a parameter are of which some axes have one each."""
+    numbers = dict(taken)
+    every = slice(None)
+    return tuple(
+        slice(numbers[at], numbers[at] + 1) if at in numbers else every for at in range(ndim)
+    )
+
+
+def indexed(taken: Taken) -> str:
+    """What is written behind the name of a parameter for some part of it."""
+    numbers = dict(taken)
+    known = [str(numbers.get(at, ":")) for at in range(max(numbers, default=-1) + 1)]
+    return f"[{', '.join(known)}]" if known else ""
+
+
+def overlap(one: Taken, other: Taken) -> bool:
+    """Whether two parts of a parameter have elements in common."""
+    numbers = dict(other)
+    return all(numbers.get(axis, number) == number for axis, number in one)
 
 
 def along(factors: Any, axes: Sequence[int], ndim: int) -> jax.Array:
@@ -91,6 +127,27 @@ def times(leaf: Any, axes: Sequence[int], factor: Any) -> jax.Array:
     array: jax.Array = jnp.asarray(leaf)
     wide = compute_dtype(array.dtype)
     return (array.astype(wide) * along(factor, axes, array.ndim).astype(wide)).astype(array.dtype)
+
+
+class Part(NamedTuple):
+    """A part of a parameter, and what its slices are multiplied by."""
+
+    taken: Taken
+    axes: tuple[int, ...]
+    factor: Any
+
+
+def multiplied(leaf: Any, parts: Sequence[Part]) -> jax.Array:
+    """A parameter of which each part is multiplied by its factors."""
+    if len(parts) == 1 and not parts[0].taken:
+        return times(leaf, parts[0].axes, parts[0].factor)
+    shape = jnp.shape(leaf)
+    axes = sorted({axis for one in parts for axis in (*one.axes, *(at for at, _ in one.taken))})
+    factors = jnp.ones([size if at in axes else 1 for at, size in enumerate(shape)], jnp.float32)
+    for one in parts:
+        where = region(one.taken, len(shape))
+        factors = factors.at[where].set(along(one.factor, one.axes, len(shape)))
+    return times(leaf, axes, factors.reshape([shape[axis] for axis in axes]))
 
 
 def slices_of(jaxpr: "compat.Held", place: Place, use: Use, shape: Sequence[int]) -> Slices:
@@ -115,7 +172,8 @@ def slices_of(jaxpr: "compat.Held", place: Place, use: Use, shape: Sequence[int]
         else:
             own = False
         dimension += name in STACKING
-    return Slices(tuple(axes), tuple(kept), own, tuple(devices))
+    parts = tuple(one for one in use.taken if one[0] not in axes)
+    return Slices(tuple(axes), tuple(kept), own, tuple(devices), parts)
 
 
 def equations_at(jaxpr: "compat.Held", place: Place) -> Iterator["compat.JaxprEqn"]:

@@ -100,16 +100,18 @@ def stddevs(pattern: str, value: Any) -> HostArray:
     return array
 
 
-def for_slices(path: str, target: HostArray, sizes: tuple[int, ...]) -> HostArray:
-    """The targets of all slices of a parameter.
+def for_slices(
+    path: str, target: HostArray, sizes: Sequence[int], parts: Sequence[int] = ()
+) -> HostArray:
+    """The targets of all slices of a parameter, and of all parts that have a number.
 
     Raises:
         ValueError: there are more or fewer than slices.
     """
     try:
-        return np.broadcast_to(target, sizes).copy()
+        return np.broadcast_to(target, (*sizes, *parts)).copy()
     except ValueError:
-        slices = f"slices {sizes}" if sizes else "no slices"
+        slices = f"slices {(*sizes, *parts)}" if (*sizes, *parts) else "no slices"
         raise ValueError(
             f"{OWNER}: the targets of {path!r} have the shape {target.shape}; it has {slices}"
         ) from None

@@ -60,6 +60,7 @@ FORMS: dict[str, Callable[[Any, Any], Any]] = {
     "transposed": lambda p, x: (p["b"].T @ jnp.tanh(p["a"].T @ x.T)).T,
     "a branch": lambda p, x: lax.cond(x.sum() < 1e9, two, lambda p, x: x, p, x),
     "a loss": lambda p, x: jnp.mean(two(p, x) ** 2),
+    "gradients": jax.grad(lambda p, x: jnp.mean(two(p, x) ** 2)),
     "scaled after": lambda p, x: 0.125 * two(p, x),
 }
 
@@ -317,6 +318,14 @@ def test_a_slice_of_zeros_is_untouched() -> None:
     assert found.leaves[0].after[4] == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_kernel_of_one_number_is_calibrated_if_it_has_no_others(size: int) -> None:
+    new, found = calibrate(lambda p, x: x[:, :size] @ p, jnp.full((size, 1), 3.0), X)
+    expected = 1 / float(jnp.std(X[:, 0])) if size == 1 else 3.0
+    np.testing.assert_allclose(new, expected, rtol=1e-5)
+    assert bool(found.leaves[0].constant) == (size == 2)
+
+
 def test_a_kernel_that_is_used_twice_has_its_factor_from_the_first_use() -> None:
     def fn(p: Any, x: Any) -> Any:
         return jnp.tanh(jnp.tanh(x @ p["w"]) @ p["w"]) @ p["out"]
@@ -505,7 +514,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a branch not taken": (
         lambda: calibrate(lambda p, x: lax.cond(x.sum() > 1e9, two, lambda p, x: x, p, x), TWO, X),
         ValueError,
-        r"(?s)a: did not run\n  b: did not run.*another batch$",
+        r"(?s)a: did not run\n  b: did not run.*another batch, or give it the target None$",
     ),
     "a norm without a scale": (
         lambda: calibrate(lambda p, x: x @ (p / jnp.linalg.norm(p)), square(0), X),
