@@ -164,7 +164,7 @@ def slices_of(jaxpr: "compat.Held", place: Place, use: Use, shape: Sequence[int]
             continue
         taken = () if name == "shard_map" else next(loops, ())
         length = equation.params.get("length")
-        if len(taken) == 1 and taken[0] not in axes and shape[taken[0]] == length:
+        if len(taken) == 1 and shape[taken[0]] == length:
             axes.append(taken[0])
             kept.append(dimension)
         elif name == "shard_map" and LONELY.isdisjoint(names[at:]):

@@ -24,7 +24,7 @@ from cthulhu.usage._values import Place
 MOVING = frozenset({"convert_element_type", "copy", "copy_p", "name", "reduce_precision"})
 MOVING |= {"reshape", "sharding_constraint", "squeeze", "transpose"}
 # What makes one output of the parts that devices have, each of some of the inputs.
-MOVING |= {"psum", "psum_invariant", "reduce_scatter", "pvary"}
+MOVING |= {"psum", "psum_invariant", "reduce_scatter"}
 SCALING = frozenset({"mul", "div"})
 ADDING = frozenset({"add", "add_any", "sub"})
 CONTRACTING = frozenset({"dot_general", "conv_general_dilated", "ragged_dot_general"})
@@ -293,7 +293,7 @@ class Flat:
         summed: bool,
     ) -> str | None:
         """What an equation that reads the output of a layer adds to it, if it is of the layer."""
-        if node.name in MOVING and len(node.outputs) == 1:
+        if node.name in MOVING:
             return "move"
         if node.name == "reduce_sum" and summed:
             return "move"

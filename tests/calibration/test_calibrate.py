@@ -185,6 +185,9 @@ def over_devices(p: Any, x: Any) -> Any:
     return parts(p, x * jnp.arange(1.0, 65.0)[:, None])
 
 
+# Each part has a mean of its own.
+PARTS = SEQUENCES + jnp.linspace(-2.0, 2.0, 32)[:, None, None]
+
 SHARED: dict[str, tuple[Any, Any, Any, dict[str, Callable[[Any], Any]]]] = {
     # Inputs do not depend on the state, so that their size is that of all steps together.
     "time": (
@@ -192,6 +195,12 @@ SHARED: dict[str, tuple[Any, Any, Any, dict[str, Callable[[Any], Any]]]] = {
         {"inputs": square(0), "state": square(1), "out": square(2)},
         SEQUENCES,
         {"inputs": lambda p: SEQUENCES @ p["inputs"], "out": lambda p: recurrent(p, SEQUENCES)},
+    ),
+    "parts of the batch": (
+        lambda p, x: lax.map(lambda x: x @ p["w"], x),
+        {"w": square(0)},
+        PARTS,
+        {"w": lambda p: PARTS @ p["w"]},
     ),
     "while": (
         until,
@@ -316,6 +325,33 @@ def test_a_slice_of_zeros_is_untouched() -> None:
     np.testing.assert_array_equal(new[5], params[5])
     assert found.leaves[0].factor[5] == 1
     assert found.leaves[0].after[4] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_what_follows_a_constant_is_measured_behind_it() -> None:
+    params = {"a": jnp.full((16, 16), 2.0), "b": square(1)}
+    new, found = calibrate(two, params, X)
+    np.testing.assert_array_equal(new["a"], params["a"])
+    assert found["a"].after == pytest.approx(float(jnp.std(X @ params["a"])), rel=1e-5)
+    assert float(jnp.std(two(new, X))) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_what_is_nearly_right_is_corrected_too() -> None:
+    right, _ = calibrate(two, TWO, X)
+    new, found = calibrate(two, jax.tree.map(lambda one: 1.005 * one, right), X)
+    assert found["a"].before == pytest.approx(1.005, rel=1e-5)
+    for value in outputs(new, X):
+        assert float(jnp.std(value)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_what_is_told_is_of_the_parameters_that_are_returned() -> None:
+    """Though the last pass found them wrong."""
+    params = {**TWO, "bias": array(1, 16, size=0.9)}
+    new, found = calibrate(with_bias, params, X, passes=2, strict=False)
+    first = float(jnp.std(X @ new["a"] + new["bias"]))
+    assert abs(first - 1) > 0.02
+    assert found["a"].after == pytest.approx(first, rel=1e-5)
+    assert found["b"].after == pytest.approx(float(jnp.std(with_bias(new, X))), rel=1e-5)
+    assert found.passes == 2
 
 
 @pytest.mark.parametrize("size", [1, 2])
@@ -477,6 +513,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "integers": (
         lambda: calibrate(lambda p, x: x @ p, jnp.ones((16, 4), int), jnp.ones((2, 16), int)),
+        ValueError,
+        r"nothing to calibrate.*it or its output is of integers",
+    ),
+    "an output of integers": (
+        lambda: calibrate(lambda p, x: x @ p.astype(int), 9 * square(0), jnp.ones((2, 16), int)),
         ValueError,
         r"nothing to calibrate.*it or its output is of integers",
     ),

@@ -89,15 +89,46 @@ def test_a_start_depends_on_its_key_alone() -> None:
     assert not np.allclose(first["a"], first["b"])
 
 
-def test_kernels_stay_where_they_are() -> None:
-    mesh = Mesh(np.array(jax.devices()[:8]), ("d",))
-    sharding = NamedSharding(mesh, PartitionSpec(None, "d"))
-    kernel = jax.device_put(jax.random.normal(jax.random.key(0), (16, 16)), sharding)
-    params = {"kernel": kernel, "bias": jax.device_put(jnp.ones((1, 16)), sharding)}
-    fn = lambda p, x: x @ p["kernel"] + p["bias"]  # noqa: E731
-    new, found = calibrate(fn, params, X, orthonormal=3)
-    assert {leaf.sharding for leaf in new.values()} == {sharding}
+def dense(p: Any, x: Any) -> Any:
+    return x @ p["kernel"] + p["bias"]
+
+
+def numbered(p: Any, x: Any) -> Any:
+    return jnp.tanh(x @ p["kernel"][0]) @ p["kernel"][1] + p["bias"]
+
+
+@pytest.mark.parametrize(
+    ("fn", "shape", "spec"),
+    [(dense, (16, 16), (None, "d")), (numbered, (2, 16, 16), ("d", None, "m"))],
+    ids=["a matrix", "layers by number"],
+)
+def test_kernels_stay_where_they_are(
+    fn: Callable[[Any, Any], Any], shape: tuple[int, ...], spec: tuple[str | None, ...]
+) -> None:
+    mesh = Mesh(np.array(jax.devices()[:8]).reshape(2, 4), ("d", "m"))
+    layouts = {
+        "kernel": NamedSharding(mesh, PartitionSpec(*spec)),
+        "bias": NamedSharding(mesh, PartitionSpec(None, "m")),
+    }
+    values = {"kernel": jax.random.normal(jax.random.key(0), shape), "bias": jnp.ones((1, 16))}
+    new, found = calibrate(fn, jax.device_put(values, layouts), X, orthonormal=3)
+    for name, leaf in new.items():
+        assert leaf.sharding.is_equivalent_to(layouts[name], leaf.ndim)
     np.testing.assert_array_equal(new["bias"], 0)
-    expected, _ = calibrate(fn, jax.device_get(params), X, orthonormal=3)
-    np.testing.assert_allclose(new["kernel"], expected["kernel"], rtol=1e-5)
+    expected, _ = calibrate(fn, values, X, orthonormal=3)
+    np.testing.assert_allclose(new["kernel"], expected["kernel"], rtol=1e-4, atol=1e-6)
     assert found.passes == 2
+
+
+def test_what_is_left_alone_keeps_its_bias() -> None:
+    params = {
+        "a": jax.random.normal(jax.random.key(0), (16, 16)),
+        "a_bias": jnp.ones((1, 16)),
+        "head": jax.random.normal(jax.random.key(1), (16, 4)),
+        "head_bias": jnp.ones((1, 4)),
+    }
+    fn = lambda p, x: jnp.tanh(x @ p["a"] + p["a_bias"]) @ p["head"] + p["head_bias"]  # noqa: E731
+    new, _ = calibrate(fn, params, X, targets={"head": None}, orthonormal=3)
+    np.testing.assert_array_equal(new["a_bias"], 0)
+    for name in ("head", "head_bias"):
+        np.testing.assert_array_equal(new[name], params[name])

@@ -149,10 +149,44 @@ AGAIN: dict[str, tuple[Callable[[Any, Any], Any], list[str], list[str]]] = {
 @pytest.mark.parametrize("name", AGAIN)
 def test_a_part_that_is_used_twice_has_its_factor_from_the_first_use(name: str) -> None:
     fn, factors, rows = AGAIN[name]
-    _, found = calibrate(fn, STACK, X)
+    new, found = calibrate(fn, STACK, X)
+    if name == "a part":
+        np.testing.assert_array_equal(new[1:], STACK[1:])
     assert list(found.factors) == factors
     assert [row.path for row in found] == rows
     assert found[rows[1]].note == "used again"
+
+
+def outputs_of_a_part(p: Any) -> Any:
+    """What comes of the layers from the third on."""
+    outputs, x = [], X
+    for kernel in p[2:]:
+        outputs.append(x @ kernel)
+        x = jnp.tanh(outputs[-1])
+    return jnp.stack(outputs)
+
+
+def test_a_loop_over_a_part_of_a_stack_has_one_factor() -> None:
+    """Nobody knows which of its layers it goes over."""
+    fn = lambda p, x: lax.scan(lambda x, w: (layer(x, w), None), x, p[2:])[0]  # noqa: E731
+    new, found = calibrate(fn, KERNELS, X, strict=False)
+    (row,) = found
+    assert (row.axes, np.shape(row.factor)) == ((), ())
+    np.testing.assert_allclose(new, KERNELS * row.factor, rtol=1e-6)
+    assert row.after == pytest.approx(float(jnp.std(outputs_of_a_part(new))), rel=1e-4)
+    assert row.after == pytest.approx(1.0, abs=0.01)
+
+
+def test_what_steps_share_is_not_part_of_what_they_have_alone() -> None:
+    params = {"each": STACK, "shared": 0.1 * KERNELS[0]}
+    fn = lambda p, x: lax.scan(  # noqa: E731
+        lambda x, w: (layer(x, w + p["shared"]), None), x, p["each"]
+    )[0]
+    new, found = calibrate(fn, params, X)
+    assert list(found.factors) == ["each"]
+    assert found["shared"].note == "another kernel tells the output"
+    np.testing.assert_array_equal(new["shared"], params["shared"])
+    np.testing.assert_allclose(found["each"].after, 1.0, atol=0.01)
 
 
 def test_a_layer_of_zeros_is_untouched() -> None:
@@ -163,6 +197,8 @@ def test_a_layer_of_zeros_is_untouched() -> None:
         assert np.array(new[2]).tobytes() == np.array(params[2]).tobytes()
         assert found["params[2]"].factor == 1
         assert found["params[5]"].after == pytest.approx(1.0, rel=1e-5)
+    kernel = new[5] / found["params[5]"].factor
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(WIDTH), atol=1e-5)
 
 
 def test_factors_of_another_stack_are_refused() -> None:
