@@ -1,6 +1,6 @@
 """`calibrate`: outputs of a chosen size at every layer, measured on a batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from cthulhu.calibration._data import AGAIN, BY_SCALE, CalibratedLayer, Calibrat
 from cthulhu.calibration._layers import Layer, Left, layers_of
 from cthulhu.calibration._orthonormal import started
 from cthulhu.calibration._passes import Result, calibrating
-from cthulhu.calibration._targets import OWNER, Targets
+from cthulhu.calibration._targets import OWNER
 from cthulhu.trees import frame_of, is_array
 from cthulhu.usage._activations import followed
 
@@ -21,7 +21,7 @@ def calibrate(
     fn: Callable[..., Any],
     params: PyTree,
     *batch: Any,
-    targets: Targets = 1.0,
+    targets: float | Mapping[str, Any] = 1.0,
     orthonormal: KeyLike | None = None,
     tolerance: float = 0.01,
     passes: int = 10,

@@ -124,7 +124,7 @@ class Calibration(ByPath[CalibratedLayer]):
 
     @property
     def factors(self) -> dict[str, Any]:
-        """The factors by the path of the parameter, or of a part: one, or one for each slice."""
+        """The factors, by the path of the parameter or of a part; one for each slice of a stack."""
         return {
             one.parameter + indexed(one.taken): one.factor
             for one in self.leaves
