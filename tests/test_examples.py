@@ -184,7 +184,8 @@ def test_example_mup(tmp_path, capsys):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
 
 
-def test_example_depth(tmp_path, capsys):
+def test_example_depth(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # A narrow terminal cuts names.
     example = load("depth")
     out = tmp_path / "new" / "depth.png"
     with jax.numpy_dtype_promotion("standard"):  # Optax's Adam needs it.
