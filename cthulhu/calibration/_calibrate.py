@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from cthulhu import checks
 from cthulhu._types import KeyLike, PyTree
-from cthulhu.calibration._data import AGAIN, BY_SCALE, CalibratedLayer, Calibration
+from cthulhu.calibration._data import AGAIN, BY_SCALE, CalibratedLayer, Calibration, complaint_of
 from cthulhu.calibration._layers import Layer, Left, layers_of
 from cthulhu.calibration._orthonormal import started
 from cthulhu.calibration._passes import Result, calibrating
@@ -121,7 +121,7 @@ def calibrate(
     if not traced:
         result = jax.device_get(result)
     calibration = told(layers, left, result, tolerance, bounds)
-    complaint = calibration.complaint() if strict and not traced else ""
+    complaint = complaint_of(calibration) if strict and not traced else ""
     if complaint:
         raise ValueError(f"{OWNER}: {complaint}")
     return calibration.apply(params), calibration

@@ -75,26 +75,6 @@ class CalibratedLayer:
     note: str = dataclasses.field(default="", metadata={"static": True})
     taken: tuple[tuple[int, int], ...] = dataclasses.field(default=(), metadata={"static": True})
 
-    def verdicts(self, tolerance: float, bounds: tuple[float, float]) -> HostArray:
-        """What is wrong with each slice, in words; nothing if nothing is."""
-        target, after = np.asarray(self.target, np.float64), np.asarray(self.after, np.float64)
-        if self.factor is None:
-            return np.full(after.shape, self.note, object)
-        factor = np.asarray(self.factor, np.float64)
-        with np.errstate(invalid="ignore"):
-            off = np.abs(after / target - 1) > tolerance
-        stuck = (factor <= bounds[0] * (1 + 1e-6)) | (factor >= bounds[1] * (1 - 1e-6))
-        cases = [
-            (np.asarray(self.constant), LEFT_ALONE),
-            (np.asarray(self.ran) == 0, "did not run"),
-            (~np.isfinite(after), "output not finite"),
-            (after == 0, "output constant"),
-            (off & stuck, "factor at its bound"),
-            (off, "off its target"),
-        ]
-        wrong = np.select([case for case, _ in cases], [text for _, text in cases], self.note)
-        return np.asarray(wrong, object)
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -194,23 +174,9 @@ class Calibration(ByPath[CalibratedLayer]):
         Raises:
             AssertionError: a layer is not at its target.
         """
-        text = self.complaint()
+        text = complaint_of(self)
         if text:
             raise AssertionError(f"calibrate: {text}")
-
-    def complaint(self) -> str:
-        """What is wrong, and what to do; nothing if nothing is."""
-        wrong = self.failures
-        if not wrong:
-            return ""
-        lines = [f"  {name}: {text}" for name, text in wrong[:SHOWN]]
-        if len(wrong) > SHOWN:
-            lines.append(f"  … and {len(wrong) - SHOWN} more")
-        kinds = dict.fromkeys(text for _, text in wrong)
-        lines += ["What to do:", *(f"  {kind}: {WRONG[kind]}" for kind in kinds)]
-        return f"{counted(len(wrong), 'layer is', 'layers are')} not at the target:\n" + "\n".join(
-            lines
-        )
 
     def to_json(self) -> str:
         """The calibration as JSON, which `from_json` reads."""
@@ -253,7 +219,7 @@ class Calibration(ByPath[CalibratedLayer]):
             if one.target is None:
                 yield one.path, one, (), one.note
                 continue
-            verdicts = one.verdicts(self.tolerance, self.bounds)
+            verdicts = verdicts_of(one, self.tolerance, self.bounds)
             for at in np.ndindex(np.shape(one.target)):
                 name = one.path + "".join(f"[{index}]" for index in at)
                 yield name, one, at, str(verdicts[at])
@@ -314,3 +280,38 @@ def layer_from(record: dict[str, Any]) -> CalibratedLayer:
     known["axes"] = tuple(known["axes"])
     known["taken"] = tuple((axis, number) for axis, number in known["taken"])
     return CalibratedLayer(**known)
+
+
+def verdicts_of(layer: CalibratedLayer, tolerance: float, bounds: tuple[float, float]) -> HostArray:
+    """What is wrong with each slice of a layer, in words; its note if nothing is."""
+    target, after = np.asarray(layer.target, np.float64), np.asarray(layer.after, np.float64)
+    if layer.factor is None:
+        return np.full(after.shape, layer.note, object)
+    factor = np.asarray(layer.factor, np.float64)
+    with np.errstate(invalid="ignore"):
+        off = np.abs(after / target - 1) > tolerance
+    stuck = (factor <= bounds[0] * (1 + 1e-6)) | (factor >= bounds[1] * (1 - 1e-6))
+    cases = [
+        (np.asarray(layer.constant), LEFT_ALONE),
+        (np.asarray(layer.ran) == 0, "did not run"),
+        (~np.isfinite(after), "output not finite"),
+        (after == 0, "output constant"),
+        (off & stuck, "factor at its bound"),
+        (off, "off its target"),
+    ]
+    wrong = np.select([case for case, _ in cases], [text for _, text in cases], layer.note)
+    return np.asarray(wrong, object)
+
+
+def complaint_of(calibration: Calibration) -> str:
+    """What is wrong, and what to do; nothing if nothing is."""
+    wrong = calibration.failures
+    if not wrong:
+        return ""
+    lines = [f"  {name}: {text}" for name, text in wrong[:SHOWN]]
+    if len(wrong) > SHOWN:
+        lines.append(f"  … and {len(wrong) - SHOWN} more")
+    kinds = dict.fromkeys(text for _, text in wrong)
+    lines += ["What to do:", *(f"  {kind}: {WRONG[kind]}" for kind in kinds)]
+    layers = counted(len(wrong), "layer is", "layers are")
+    return f"{layers} not at the target:\n" + "\n".join(lines)

@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import cthulhu
 from cthulhu.calibration import CalibratedLayer, Calibration, calibrate
+from cthulhu.calibration._data import verdicts_of
 from tests.refusals import assert_refused
 
 X = jax.random.normal(jax.random.key(1), (64, 16))
@@ -715,12 +716,11 @@ def test_bounds_hold_for_the_factor_of_all_passes() -> None:
 
 def test_a_layer_says_what_it_is() -> None:
     row = CalibratedLayer("a", "a", (), 1.0, 2.0, 1.0, 0.5, 1, constant=False)
-    assert row.verdicts(0.01, (0.1, 10.0)).tolist() == ""
+    assert verdicts_of(row, 0.01, (0.1, 10.0)).tolist() == ""
     cases = itertools.product([0.98, 1.0], [0.5, 0.1])
-    verdicts = [
+    rows = [
         CalibratedLayer("a", "a", (), 1.0, 2.0, after, factor, 1, constant=False)
-        .verdicts(0.01, (0.1, 10.0))
-        .tolist()
         for after, factor in cases
     ]
+    verdicts = [verdicts_of(row, 0.01, (0.1, 10.0)).tolist() for row in rows]
     assert verdicts == ["off its target", "factor at its bound", "", ""]
