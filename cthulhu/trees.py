@@ -153,8 +153,8 @@ def join(path: Path) -> str:
     return "/".join(path)
 
 
-def nested(named: Iterable[tuple[Path, object]]) -> dict[str, Any]:
-    """Things by path as nested dicts.
+def nested(named: Iterable[tuple[Path, object]], *, between: str = "/") -> dict[str, Any]:
+    """Things by path as nested dicts; errors write what is `between` the names of a path.
 
     Raises:
         ValueError: one path is the beginning of another.
@@ -173,8 +173,8 @@ def nested(named: Iterable[tuple[Path, object]]) -> dict[str, Any]:
                 break
         if not isinstance(node, dict) or last in node:
             raise ValueError(
-                f"{join(path)!r} and another name cannot both be in one tree: one of them is the "
-                "other's beginning; rename one"
+                f"{between.join(path)!r} and another name cannot both be in one tree: one of them "
+                "is the other's beginning; rename one"
             )
         node[last] = value
     return tree

@@ -26,7 +26,7 @@ from cthulhu.params import Plan
 from cthulhu.params._fitting import Weight
 from cthulhu.params._patterns import Pattern, matching
 from cthulhu.params._rules import RulesLike
-from cthulhu.trees import Path, flatten, join
+from cthulhu.trees import Path, flatten, join, nested
 
 __all__ = ["EMBEDDINGS", "flat", "plan", "tree"]
 
@@ -66,26 +66,18 @@ def tree(source: Mapping[str, Any], *, values: bool = True) -> dict[str, Any]:
     """
     check_state_dict("torch.tree: source", source)
     checks.flag("torch.tree", "values", values)
-    found: dict[str, Any] = {}
+    found: list[tuple[Path, Any]] = []
     ties = tied(source)
     for name, value in source.items():
         if not isinstance(name, str):
             raise TypeError(f"torch.tree: names must be strings; got {name!r}")
-        if name in ties:
-            continue
-        *parents, last = name.split(".")
-        node: Any = found
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                break
-        if not isinstance(node, dict) or last in node:
-            raise ValueError(
-                f"torch.tree: {name!r} and another name cannot both be in one tree: one of them is "
-                "the other's beginning; rename one"
-            )
-        node[last] = array_of(name, value) if values else spec_of(name, value)
-    return found
+        if name not in ties:
+            array = array_of(name, value) if values else spec_of(name, value)
+            found.append((tuple(name.split(".")), array))
+    try:
+        return nested(found, between=".")
+    except ValueError as error:
+        raise checks.in_name_of("torch.tree", error) from None
 
 
 def flat(params: PyTree, *, like: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from typing import NamedTuple
 
+from cthulhu import checks
 from cthulhu.views import Grid, View, counted
 
 
@@ -88,9 +89,6 @@ class LeafAudit:
         return not self.flags
 
 
-SHOWN = 20
-
-
 @dataclasses.dataclass(frozen=True, repr=False)
 class Audit(View):
     """What `check` found: true if nothing is wrong.
@@ -133,11 +131,9 @@ class Audit(View):
         if not wrong:
             return
         lines = [f"  {leaf.path}: {'; '.join(f.detail for f in leaf.flags)}" for leaf in wrong]
-        if len(lines) > SHOWN:
-            lines[SHOWN:] = [f"  … and {len(lines) - SHOWN} more"]
         raise ValueError(
             f"check: {len(wrong)} of {len(self.leaves)} parameters are not as they should be:\n"
-            + "\n".join(lines)
+            + checks.listed(lines)
         )
 
     def to_json(self) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from cthulhu import checks
 from cthulhu._types import KeyLike, PyTree
@@ -154,15 +153,7 @@ def check_values(leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
             raise ValueError(
                 f"{OWNER}: parameters and batch must be arrays; got {one}, which has no values"
             )
-    for at, array in enumerate(arrays, 1):
-        if not jnp.issubdtype(array.dtype, jnp.inexact):
-            continue
-        finite = jnp.isfinite(array).all()
-        if not checks.is_traced(finite) and not bool(finite):
-            raise ValueError(
-                f"{OWNER}: input {at} has values that are not finite, so that all outputs would "
-                "be; leave them out"
-            )
+    checks.finite_inputs(OWNER, arrays)
 
 
 def told(

@@ -16,7 +16,6 @@ from cthulhu.views import ByPath, Grid, counted
 
 COLUMNS = ("layer", "target", "before", "after", "factor", "note")
 NUMBERS = frozenset(COLUMNS[1:5])
-SHOWN = 20  # Layers that an error lists.
 AGAIN = "used again"
 BY_SCALE = "by its scale"
 LEFT_ALONE = "constant, so left alone"
@@ -308,10 +307,8 @@ def complaint_of(calibration: Calibration) -> str:
     wrong = calibration.failures
     if not wrong:
         return ""
-    lines = [f"  {name}: {text}" for name, text in wrong[:SHOWN]]
-    if len(wrong) > SHOWN:
-        lines.append(f"  … and {len(wrong) - SHOWN} more")
+    lines = checks.listed([f"  {name}: {text}" for name, text in wrong])
     kinds = dict.fromkeys(text for _, text in wrong)
-    lines += ["What to do:", *(f"  {kind}: {WRONG[kind]}" for kind in kinds)]
+    todo = [f"  {kind}: {WRONG[kind]}" for kind in kinds]
     layers = counted(len(wrong), "layer is", "layers are")
-    return f"{layers} not at the target:\n" + "\n".join(lines)
+    return "\n".join([f"{layers} not at the target:", lines, "What to do:", *todo])

@@ -13,11 +13,10 @@ from jax import lax
 
 from cthulhu import compat
 from cthulhu.programs._build import compute_dtype
-from cthulhu.usage._bodies import CALLS, bodies
+from cthulhu.usage._bodies import CALLS, STACKING, bodies
 from cthulhu.usage._usage import Use
 from cthulhu.usage._values import Place
 
-STACKING = ("scan", "shard_map")  # What gives statistics an axis: of steps, or of devices.
 LONELY = frozenset({"cond", "while"})  # Where a device may go without the others.
 
 

@@ -29,8 +29,8 @@ from cthulhu.checks._shapes import (
     whole,
     whole_or_none,
 )
-from cthulhu.checks._traced import holds_keys, is_key, is_traced
-from cthulhu.checks._words import choice, did_you_mean, extra, from_json, in_name_of
+from cthulhu.checks._traced import finite_inputs, holds_keys, is_key, is_traced
+from cthulhu.checks._words import choice, did_you_mean, extra, from_json, in_name_of, listed
 
 __all__ = [
     "LARGEST_SEED",
@@ -45,6 +45,7 @@ __all__ = [
     "extra",
     "fill_value",
     "finite",
+    "finite_inputs",
     "flag",
     "from_json",
     "holds_keys",
@@ -52,6 +53,7 @@ __all__ = [
     "inexact_dtype",
     "is_key",
     "is_traced",
+    "listed",
     "non_negative",
     "positive",
     "rank",

@@ -2,13 +2,19 @@
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 
 def did_you_mean(name: object, choices: Iterable[str]) -> str:
     """The end of a message: the closest of `choices`, or nothing if none is close."""
     close = difflib.get_close_matches(str(name), list(choices), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def listed(lines: Sequence[str], most: int = 20) -> str:
+    """Lines of a message: the first of them, and how many more there are."""
+    rest = [f"  … and {len(lines) - most} more"] if len(lines) > most else []
+    return "\n".join([*lines[:most], *rest])
 
 
 def choice(owner: str, argument: str, value: object, choices: Iterable[str]) -> str:

@@ -26,7 +26,6 @@ REMEDIES = {
 }
 """What to do, by the kind of flag."""
 
-SHOWN = 20
 COLUMNS = (
     *("path", "role", "shape", "dtype", "expected", "mean", "law mean", "stddev", "law stddev"),
     *("min", "max", "distinct", "zeros", "z", "flags"),
@@ -74,8 +73,6 @@ class TreeReport(View):
         if not wrong:
             return
         lines = [f"  {leaf.path}: {'; '.join(f.detail for f in leaf.faults)}" for leaf in wrong]
-        if len(lines) > SHOWN:
-            lines[SHOWN:] = [f"  … and {len(lines) - SHOWN} more"]
         kinds = dict.fromkeys(flag.kind for leaf in wrong for flag in leaf.faults)
         remedies: dict[str, list[str]] = {}
         for kind in kinds:
@@ -83,7 +80,7 @@ class TreeReport(View):
         todo = [f"  {', '.join(kinds)}: {remedy}" for remedy, kinds in remedies.items()]
         raise AssertionError(
             f"report: {len(wrong)} of {counted(len(self.leaves), 'parameter is', 'parameters are')}"
-            " not healthy:\n" + "\n".join([*lines, "What to do:", *todo])
+            " not healthy:\n" + "\n".join([checks.listed(lines), "What to do:", *todo])
         )
 
     def plot(self) -> Any:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cthulhu import checks
 from cthulhu._types import PyTree
 from cthulhu.caches import Recent
 from cthulhu.diagnostics._depth import Signal
@@ -23,6 +24,7 @@ from cthulhu.diagnostics._measuring import (
 from cthulhu.trees import frame_of, is_array, join
 from cthulhu.usage import Usage
 from cthulhu.usage._activations import Activation, Flat, followed_in
+from cthulhu.usage._bodies import STACKING
 from cthulhu.usage._infer import Traced, traced
 from cthulhu.usage._streams import streams
 from cthulhu.usage._values import Place
@@ -30,8 +32,6 @@ from cthulhu.usage._values import Place
 OWNER = "signal"
 KEPT = 16  # Programs.
 SMALL = 4096  # Bytes of a constant that may be compared by its values.
-STACKING = ("scan", "shard_map")
-"""What makes several of what is measured inside: one a step, or one a device."""
 
 
 class Tap(NamedTuple):
@@ -146,7 +146,7 @@ def measured(
 ) -> tuple[Program, list[Any], list[Any] | None]:
     """The program of a function, and what it runs on beside the parameters."""
     arrays = [leaf for leaf in jax.tree.leaves(inputs) if is_array(leaf)]
-    check_finite(owner, arrays)
+    checks.finite_inputs(owner, arrays)
     found = traced(owner, fn, params, inputs, {})
     batch = batch_of(arrays)
     key = key_of(fn, found, (batch, cotangent is None, backward))
@@ -215,16 +215,6 @@ def parameters(params: PyTree) -> list[Any]:
 def batch_of(arrays: Sequence[Any]) -> int:
     """The number of examples: the size of the first axis that an input has."""
     return next((array.shape[0] for array in arrays if len(array.shape)), 0)
-
-
-def check_finite(owner: str, arrays: Sequence[Any]) -> None:
-    """Refuse inputs of which nothing could be said."""
-    for at, array in enumerate(arrays):
-        if jnp.issubdtype(array.dtype, jnp.inexact) and not bool(jnp.isfinite(array).all()):
-            raise ValueError(
-                f"{owner}: input {at + 1} has values that are not finite, so that all activations "
-                "would be; leave them out"
-            )
 
 
 def rows_of(tap: Tap, forward: Forward, back: Backward | None) -> list[tuple[Place, SignalRow]]:

@@ -35,7 +35,6 @@ AXIS: dict[str, str] = {
     "change": "root mean square of x − x at step 1",
 }
 FALLING = -0.5  # The slope of a sum of independent terms that is divided by their number.
-SHOWN = 20  # Failures that an error lists.
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -148,12 +147,10 @@ class CoordCheck(View):
         if not wrong:
             return
         lines = [f"  {one.text}" for one in wrong]
-        if len(lines) > SHOWN:
-            lines[SHOWN:] = [f"  … and {len(lines) - SHOWN} more"]
         listed = ", ".join(map(str, self.widths))
         raise AssertionError(
             f"coord_check: {counted(len(wrong), 'slope is', 'slopes are')} not flat over the "
-            f"widths {listed}:\n" + "\n".join(lines)
+            f"widths {listed}:\n" + checks.listed(lines)
         )
 
     def table(self, statistic: Statistic = "l1") -> Table:

@@ -8,7 +8,7 @@ from cthulhu.mup._kind import Kind, Residual
 from cthulhu.mup._kinds import KindLike, kind_of
 from cthulhu.mup._shapes import Shapes, check_shapes
 from cthulhu.params import _patterns as patterns
-from cthulhu.params._rule_errors import cut
+from cthulhu.params._rule_errors import SHOWN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Forward:
             if leaf.role in ("output", "tied") and self._factors[leaf.path] != 1
         }
         if len(found) > 1:
-            lines = cut([f"  forward[{path!r}] is {one:.4g}" for path, one in found.items()])
+            each = [f"  forward[{path!r}] is {one:.4g}" for path, one in found.items()]
+            lines = checks.listed(each, SHOWN)
             raise ValueError(
                 f"mup.forward: {len(found)} parameters lead from the width to what does not grow, "
                 f"and their products have a factor each:\n{lines}\nMultiply each by its own; or "

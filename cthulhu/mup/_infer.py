@@ -21,7 +21,7 @@ from cthulhu.mup._shapes import Shapes
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._layout import LAYOUTS, TreeLayout
 from cthulhu.params._leaves import Stacked, stack_axes
-from cthulhu.params._rule_errors import cut
+from cthulhu.params._rule_errors import SHOWN
 from cthulhu.trees import Path, flatten, frame_of, is_array, is_tree, join
 from cthulhu.usage import Usage
 
@@ -115,8 +115,8 @@ def infer(
     if problems:
         count = f"{len(problems)} of the parameters"
         raise ValueError(
-            f"mup.infer: it is not known what {count} become in a wider model:\n{cut(problems)}\n"
-            f"{remedy(usage is None)}"
+            f"mup.infer: it is not known what {count} become in a wider model:\n"
+            f"{checks.listed(problems, SHOWN)}\n{remedy(usage is None)}"
         )
     return Shapes(tuple(leaves))
 
@@ -176,7 +176,7 @@ def check_paths(first: str, second: str, one: Sequence[str] | Any, other: Any) -
     if lines:
         raise ValueError(
             f"mup.infer: {first} and {second} must have the same parameters, and differ in "
-            f"{len(lines)}:\n{cut(lines)}"
+            f"{len(lines)}:\n{checks.listed(lines, SHOWN)}"
         )
 
 
@@ -192,7 +192,7 @@ def check_ranks(known: Mapping[str, Mapping[str, Any]]) -> None:
     if lines:
         raise ValueError(
             "mup.infer: a wider model has parameters of the same ranks; here "
-            f"{len(lines)} differ:\n{cut(lines)}"
+            f"{len(lines)} differ:\n{checks.listed(lines, SHOWN)}"
         )
     empty = [path for path, leaf in base.items() if 0 in leaf.shape]
     if empty:

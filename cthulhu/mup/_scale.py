@@ -11,7 +11,7 @@ from cthulhu import checks
 from cthulhu._types import PyTree
 from cthulhu.mup._kinds import KindLike, kind_of
 from cthulhu.mup._shapes import Shapes, check_shapes
-from cthulhu.params._rule_errors import cut
+from cthulhu.params._rule_errors import SHOWN
 from cthulhu.trees import flatten, is_array, join
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ def labelled(
     if lines:
         raise ValueError(
             f"{owner}: the tree is not that of shapes: {len(lines)} of its parameters differ:\n"
-            f"{cut(lines)}\nPass to mup.infer, as target, the very tree that is trained"
+            f"{checks.listed(lines, SHOWN)}\n"
+            "Pass to mup.infer, as target, the very tree that is trained"
         )
     return found

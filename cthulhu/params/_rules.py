@@ -13,7 +13,7 @@ from cthulhu.initializers._lookup import CustomObjects
 from cthulhu.params import _patterns as patterns
 from cthulhu.params._layout import LAYOUTS, TreeLayout
 from cthulhu.params._rule import Keep, Lawless, Rule, named
-from cthulhu.params._rule_errors import cut, describe_doubtful, describe_lawless
+from cthulhu.params._rule_errors import SHOWN, describe_doubtful, describe_lawless
 from cthulhu.trees import Path, join
 from cthulhu.usage import Usage
 
@@ -258,7 +258,7 @@ class Rules:
         return dataclasses.replace(rule, initializer=known)
 
     def _describe_unmatched(self, names: list[str]) -> str:
-        listed = cut([f"  {name}" for name in names])
+        listed = checks.listed([f"  {name}" for name in names], SHOWN)
         roles = sorted({rule.role for rule in self.rules if rule.role is not None})
         known = f"\nThe roles that the rules know are {', '.join(roles)}" if roles else ""
         dotted = (

@@ -13,6 +13,9 @@ CALLS = {
 }
 """What is only called, and what the jaxpr that it holds is named."""
 
+STACKING = ("scan", "shard_map")
+"""What makes several of a statistic that is taken inside: one a step, or one a device."""
+
 
 class Body(NamedTuple):
     """A jaxpr that an equation runs by itself."""
